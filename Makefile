@@ -1,0 +1,159 @@
+# make            every program, under build/
+# make check      unit and system tests
+# make asan       the same under AddressSanitizer and UndefinedBehaviorSanitizer
+# make fuzz       every fuzz target, FUZZ_SECONDS each
+# make bench      benchmarks, as ratios
+# make lint       format check, static analysis, a build with clang
+# make install    into DESTDIR, under PREFIX
+#
+# One archive per folder of the source tree, so that a test links exactly the room it tests. A .c
+# file that is put into a folder is built; main.c holds main() alone and stays out of the archive.
+
+BUILD ?= build
+CC ?= cc
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+FUZZ_SECONDS ?= 10
+PYTEST ?= /usr/bin/python3 -m pytest
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
+HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong
+SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPTIMIZE ?= -O2 -g $(HARDEN)
+VERSION := $(shell cat packaging/VERSION)
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARN) $(OPTIMIZE) -fPIE $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+# A warning of ours is an error; one of a compiler that we have not seen is the packager's choice.
+WERROR ?=
+ALL_CFLAGS += $(WERROR)
+
+# --- the rooms ---------------------------------------------------------------------------------
+
+archive = $(BUILD)/lib$(1).a
+sources = $(filter-out %/main.c,$(foreach dir,$(1),$(wildcard $(dir)/*.c)))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+ROOMS = common agent keeper broker-lite screenshot ctl
+common_DIRS = common
+agent_DIRS = agent agent/engines
+keeper_DIRS = agent/keeper
+broker-lite_DIRS = broker-lite
+screenshot_DIRS = screenshot
+ctl_DIRS = ctl
+
+# Programs: the room of main.c, the archives in link order, the libraries.
+PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-manager-broker dcv-screenshot dcvctl
+dcv-session-manager-agent_MAIN = agent
+dcv-session-manager-agent_ROOMS = agent common
+dcv-session-keeper_MAIN = agent/keeper
+dcv-session-keeper_ROOMS = keeper agent common
+dcv-session-manager-broker_MAIN = broker-lite
+dcv-session-manager-broker_ROOMS = broker-lite common
+dcv-screenshot_MAIN = screenshot
+dcv-screenshot_ROOMS = screenshot common
+dcvctl_MAIN = ctl
+dcvctl_ROOMS = ctl common
+
+# Archives take only what is used and the linker drops libraries that nothing needs, so one list of
+# libraries serves every program and none carries what it does not use.
+LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsystemd -lpam \
+       -lxcb -lxcb-shm -lxcb-randr -lxcb-damage -lXau -lpng -lturbojpeg -ldeflate -lm
+
+BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
+
+.PHONY: all check check-unit check-system asan fuzz bench lint format install uninstall clean doubles unit
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(BUILT)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+define room_rule
+$(call archive,$(1)): $(call objects,$(call sources,$($(1)_DIRS)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+define program_rule
+$(BUILD)/$(1): $(BUILD)/$($(1)_MAIN)/main.o $(foreach room,$($(1)_ROOMS),$(call archive,$(room)))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$^ $(LIBS) -o $$@
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+# --- tests -------------------------------------------------------------------------------------
+
+# tests/unit/ROOM/test-NOUN.c and tests/fuzz/ROOM/fuzz-NOUN.c link the room they are named after.
+room_of = $(word 3,$(subst /, ,$(1)))
+test_rooms = $(foreach room,$(sort $(call room_of,$(1)) $(if $(filter keeper,$(call room_of,$(1))),agent) common),$(room))
+UNIT_SOURCES = $(wildcard tests/unit/*/test-*.c)
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
+FUZZ_SOURCES = $(wildcard tests/fuzz/*/fuzz-*.c)
+FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/targets/%,$(FUZZ_SOURCES))
+
+define test_rule
+$(BUILD)/$(3)/$(patsubst tests/$(2)/%.c,%,$(1)): $(BUILD)/$(1:.c=.o) $(foreach room,$(call test_rooms,$(1)),$(call archive,$(room)))
+	@mkdir -p $$(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(4) -o $$@
+endef
+$(foreach t,$(UNIT_SOURCES),$(eval $(call test_rule,$(t),unit,unit,-lcmocka)))
+$(foreach t,$(FUZZ_SOURCES),$(eval $(call test_rule,$(t),fuzz,targets,-fsanitize=fuzzer)))
+
+# Stand-ins used by the system tests and benchmarks: one source file each, over common/.
+DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubles/*.c))
+$(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+doubles: $(DOUBLES)
+
+unit: $(UNIT_TESTS)
+
+check: check-unit check-system
+
+check-unit: $(UNIT_TESTS)
+	@sh tests/run-unit.sh $(UNIT_TESTS)
+
+check-system: all doubles
+	DCV_BUILD=$(abspath $(BUILD)) $(PYTEST) -q tests/system
+
+asan:
+	$(MAKE) BUILD=build/asan OPTIMIZE='-O1 -g' CFLAGS='$(SAN)' LDFLAGS='$(SAN)' check
+
+fuzz:
+	$(MAKE) BUILD=build/fuzz CC=clang OPTIMIZE='-O1 -g' \
+	    CFLAGS='$(SAN) -fsanitize=fuzzer-no-link' LDFLAGS='$(SAN)' fuzz-run
+
+fuzz-run: $(FUZZ_TARGETS)
+	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+bench: all doubles
+	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/run.sh
+
+# --- upkeep ------------------------------------------------------------------------------------
+
+OURS = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+lint:
+	clang-format --dry-run --Werror $(OURS)
+	$(MAKE) BUILD=build/gcc WERROR=-Werror all doubles unit
+	$(MAKE) BUILD=build/clang CC=clang WERROR=-Werror all doubles unit
+
+format:
+	clang-format -i $(OURS)
+
+compile_commands.json: FORCE
+	$(MAKE) -B BUILD=build/index CC=clang CFLAGS='-MJ $$@.json' all doubles unit
+	@(echo '['; cat $$(find build/index -name '*.o.json'); echo '{}]') | sed 's/^{}\]/]/; ' > $@
+FORCE:
+
+include packaging/install.mk
+
+clean:
+	rm -rf build compile_commands.json
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,49 @@
+/**
+ * What the agent and a keeper say to each other.
+ *
+ * A SOCK_SEQPACKET Unix socket; every packet is one message: a list of NAME=value strings, each
+ * ended by a NUL byte, at most KEEPER_MESSAGE_MAX_BYTES in all. Nothing is quoted or escaped; a
+ * value is any bytes but NUL. Names that a receiver does not know are an error, so that both sides
+ * notice when they are of different releases. Peers are accepted by their uid (SO_PEERCRED): the
+ * agent's, root's, or our own.
+ *
+ * Two sockets speak it:
+ *  - the listener (`dcv-session-keeper --listen PATH`, or a systemd socket with Accept=yes): the
+ *    first message of a connection is "start" or "clean". After "start" the process that answers is
+ *    the session's keeper, and the connection goes on like one to the control socket.
+ *  - RUN_DIR/NUMBER/control of every living session. On accept the keeper says "state".
+ *
+ * From the agent, OPERATION= one of
+ *    start    SESSION_ID OWNER [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...]   begin a session
+ *    stop     [REASON]                                            end it; may be said repeatedly
+ *    capture  TAG                  start the capture program as the owner, hand over a socket to it
+ *    clean    NUMBER               (listener only) remove what a killed keeper left behind
+ *
+ * From the keeper, EVENT= one of
+ *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
+ *             after accept on the control socket, and as first answer to "start"
+ *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
+ *    ending   REASON
+ *    ended    REASON               last word: nothing of the session is left; the keeper exits
+ *    failed   REASON               answer to a "start" or "clean" that could not be done, last word
+ *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
+ *    cleaned  NUMBER               last word
+ *
+ * Losing a connection is no event for the keeper: the session goes on.
+ */
+#ifndef AGENT_KEEPER_PROTOCOL_H
+#define AGENT_KEEPER_PROTOCOL_H
+
+#define KEEPER_MESSAGE_MAX_BYTES 65536
+
+/** Session ids: 1 to this many of [A-Za-z0-9._-], not beginning with '.' or '-'. */
+#define KEEPER_SESSION_ID_MAX_BYTES 128
+
+/** Below RUN_DIR, and below each session's folder RUN_DIR/NUMBER. */
+#define KEEPER_CONTROL_SOCKET "control"
+#define KEEPER_LOCK_FILE "lock" /* flock()ed by a living keeper */
+
+#define KEEPER_RUN_DIR "/run/dcv-session-keeper"
+#define KEEPER_LISTEN_SOCKET KEEPER_RUN_DIR "/listen"
+
+#endif
