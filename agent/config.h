@@ -1,7 +1,7 @@
 /**
- * The settings of an agent host, from agent.conf. The agent and the keepers of its sessions read the
- * same file, which only root can write; so a limit holds even against an agent that has been taken
- * over. The names, types, defaults and meanings are in agent/settings.def.
+ * The settings of an agent host, from agent.conf. The agent and the keepers of its sessions read
+ * the same file, which only root can write; so a limit holds even against an agent that has been
+ * taken over. The names, types, defaults and meanings are in agent/settings.def.
  */
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H

@@ -30,7 +30,8 @@ int buf_printf(struct buf *buf, struct error *err, const char *format, ...)
 /** Drop the first @len bytes, which must be there. */
 void buf_consume(struct buf *buf, size_t len);
 
-/** The contents, which now belong to the caller (free()); "" rather than NULL. The buffer is empty. */
+/** The contents, which now belong to the caller (free()); "" rather than NULL. The buffer is empty.
+ */
 char *buf_steal(struct buf *buf);
 
 #endif

@@ -14,22 +14,22 @@
 
 enum error_code {
 	ERR_NONE,
-	ERR_INVALID,	  /* what the peer or the user gave is wrong, whatever our state */
+	ERR_INVALID,      /* what the peer or the user gave is wrong, whatever our state */
 	ERR_UNAUTHORIZED, /* the caller did not show who they are */
-	ERR_DENIED,	  /* we know the caller, and they may not */
+	ERR_DENIED,       /* we know the caller, and they may not */
 	ERR_NOT_FOUND,
-	ERR_METHOD,	 /* right path, wrong HTTP method */
-	ERR_CONFLICT,	 /* not possible in the present state of the thing named */
-	ERR_TOO_LARGE,	 /* a size limit of ours was passed */
-	ERR_LIMIT,	 /* a count limit was reached: full, throttled */
+	ERR_METHOD,      /* right path, wrong HTTP method */
+	ERR_CONFLICT,    /* not possible in the present state of the thing named */
+	ERR_TOO_LARGE,   /* a size limit of ours was passed */
+	ERR_LIMIT,       /* a count limit was reached: full, throttled */
 	ERR_UNSUPPORTED, /* understood, and not something this host or program can do */
-	ERR_SYSTEM,	 /* a system call or library failed */
+	ERR_SYSTEM,      /* a system call or library failed */
 	ERR_NO_MEMORY,
 	ERR_UNAVAILABLE, /* not now: starting, stopping, store not reachable */
 	ERR_UNREACHABLE, /* no connection to who would have to answer */
-	ERR_TIMEOUT,	 /* connected, but no answer in time */
-	ERR_CONFIG,	 /* a setting is missing or wrong */
-	ERR_USAGE,	 /* the command line is wrong */
+	ERR_TIMEOUT,     /* connected, but no answer in time */
+	ERR_CONFIG,      /* a setting is missing or wrong */
+	ERR_USAGE,       /* the command line is wrong */
 	ERR_CODE_COUNT
 };
 
@@ -42,7 +42,8 @@ struct error {
 int error_set(struct error *err, enum error_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** error_set() with ": " and strerror(errno) at the end; the code follows from errno. Returns -1. */
+/** error_set() with ": " and strerror(errno) at the end; the code follows from errno. Returns -1.
+ */
 int error_errno(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** Out of memory. Returns -1. */

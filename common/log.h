@@ -6,7 +6,8 @@
  * error: someone must act. warning: odd, we went on. info: the life of sessions and peers.
  * debug: for us. Whoever handles an error logs it, once; libraries return errors instead.
  * Control characters, line ends and Unicode direction marks that peers put into a text are escaped
- * here, so a caller need not. errno survives every call. Secrets are never passed to these functions.
+ * here, so a caller need not. errno survives every call. Secrets are never passed to these
+ * functions.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

@@ -1,0 +1,24 @@
+/** Whole files. */
+#ifndef COMMON_FILE_H
+#define COMMON_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+
+/** Append the contents of @path to @ret. ERR_TOO_LARGE above @max_bytes; errors name the path. */
+int file_read(const char *path, size_t max_bytes, struct buf *ret, struct error *err);
+
+/**
+ * Replace @path by a file with these contents, or leave it as it was: written beside it, synced,
+ * renamed. Nothing is left behind on failure, a full disk included.
+ */
+int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode,
+		      struct error *err);
+
+/** mkdir -p: make @path and its parents with @mode where they are missing. */
+int file_make_folder(const char *path, mode_t mode, struct error *err);
+
+#endif

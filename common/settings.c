@@ -1,0 +1,184 @@
+#include "common/settings.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/log.h"
+#include "common/number.h"
+
+#define N_SETTINGS_MAX 128
+
+struct loading {
+	const struct setting *settings;
+	size_t n_settings;
+	char *config;
+	const char *path;
+	unsigned line_of[N_SETTINGS_MAX]; /* where a setting was last given, 0 for never */
+};
+
+static bool same_key(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++) {
+		int ca = *a == '-' ? '_' : tolower((unsigned char)*a);
+		int cb = *b == '-' ? '_' : tolower((unsigned char)*b);
+
+		if (ca != cb)
+			return false;
+	}
+	return *a == *b;
+}
+
+static void describe(const struct setting *s, char *ret, size_t size)
+{
+	if (s->type == SETTING_BOOLEAN)
+		(void)snprintf(ret, size, "true or false");
+	else if (s->type == SETTING_INTEGER)
+		(void)snprintf(ret, size, "an integer from %lld to %lld", s->min, s->max);
+	else if (!s->check)
+		(void)snprintf(ret, size, "a string");
+	else if (strcmp(s->check, CHECK_TEXT) == 0)
+		(void)snprintf(ret, size, "a string that is not empty");
+	else if (strcmp(s->check, CHECK_PATH) == 0)
+		(void)snprintf(ret, size, "an absolute path");
+	else
+		(void)snprintf(ret, size, "one of %s", s->check);
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL) {
+		if (strncmp(p, value, len) == 0 && (p[len] == '|' || p[len] == '\0'))
+			return len > 0;
+	}
+	return false;
+}
+
+static bool set_string(const struct setting *s, const struct config_entry *entry, char **field)
+{
+	bool ok;
+
+	if (entry->type != CONFIG_STRING && entry->type != CONFIG_TEXT)
+		return false;
+	if (!s->check)
+		ok = true;
+	else if (strcmp(s->check, CHECK_TEXT) == 0)
+		ok = entry->value[0] != '\0';
+	else if (strcmp(s->check, CHECK_PATH) == 0)
+		ok = entry->value[0] == '/';
+	else
+		ok = is_choice(s->check, entry->value);
+	if (!ok)
+		return false;
+	free(*field);
+	*field = strdup(entry->value);
+	return true;
+}
+
+static bool set_boolean(const struct config_entry *entry, bool *field)
+{
+	if (entry->type != CONFIG_BOOLEAN && entry->type != CONFIG_TEXT)
+		return false;
+	if (strcasecmp(entry->value, "true") != 0 && strcasecmp(entry->value, "false") != 0)
+		return false;
+	*field = strcasecmp(entry->value, "true") == 0;
+	return true;
+}
+
+static bool set_value(const struct setting *s, const struct config_entry *entry, char *field)
+{
+	switch (s->type) {
+	case SETTING_STRING:
+		return set_string(s, entry, (char **)(void *)field);
+	case SETTING_INTEGER:
+		return (entry->type == CONFIG_INTEGER || entry->type == CONFIG_TEXT) &&
+		       number_parse(entry->value, s->min, s->max, (long long *)(void *)field);
+	case SETTING_BOOLEAN:
+		return set_boolean(entry, (bool *)field);
+	}
+	return false;
+}
+
+static size_t find(const struct loading *l, const struct config_entry *entry)
+{
+	for (size_t i = 0; i < l->n_settings; i++) {
+		if (strcmp(l->settings[i].table, entry->table) == 0 &&
+		    same_key(l->settings[i].key, entry->key))
+			return i;
+	}
+	return l->n_settings;
+}
+
+static int on_entry(const struct config_entry *entry, void *userdata, struct error *err)
+{
+	struct loading *l = userdata;
+	const char *dot = entry->table[0] ? "." : "";
+	size_t i = find(l, entry);
+	const struct setting *s = &l->settings[i];
+	char expected[160];
+
+	if (i == l->n_settings) {
+		log_warning("%s: line %u: unknown setting %s%s%s ignored", l->path, entry->line,
+			    entry->table, dot, entry->key);
+		return 0;
+	}
+	if (l->line_of[i])
+		log_warning("%s: line %u: %s%s%s was given in line %u already; this one counts",
+			    l->path, entry->line, s->table, dot, s->key, l->line_of[i]);
+	l->line_of[i] = entry->line;
+	/* Properties files are full of keys that are left empty to mean "not set". */
+	if (entry->type == CONFIG_TEXT && entry->value[0] == '\0')
+		return 0;
+	if (set_value(s, entry, l->config + s->offset))
+		return 0;
+	describe(s, expected, sizeof(expected));
+	return error_set(err, ERR_CONFIG, "line %u: %s%s%s: expected %s, got '%.80s'", entry->line,
+			 s->table, dot, s->key, expected, entry->value);
+}
+
+static int set_default(const struct setting *s, char *config, struct error *err)
+{
+	char *field = config + s->offset;
+
+	if (s->type == SETTING_INTEGER) {
+		*(long long *)(void *)field = s->default_number;
+	} else if (s->type == SETTING_BOOLEAN) {
+		*(bool *)field = s->default_number != 0;
+	} else {
+		*(char **)(void *)field = s->default_text ? strdup(s->default_text) : NULL;
+		if (s->default_text && !*(char **)(void *)field)
+			return error_oom(err);
+	}
+	return 0;
+}
+
+int settings_load(const struct setting *settings, size_t n_settings, void *config, const char *path,
+		  enum config_grammar grammar, struct error *err)
+{
+	struct loading l = {
+		.settings = settings, .n_settings = n_settings, .config = config, .path = path};
+
+	if (n_settings > N_SETTINGS_MAX)
+		return error_set(err, ERR_SYSTEM, "too many settings in the program's own table");
+	for (size_t i = 0; i < n_settings; i++) {
+		if (set_default(&settings[i], config, err) < 0)
+			return -1;
+	}
+	return path ? config_parse_file(path, grammar, on_entry, &l, err) : 0;
+}
+
+void settings_done(const struct setting *settings, size_t n_settings, void *config)
+{
+	for (size_t i = 0; i < n_settings; i++) {
+		char **field = (char **)(void *)((char *)config + settings[i].offset);
+
+		if (settings[i].type == SETTING_STRING) {
+			free(*field);
+			*field = NULL;
+		}
+	}
+}
