@@ -163,6 +163,7 @@ static int read_head(struct exchange *x, struct lws *wsi)
 	request->content_type = x->content_type;
 	if (x->server->unix_path)
 		return read_unix_peer(request, lws_get_socket_fd(wsi));
+	request->peer_uid = (uid_t)-1;
 	(void)lws_get_peer_simple(wsi, request->peer_address, sizeof(request->peer_address));
 	return 0;
 }
@@ -190,7 +191,7 @@ static bool wants_continue(struct lws *wsi)
 {
 	char value[32] = "";
 
-	(void)lws_hdr_custom_copy(wsi, value, sizeof(value), "expect:", 7);
+	(void)lws_hdr_copy(wsi, value, sizeof(value), WSI_TOKEN_HTTP_EXPECT);
 	return strncasecmp(value, "100-continue", 12) == 0;
 }
 
@@ -472,7 +473,8 @@ static void fill_info(const struct http_server *server, const struct http_server
 	}
 	info->iface = options->bind_host;
 	info->port = options->port;
-	info->options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+	info->options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
+			LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	info->ssl_cert_filepath = options->certificate_file;
 	info->ssl_private_key_filepath = options->key_file;
 	info->ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION |

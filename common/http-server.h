@@ -28,7 +28,7 @@ struct http_request {
 	bool has_authorization;
 	const char *content_type; /* "" if absent */
 	struct buf body;
-	/* The process at the other end of a Unix socket, at the time of its connect(). */
+	/* The process at the other end of a Unix socket, at the time of its connect(); TCP: -1. */
 	uid_t peer_uid;
 	gid_t *peer_groups; /* primary and supplementary */
 	size_t n_peer_groups;

@@ -108,13 +108,14 @@ static void ws_free(struct ws *ws)
 	free(ws);
 }
 
-static int on_open(struct lws *wsi, struct ws **session)
+int ws_open(struct lws *wsi, struct ws **session, void *user)
 {
 	char authorization[4096] = "";
 	struct ws *ws = ws_new(wsi);
 
 	if (!ws)
 		return -1;
+	ws->user = user;
 	*session = ws;
 	(void)lws_hdr_copy(wsi, authorization, sizeof(authorization), WSI_TOKEN_HTTP_AUTHORIZATION);
 	if (ws->role->handler->open)
@@ -199,8 +200,7 @@ int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session
 
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED:
-	case LWS_CALLBACK_CLIENT_ESTABLISHED:
-		return on_open(wsi, ws);
+		return ws_open(wsi, ws, NULL);
 	case LWS_CALLBACK_RECEIVE:
 	case LWS_CALLBACK_CLIENT_RECEIVE:
 		return *ws ? on_bytes(*ws, in, len) : -1;

@@ -61,6 +61,8 @@ struct ws_role {
 	const struct ws_handler *handler;
 	void *userdata;
 };
+/** A connection stands: make its ws, with @user, in @session. */
+int ws_open(struct lws *wsi, struct ws **session, void *user);
 int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
 		size_t len);
 #define WS_SESSION_BYTES sizeof(struct ws *)
