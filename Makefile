@@ -63,7 +63,8 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
-.PHONY: all check check-unit check-system asan fuzz bench lint format install uninstall clean doubles unit
+.PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench \
+        lint check-format format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT)
@@ -112,36 +113,46 @@ $(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
 doubles: $(DOUBLES)
 
 unit: $(UNIT_TESTS)
+targets: $(FUZZ_TARGETS)
+everything: all doubles unit
 
 check: check-unit check-system
 
-check-unit: $(UNIT_TESTS)
+check-unit: unit
 	@sh tests/run-unit.sh $(UNIT_TESTS)
 
 check-system: all doubles
-	DCV_BUILD=$(abspath $(BUILD)) $(PYTEST) -q tests/system
+	@PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD)
 
-asan:
-	$(MAKE) BUILD=build/asan OPTIMIZE='-O1 -g' CFLAGS='$(SAN)' LDFLAGS='$(SAN)' check
-
-fuzz:
-	$(MAKE) BUILD=build/fuzz CC=clang OPTIMIZE='-O1 -g' \
-	    CFLAGS='$(SAN) -fsanitize=fuzzer-no-link' LDFLAGS='$(SAN)' fuzz-run
-
-fuzz-run: $(FUZZ_TARGETS)
+check-fuzz: targets
 	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+# Flavours: "make asan-check-unit" is "make check-unit" with sanitizers, in a folder of its own.
+ASAN = BUILD=build/asan OPTIMIZE='-O1 -g' CFLAGS='$(SAN)' LDFLAGS='$(SAN)'
+FUZZ = BUILD=build/fuzz CC=clang OPTIMIZE='-O1 -g' CFLAGS='$(SAN) -fsanitize=fuzzer-no-link' \
+       LDFLAGS='$(SAN)'
+CLANG = BUILD=build/clang CC=clang
+asan-%: ; $(MAKE) $(ASAN) $*
+fuzz-%: ; $(MAKE) $(FUZZ) $*
+clang-%: ; $(MAKE) $(CLANG) $*
+
+asan: asan-check
+fuzz: fuzz-check-fuzz
 
 bench: all doubles
 	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/run.sh
 
 # --- upkeep ------------------------------------------------------------------------------------
 
-OURS = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+OURS = $(shell find $(common_DIRS) $(agent_DIRS) $(keeper_DIRS) $(broker-lite_DIRS) $(screenshot_DIRS) \
+       $(ctl_DIRS) agent/viewer tests -name '*.[ch]' 2>/dev/null | sort -u)
 
-lint:
+lint: check-format
+	$(MAKE) BUILD=build/gcc WERROR=-Werror everything
+	$(MAKE) WERROR=-Werror clang-everything
+
+check-format:
 	clang-format --dry-run --Werror $(OURS)
-	$(MAKE) BUILD=build/gcc WERROR=-Werror all doubles unit
-	$(MAKE) BUILD=build/clang CC=clang WERROR=-Werror all doubles unit
 
 format:
 	clang-format -i $(OURS)

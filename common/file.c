@@ -86,6 +86,20 @@ int file_write_volatile(const char *path, const void *bytes, size_t len, mode_t 
 	return replace(path, bytes, len, mode, false, err);
 }
 
+static int make_one_folder(const char *path, mode_t mode)
+{
+	struct stat status;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != EEXIST || stat(path, &status) < 0)
+		return -1;
+	if (S_ISDIR(status.st_mode))
+		return 0;
+	errno = ENOTDIR;
+	return -1;
+}
+
 int file_make_folder(const char *path, mode_t mode, struct error *err)
 {
 	AUTO(free_p) char *copy = strdup(path);
@@ -93,10 +107,11 @@ int file_make_folder(const char *path, mode_t mode, struct error *err)
 
 	if (!copy)
 		return error_oom(err);
-	for (slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+	/* the '/' of an absolute path is no parent to make */
+	for (slash = strchr(copy + (*copy == '/'), '/');; slash = strchr(slash + 1, '/')) {
 		if (slash)
 			*slash = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		if (make_one_folder(copy, mode) < 0)
 			return error_errno(err, "create folder %s", copy);
 		if (!slash)
 			return 0;

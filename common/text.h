@@ -27,7 +27,7 @@ long long time_now_ms(void);
 /** "2026-03-02T08:00:11.042Z": always three fraction digits, because clients compare the texts. */
 void time_format(long long ms, char ret[TIME_SIZE]);
 
-/** Read that form, with any number of fraction digits or none. */
+/** Read that form of a day that exists, with any number of fraction digits or no fraction. */
 bool time_parse(const char *text, long long *ret_ms);
 
 /** Append @len bytes as base64 (standard alphabet, padded, no line ends). */
@@ -36,7 +36,10 @@ int base64_append(struct buf *buf, const void *bytes, size_t len, struct error *
 /** The same in the URL-safe alphabet and without padding. */
 int base64url_append(struct buf *buf, const void *bytes, size_t len, struct error *err);
 
-/** Append what @text stands for. Standard and URL-safe alphabet, padding optional. ERR_INVALID. */
+/**
+ * Append what @text stands for. Standard and URL-safe alphabet; the padding is right or left out.
+ * ERR_INVALID, with @ret as it was.
+ */
 int base64_decode(const char *text, struct buf *ret, struct error *err);
 
 #endif
