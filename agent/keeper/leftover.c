@@ -51,7 +51,8 @@ static int remove_socket(const struct options *options, const struct record *rec
 {
 	const struct xsocket socket = {.display = (int)record->display,
 				       .dev = (dev_t)record->x_dev,
-				       .ino = (ino_t)record->x_ino};
+				       .ino = (ino_t)record->x_ino,
+				       .born_ns = record->x_born_ns};
 	struct xlock lock = XLOCK_NONE;
 	int rc = 0;
 

@@ -27,10 +27,11 @@ static const struct field {
 	{"DISPLAY", offsetof(struct record, display), false},
 	{"X_DEV", offsetof(struct record, x_dev), false},
 	{"X_INO", offsetof(struct record, x_ino), false},
+	{"X_BORN", offsetof(struct record, x_born_ns), false},
 };
 
-static const char *const field_names[] = {"SESSION_ID", "OWNER", "CGROUP", "UID", "PID",
-					  "DISPLAY",    "X_DEV", "X_INO",  NULL};
+static const char *const field_names[] = {"SESSION_ID", "OWNER", "CGROUP", "UID",    "PID",
+					  "DISPLAY",    "X_DEV", "X_INO",  "X_BORN", NULL};
 
 static char **text_of(const struct record *record, const struct field *field)
 {

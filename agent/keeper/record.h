@@ -14,9 +14,9 @@ struct record {
 	char *owner;
 	char *cgroup; /* folder; NULL: none */
 	long long uid;
-	long long pid;          /* of the keeper */
-	long long display;      /* -1: not known */
-	long long x_dev, x_ino; /* of the X socket; 0: not known */
+	long long pid;                     /* of the keeper */
+	long long display;                 /* -1: not known */
+	long long x_dev, x_ino, x_born_ns; /* of the X socket (xsocket.h); 0: not known */
 };
 
 #define RECORD_NONE ((struct record){.display = -1})

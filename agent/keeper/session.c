@@ -164,7 +164,8 @@ static int display_is_known(struct session *s, struct error *err)
 				      .pid = getpid(),
 				      .display = socket->display,
 				      .x_dev = (long long)socket->dev,
-				      .x_ino = (long long)socket->ino};
+				      .x_ino = (long long)socket->ino,
+				      .x_born_ns = socket->born_ns};
 	char display[16];
 
 	xlock_release(&s->xlock);

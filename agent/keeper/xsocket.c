@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,32 +24,47 @@ void xsocket_make_folder(void)
 		(void)chmod(X_FOLDER, 01777); /* whatever the umask */
 }
 
-static bool look(int display, struct stat *ret)
+/* The socket of a display as it is now, and whose it is; false if there is none. */
+static bool look(int display, struct xsocket *ret, uid_t *ret_owner)
 {
 	char path[sizeof(X_FOLDER) + 16];
+	const struct statx_timestamp *born;
+	struct statx st;
 
 	(void)snprintf(path, sizeof(path), X_FOLDER "/X%d", display);
-	return lstat(path, ret) == 0 && S_ISSOCK(ret->st_mode);
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) < 0 ||
+	    !S_ISSOCK(st.stx_mode))
+		return false;
+	/* The last change where the file system knows no birth: an X server makes none later. */
+	born = st.stx_mask & STATX_BTIME ? &st.stx_btime : &st.stx_ctime;
+	*ret = (struct xsocket){
+		.display = display,
+		.dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+		.ino = st.stx_ino,
+		.born_ns = born->tv_sec * 1000000000LL + born->tv_nsec,
+	};
+	*ret_owner = st.stx_uid;
+	return true;
 }
 
 struct xsocket xsocket_note(int display, uid_t owner)
 {
-	struct xsocket socket = {.display = display};
-	struct stat st;
+	struct xsocket found;
+	uid_t found_owner;
 
-	if (look(display, &st) && st.st_uid == owner) {
-		socket.dev = st.st_dev;
-		socket.ino = st.st_ino;
-	}
-	return socket;
+	if (look(display, &found, &found_owner) && found_owner == owner)
+		return found;
+	return (struct xsocket){.display = display};
 }
 
 bool xsocket_is_left(const struct xsocket *socket)
 {
-	struct stat st;
+	struct xsocket found;
+	uid_t owner;
 
-	return socket->display >= 0 && socket->ino != 0 && look(socket->display, &st) &&
-	       st.st_dev == socket->dev && st.st_ino == socket->ino;
+	return socket->display >= 0 && socket->ino != 0 && look(socket->display, &found, &owner) &&
+	       found.dev == socket->dev && found.ino == socket->ino &&
+	       found.born_ns == socket->born_ns;
 }
 
 void xsocket_remove(const struct xsocket *socket)

@@ -1,7 +1,8 @@
 /**
  * The socket of an X server below /tmp/.X11-unix. A server that is killed leaves it behind, and a
- * later server takes the display number over. So what was ours is known by device and inode, and
- * is looked at and removed only under the lock of xlock.h.
+ * later server takes the display number over. So what was ours is known by device, inode and time
+ * of birth, and is looked at and removed only under the lock of xlock.h. *Trap*: device and inode
+ * do not suffice, for ext4 gives the inode of a socket that was just removed to the very next one.
  */
 #ifndef AGENT_KEEPER_XSOCKET_H
 #define AGENT_KEEPER_XSOCKET_H
@@ -13,6 +14,7 @@ struct xsocket {
 	int display; /* -1: not known */
 	dev_t dev;
 	ino_t ino; /* 0: not known */
+	long long born_ns;
 };
 
 #define XSOCKET_NONE ((struct xsocket){.display = -1})
