@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -132,7 +133,7 @@ static int set_request(struct client *client, const struct client_request *reque
 		return -1;
 	SET(CURLOPT_URL, request->url);
 	SET(CURLOPT_HTTPHEADER, *headers);
-	if (strncmp(request->url, "http:", 5) == 0)
+	if (strncasecmp(request->url, "http:", 5) == 0)
 		SET(CURLOPT_PROXY, "");
 	if (request->content_type) {
 		SET(CURLOPT_POSTFIELDSIZE_LARGE,

@@ -122,14 +122,23 @@ static int add_server(struct table *table, const json_t *server, struct error *e
 /* --- screenshots -------------------------------------------------------------------------------
  */
 
+/* How many bytes padded base64 stands for. */
+static size_t decoded_length(const char *data)
+{
+	size_t len = data ? strlen(data) : 0, n_padding = 0;
+
+	while (n_padding < len && data[len - 1 - n_padding] == '=')
+		n_padding++;
+	return (len - n_padding) * 3 / 4;
+}
+
 static int add_image(struct table *table, const char *id, size_t number, const json_t *image,
 		     struct error *err)
 {
-	size_t len = json_string_length(json_object_get(image, "Data"));
 	char number_text[SHORT_TEXT], bytes[SHORT_TEXT], created[SHORT_TEXT];
 
 	(void)snprintf(number_text, sizeof(number_text), "%zu", number);
-	(void)snprintf(bytes, sizeof(bytes), "%zu", len / 4 * 3);
+	(void)snprintf(bytes, sizeof(bytes), "%zu", decoded_length(json_get_text(image, "Data")));
 	return table_add(
 		table,
 		(const char *[]){id, number_text, json_get_text(image, "Format"),
