@@ -67,7 +67,7 @@ BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(
         lint check-format format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(BUILT)
+all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -86,6 +86,10 @@ $(BUILD)/$(1): $(BUILD)/$($(1)_MAIN)/main.o $(foreach room,$($(1)_ROOMS),$(call 
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$^ $(LIBS) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+# One program under two names; see ctl/main.c.
+$(BUILD)/dcvsm: $(BUILD)/dcvctl
+	ln -sf dcvctl $@
 
 # --- tests -------------------------------------------------------------------------------------
 
