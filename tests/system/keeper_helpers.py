@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 
@@ -115,32 +116,37 @@ class Keeper:
             for folder in (self.run_dir, os.path.dirname(self.path), self.log_dir):
                 os.mkdir(folder, 0o755)
                 shutil.chown(folder, user)
-        self.log = open(os.path.join(self.folder, "stderr"), "w+b")
         self.process = subprocess.Popen(
             [*prefix, PROGRAM, "--listen", self.path, "--run-dir", self.run_dir,
              "--log-dir", self.log_dir, "--conf", self.conf, "--pam-dir", PAM_DIR,
              "--agent-user", "root", *options],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        self.stderr = b""
-        self.wait_for_line(b"listening at")
+        self.stderr, self.is_over, self.news = b"", False, threading.Condition()
         self.connections = []
+        self.reader = threading.Thread(target=self.drain, daemon=True)
+        self.reader.start()
+        self.wait_for_line(b"listening at")
+
+    def drain(self):
+        """Take its messages as they come: a full pipe would hold it up."""
+        while chunk := os.read(self.process.stderr.fileno(), 65536):
+            with self.news:
+                self.stderr += chunk
+                self.news.notify_all()
+        with self.news:
+            self.is_over = True
+            self.news.notify_all()
 
     def wait_for_line(self, text):
-        """Read the program's messages until one has this text. It is the sign of being ready."""
-        while text not in self.stderr:
-            ready, _, _ = select.select([self.process.stderr], [], [], PATIENCE)
-            chunk = os.read(self.process.stderr.fileno(), 65536) if ready else b""
-            assert chunk, f"no '{text}' in: {self.stderr.decode()}"
-            self.stderr += chunk
+        """Until one of its messages has this text. It is the sign of being ready."""
+        with self.news:
+            self.news.wait_for(lambda: text in self.stderr or self.is_over, PATIENCE)
+            assert text in self.stderr, f"no '{text}' in: {self.stderr.decode()}"
 
-    def read_messages(self):
+    def messages(self):
         """What it has said up to now."""
-        while select.select([self.process.stderr], [], [], 0)[0]:
-            chunk = os.read(self.process.stderr.fileno(), 65536)
-            if not chunk:
-                break
-            self.stderr += chunk
-        return self.stderr.decode(errors="replace")
+        with self.news:
+            return self.stderr.decode(errors="replace")
 
     def file(self, folder, name, text, mode=0o755):
         path = os.path.join(folder, name)
@@ -192,8 +198,10 @@ class Keeper:
                 pass
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE)
-        self.process.stderr.close()
+        self.reader.join(PATIENCE)  # until its last keeper has gone
         shutil.rmtree(self.folder, ignore_errors=True)
+        for sign in ("Sanitizer", "runtime error", "left behind", "Alarm clock"):
+            assert sign not in self.messages(), self.messages()
 
 
 def new_id():

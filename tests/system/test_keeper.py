@@ -71,7 +71,7 @@ def assert_nothing_left(keeper, user, *session_ids):
 
 def cgroups_of(keeper):
     """Cgroups that processes of this keeper have made, by the pid in their names."""
-    pids_of_keepers = set(re.findall(r"pid=(\d+)\)", keeper.read_messages()))
+    pids_of_keepers = set(re.findall(r"pid=(\d+)\)", keeper.messages()))
     for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
         if os.path.exists(mount + "/cgroup.procs"):
             return [name for _, folders, _ in os.walk(mount) for name in folders
