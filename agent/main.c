@@ -16,7 +16,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/number.h"
+#include "common/ready.h"
 
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
@@ -66,7 +66,7 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"version", no_argument, NULL, SHOW_VERSION},
 		{NULL, 0, NULL, 0},
 	};
-	long long fd;
+	struct error err;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
@@ -87,11 +87,10 @@ static int read_options(int argc, char **argv, struct options *o)
 			o->keeper_run_dir = optarg;
 			break;
 		case READY_FD:
-			if (!number_parse(optarg, 3, 1023, &fd)) {
-				fprintf(stderr, "--ready-fd: expected a descriptor from 3 up\n");
+			if (ready_parse(optarg, &o->ready_fd, &err) < 0) {
+				fprintf(stderr, "%s\n", err.message);
 				return 3;
 			}
-			o->ready_fd = (int)fd;
 			break;
 		case 'h':
 			print_help();
@@ -117,9 +116,7 @@ static void on_ready(void *userdata)
 	if (p->link)
 		link_start(p->link);
 	(void)sd_notify(0, "READY=1");
-	if (p->options.ready_fd >= 0 && write(p->options.ready_fd, "ready\n", 6) != 6)
-		log_warning("nobody reads the readiness descriptor");
-	close_p(&p->options.ready_fd);
+	ready_tell(&p->options.ready_fd);
 }
 
 static void on_change(void *userdata)
