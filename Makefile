@@ -150,7 +150,13 @@ clang-%: ; $(MAKE) $(CLANG) $*
 asan: asan-check
 fuzz: fuzz-check-fuzz
 
-bench: all doubles
+# Peers that benchmarks compare with.
+BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+bench: all doubles $(BENCHES)
 	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/run.sh
 
 # --- upkeep ------------------------------------------------------------------------------------
