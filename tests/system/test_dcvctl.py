@@ -408,6 +408,7 @@ def test_what_the_parser_does_not_understand_is_2(dcvsm, broker, arguments):
     ["--broker-url", "broker:8443", "describe-sessions"],
     ["--broker-url", "http://broker.example", "describe-sessions"],
     ["--broker-url", "https://u:p@h", "describe-sessions"],
+    ["--broker-url", "https://h/?a=b", "describe-sessions"],
     ["get-session-screenshots", "--session-ids", "1", "--max-width", "0"],
     [b"describe-sessions", b"--owner", b"\xff"],
 ])
