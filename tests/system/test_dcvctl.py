@@ -706,6 +706,20 @@ def test_odd_images_are_refused(dcvctl, agent, tmp_path, form, data):
     assert run.returncode == 255 and list((tmp_path / "d").iterdir()) == []
 
 
+def test_an_interrupt_leaves_no_half_written_file(dcvctl, agent, tmp_path):
+    data = os.urandom(20_000_000)
+    agent.answers["/getSessionScreenshots"] = lists(screenshot("1", ("png", data), ("png", data)))
+    folder = tmp_path / "d"
+    with subprocess.Popen([*dcvctl.command, "get-session-screenshots", "1", "--output-dir", "d"],
+                          env=dcvctl.env, cwd=tmp_path) as process:
+        while not folder.exists() or not list(folder.iterdir()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)  # in the midst of the first file
+        assert process.wait(10) == 130
+    assert [p.name for p in folder.iterdir()] == ["1-1.png"]
+    assert (folder / "1-1.png").read_bytes() == data
+
+
 def test_a_folder_that_cannot_be_written_is_255(dcvctl, agent, tmp_path):
     agent.answers["/getSessionScreenshots"] = lists(screenshot("1", ("png", b"x")))
     (tmp_path / "file").touch()
