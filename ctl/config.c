@@ -201,7 +201,7 @@ static int read_path(struct config *config, const char *path, struct error *err)
 	return resolve_ca_bundle(config, path, err);
 }
 
-/* The @i-th usual place. "" where the environment does not say; NULL after the last. */
+/* Where the file is looked for when nobody says: first the user's own, then the host's. */
 static int usual_place(unsigned i, char **ret, struct error *err)
 {
 	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
