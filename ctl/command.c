@@ -106,10 +106,9 @@ static const struct option_spec close_servers_options[] = {
 
 const struct command commands[N_OPERATIONS] = {
 #define OPERATION(id_, name, method, path, body, who, echo, help)                                  \
-	[OPERATION_##                                                                              \
-		id_] = {.op = &operations[OPERATION_##id_],                                        \
-			.id = #id_,                                                                \
-			.options = {id_##_options, ARRAY_SIZE(id_##_options), &id_##_params}},
+	{.op = &operations[OPERATION_##id_],                                                       \
+	 .id = #id_,                                                                               \
+	 .options = {id_##_options, ARRAY_SIZE(id_##_options), &id_##_params}},
 #include "common/operations.def"
 #undef OPERATION
 };

@@ -26,7 +26,7 @@ static const struct option_spec specs[] = {
 	 .help = "socket of the local agent (" AGENT_SOCKET ")"},
 	{"broker", .kind = OPTION_FLAG, .program = PROGRAM_DCVCTL,
 	 .help = "ask the broker that the configuration file names"},
-	{"broker-url", .kind = OPTION_URL, .value = "URL", .help = "ask this broker"},
+	{"broker-url", .kind = OPTION_BASE_URL, .value = "URL", .help = "ask this broker"},
 	{"auth-server-url", "auth-server", .kind = OPTION_URL, .value = "URL",
 	 .help = "where tokens come from, if not from the broker"},
 	{"ca-bundle", .kind = OPTION_TEXT, .value = "FILE", .help = "authorities to trust (PEM)"},
@@ -201,7 +201,7 @@ static int read_path(struct config *config, const char *path, struct error *err)
 	return resolve_ca_bundle(config, path, err);
 }
 
-/* The @i-th usual place. "" where the environment does not say; NULL after the last. */
+/* Where the file is looked for when nobody says: first the user's own, then the host's. */
 static int usual_place(unsigned i, char **ret, struct error *err)
 {
 	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
@@ -269,9 +269,9 @@ static int overlay_all(struct config *config, const struct arguments *general, s
 }
 
 /* What comes from the file or the environment is checked here; options were when they were read. */
-static int check_url(const char *url, const char *what, struct error *err)
+static int check_url(const char *url, bool may_have_query, const char *what, struct error *err)
 {
-	if (!url || url_check(url, err) == 0)
+	if (!url || url_check(url, may_have_query, err) == 0)
 		return 0;
 	return error_set(err, ERR_CONFIG, "%s: %s", what, err->message);
 }
@@ -300,8 +300,8 @@ static int complete_broker(const struct config *config, struct error *err)
 				 "configuration file");
 	if (config->output_format && strcasecmp(config->output_format, "json") != 0)
 		return error_set(err, ERR_CONFIG, "output-format must be json");
-	if (check_url(config->broker_url, "broker URL", err) < 0 ||
-	    check_url(config->auth_server_url, "auth-server-url", err) < 0 ||
+	if (check_url(config->broker_url, false, "broker URL", err) < 0 ||
+	    check_url(config->auth_server_url, true, "auth-server-url", err) < 0 ||
 	    check_credentials(config, err) < 0)
 		return -1;
 	if (config->no_verify_ssl)

@@ -26,6 +26,7 @@ enum option_kind {
 	OPTION_INTEGER,
 	OPTION_CHOICE,
 	OPTION_URL,
+	OPTION_BASE_URL,    /* paths are appended to it: no query */
 	OPTION_LIST,        /* "a,b" */
 	OPTION_EACH,        /* a list that makes one element of the request per item */
 	OPTION_FILTER,      /* KEY=VALUE */

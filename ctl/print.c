@@ -312,35 +312,45 @@ static int print_next_page(const json_t *answer, struct buf *out, struct error *
 	return buf_append_text(out, "\n", err);
 }
 
+/* The member that holds what @op is asked for. */
+static const char *main_member(const struct operation *op)
+{
+	switch (op->id) {
+	case OPERATION_describe_sessions:
+		return "Sessions";
+	case OPERATION_describe_servers:
+		return "Servers";
+	case OPERATION_get_session_connection_data:
+		return "Session";
+	default:
+		return "SuccessfulList";
+	}
+}
+
 int print_answer(const struct operation *op, const json_t *answer, struct buf *out,
 		 struct error *err)
 {
 	AUTO(table_done) struct table sessions = {.heads = SESSION_HEADS};
 	AUTO(table_done) struct table servers = {.heads = SERVER_HEADS};
 	AUTO(table_done) struct table screenshots = {.heads = SCREENSHOT_HEADS};
-	const char *key = op->id == OPERATION_describe_sessions             ? "Sessions"
-			  : op->id == OPERATION_describe_servers            ? "Servers"
-			  : op->id == OPERATION_get_session_connection_data ? "Session"
-									    : "SuccessfulList";
-	const json_t *list = json_object_get(answer, key);
+	const json_t *member = json_object_get(answer, main_member(op));
 
-	if (op->id == OPERATION_get_session_connection_data ? !json_is_object(list)
-							    : !json_is_array(list))
-		return error_set(err, ERR_INVALID, "the answer has no %s", key);
+	if (op->body == BODY_PATH ? !json_is_object(member) : !json_is_array(member))
+		return error_set(err, ERR_INVALID, "the answer has no %s", main_member(op));
 	switch (op->id) {
 	case OPERATION_get_session_connection_data:
 		return print_connection(answer, out, err);
 	case OPERATION_get_session_screenshots:
-		return print_list(&screenshots, list, add_screenshot, out, err);
+		return print_list(&screenshots, member, add_screenshot, out, err);
 	case OPERATION_describe_sessions:
-		if (print_list(&sessions, list, add_session, out, err) < 0)
+		if (print_list(&sessions, member, add_session, out, err) < 0)
 			return -1;
 		return print_next_page(answer, out, err);
 	case OPERATION_describe_servers:
-		if (print_list(&servers, list, add_server, out, err) < 0)
+		if (print_list(&servers, member, add_server, out, err) < 0)
 			return -1;
 		return print_next_page(answer, out, err);
 	default:
-		return print_successes(op, list, out, err);
+		return print_successes(op, member, out, err);
 	}
 }

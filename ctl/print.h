@@ -15,7 +15,7 @@
 int print_answer(const struct operation *op, const json_t *answer, struct buf *out,
 		 struct error *err);
 
-/** The list of elements that failed; NULL if @op has none. */
+/** The list of elements that failed, borrowed; NULL if the answer has none. */
 json_t *print_failures_of(const json_t *answer);
 
 /** Append why one element failed, as a sentence without line end; not escaped. */

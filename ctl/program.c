@@ -109,8 +109,11 @@ static enum exit_status inform(const struct run *run, bool *ret_done)
 
 static enum exit_status print_json(const struct run *run, const struct buf *body)
 {
+	if (run->program == PROGRAM_DCVCTL && write_out(body->data, body->len) != STATUS_SUCCESS)
+		return STATUS_OTHER;
+	/* a terminal's next prompt is not part of the answer */
 	if (run->program == PROGRAM_DCVCTL)
-		return write_out(body->data, body->len);
+		return isatty(STDOUT_FILENO) ? write_out("\n", 1) : STATUS_SUCCESS;
 	indent_json(stdout, body->data, body->len);
 	return write_out("", 0);
 }

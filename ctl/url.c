@@ -42,10 +42,8 @@ static CURLU *parse(const char *text, struct error *err)
 	if (rc == CURLUE_OK)
 		return url;
 	curl_url_cleanup(url);
-	if (rc == CURLUE_USER_NOT_ALLOWED)
-		(void)error_set(err, ERR_INVALID, "the URL must not hold a user name or password");
-	else
-		(void)error_set(err, ERR_INVALID, "'%s' is not a URL like https://host:port", text);
+	/* the text is not repeated: a password may stand in it */
+	(void)error_set(err, ERR_INVALID, "this is not a URL like https://host:port");
 	return NULL;
 }
 
@@ -67,15 +65,12 @@ static bool is_loopback(const char *host)
 	return inet_pton(AF_INET6, bare, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-/* User information is refused before anything else is said, so that no message repeats it. */
-int url_check(const char *text, struct error *err)
+int url_check(const char *text, bool may_have_query, struct error *err)
 {
 	AUTO(curl_url_cleanup_p) CURLU *url = NULL;
 	AUTO(curl_free_p) char *scheme = NULL, *host = NULL, *user = NULL, *password = NULL;
 	AUTO(curl_free_p) char *fragment = NULL;
 
-	if (strchr(text, '@') && strcspn(text, "@") < strcspn(text, "?#"))
-		return error_set(err, ERR_INVALID, "the URL must not hold a user name or password");
 	url = parse(text, err);
 	if (!url)
 		return -1;
@@ -90,12 +85,14 @@ int url_check(const char *text, struct error *err)
 		return error_set(err, ERR_INVALID, "the URL must not hold a user name or password");
 	if (fragment)
 		return error_set(err, ERR_INVALID, "the URL must not hold a '#'");
+	if (!may_have_query && strchr(text, '?'))
+		return error_set(err, ERR_INVALID, "the URL must not hold a '?'");
 	if (strcmp(scheme, "https") == 0)
 		return 0;
 	if (strcmp(scheme, "http") == 0 && is_loopback(host))
 		return 0;
 	return error_set(err, ERR_INVALID,
-			 "'%s' must begin with https:// (http:// only for this host itself)", text);
+			 "the URL must begin with https:// (http:// only for this host itself)");
 }
 
 int url_join(const char *base, const char *path, char **ret, struct error *err)

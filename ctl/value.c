@@ -82,10 +82,10 @@ static int read_choice(const struct option_spec *spec, const struct param *param
 	return -1;
 }
 
-static int read_url(const struct option_spec *spec, const char *text, json_t **value,
-		    struct error *err)
+static int read_url(const struct option_spec *spec, enum option_kind kind, const char *text,
+		    json_t **value, struct error *err)
 {
-	if (url_check(text, err) < 0)
+	if (url_check(text, kind == OPTION_URL, err) < 0)
 		return error_prefix(err, "--%s", spec->name);
 	return replace(spec, value, json_string(text), err);
 }
@@ -157,11 +157,12 @@ static int read_file(const struct option_spec *spec, enum option_kind kind, cons
 {
 	AUTO(buf_done) struct buf contents = {0}, decoded = {0};
 	bool is_forced = *text == '@';
+	struct error unread;
 
-	if (file_read(text + is_forced, PERMISSIONS_MAX_BYTES, &contents, err) == 0)
+	if (file_read(text + is_forced, PERMISSIONS_MAX_BYTES, &contents, &unread) == 0)
 		return replace_encoded(spec, &contents, value, err);
-	if (kind == OPTION_FILE || is_forced || err->code == ERR_TOO_LARGE)
-		return error_set(err, ERR_INVALID, "--%s: %s", spec->name, err->message);
+	if (kind == OPTION_FILE || is_forced || unread.code == ERR_TOO_LARGE)
+		return error_set(err, ERR_INVALID, "--%s: %s", spec->name, unread.message);
 	if (base64_decode(text, &decoded, err) < 0)
 		return bad(spec, err, "is neither a file that can be read nor base64");
 	return replace(spec, value, json_string(text), err);
@@ -182,7 +183,8 @@ int value_read(const struct option_spec *spec, enum option_kind kind, const stru
 	case OPTION_CHOICE:
 		return read_choice(spec, param, text, value, err);
 	case OPTION_URL:
-		return read_url(spec, text, value, err);
+	case OPTION_BASE_URL:
+		return read_url(spec, kind, text, value, err);
 	case OPTION_LIST:
 	case OPTION_EACH:
 		return read_list(spec, text, value, err);

@@ -408,6 +408,7 @@ def test_what_the_parser_does_not_understand_is_2(dcvsm, broker, arguments):
     ["--broker-url", "broker:8443", "describe-sessions"],
     ["--broker-url", "http://broker.example", "describe-sessions"],
     ["--broker-url", "https://u:p@h", "describe-sessions"],
+    ["--broker-url", "https://h/?a=b", "describe-sessions"],
     ["get-session-screenshots", "--session-ids", "1", "--max-width", "0"],
     [b"describe-sessions", b"--owner", b"\xff"],
 ])
@@ -703,6 +704,20 @@ def test_odd_images_are_refused(dcvctl, agent, tmp_path, form, data):
         "SessionId": "1", "Images": [{"Format": form, "Data": data}]}})
     run = dcvctl("get-session-screenshots", "1", "--output-dir", "d")
     assert run.returncode == 255 and list((tmp_path / "d").iterdir()) == []
+
+
+def test_an_interrupt_leaves_no_half_written_file(dcvctl, agent, tmp_path):
+    data = os.urandom(20_000_000)
+    agent.answers["/getSessionScreenshots"] = lists(screenshot("1", ("png", data), ("png", data)))
+    folder = tmp_path / "d"
+    with subprocess.Popen([*dcvctl.command, "get-session-screenshots", "1", "--output-dir", "d"],
+                          env=dcvctl.env, cwd=tmp_path) as process:
+        while not folder.exists() or not list(folder.iterdir()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)  # in the midst of the first file
+        assert process.wait(10) == 130
+    assert [p.name for p in folder.iterdir()] == ["1-1.png"]
+    assert (folder / "1-1.png").read_bytes() == data
 
 
 def test_a_folder_that_cannot_be_written_is_255(dcvctl, agent, tmp_path):
