@@ -95,7 +95,7 @@ class Keeper:
     """`dcv-session-keeper --listen` with a configuration and folders of its own."""
 
     def __init__(self, prefix=(), user=None, create_timeout=30, delete_grace=2, options=(),
-                 settings=""):
+                 settings="", pam_dir=PAM_DIR):
         self.folder = tempfile.mkdtemp(prefix="keeper-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.init_folder = os.path.join(self.folder, "init")
@@ -118,7 +118,7 @@ class Keeper:
                 shutil.chown(folder, user)
         self.process = subprocess.Popen(
             [*prefix, PROGRAM, "--listen", self.path, "--run-dir", self.run_dir,
-             "--log-dir", self.log_dir, "--conf", self.conf, "--pam-dir", PAM_DIR,
+             "--log-dir", self.log_dir, "--conf", self.conf, "--pam-dir", pam_dir,
              "--agent-user", "root", *options],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         self.stderr, self.is_over, self.news = b"", False, threading.Condition()

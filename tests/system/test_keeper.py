@@ -796,6 +796,96 @@ def test_an_owners_folder_is_removed_whatever_is_in_it(keeper, alice):
     assert_nothing_left(keeper, alice, session_id)
 
 
+def test_what_is_mounted_in_an_owners_folder_is_not_entered(keeper, alice):
+    connection, session_id = keeper.start(alice.name, keeper.init(SLEEP))
+    ready(connection)
+    inner = os.path.join(keeper.run_dir, "1", "owner", "a", "b")
+    os.makedirs(inner)
+    run("mount", "-t", "tmpfs", "tmpfs", inner)
+    run("mount", "-t", "tmpfs", "tmpfs", os.path.join(keeper.run_dir, "1", "owner"))
+    end(connection)
+    assert_nothing_left(keeper, alice, session_id)
+
+
+def test_where_there_are_no_cgroups_all_is_found_all_the_same(make_keeper, alice):
+    k = make_keeper(delete_grace=0, prefix=[
+        "unshare", "-m", "sh", "-c", 'umount -R -l /sys/fs/cgroup; exec "$@"', "sh"])
+    connection, session_id = k.start(
+        alice.name, k.init("#!/bin/sh\n(setsid sh -c 'trap \"\" TERM; env -i sleep 100011 & sleep "
+                           "100010' &) &\necho on\nexec sleep 100000\n"))
+    ready(connection)
+    assert "CGROUP" not in state_of(k)
+    wait_for(lambda: sum(name_of(p) == "sleep" for p in alice.processes()) == 3, "the daemons")
+    end(connection)
+    assert_nothing_left(k, alice, session_id)
+
+
+# --- PAM -----------------------------------------------------------------------------------------
+
+
+def pam_service(folder, text):
+    path = os.path.join(folder, "pam")
+    os.makedirs(path, exist_ok=True)
+    with open(os.path.join(path, "dcv-session-keeper"), "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+@pytest.mark.parametrize("stack", ["account", "session"])
+def test_a_pam_module_that_hangs_is_given_up(make_keeper, alice, tmp_path, stack):
+    others = "account" if stack == "session" else "session"
+    folder = pam_service(tmp_path, f"auth required pam_permit.so\n{others} required pam_permit.so\n"
+                                   f"{stack} required pam_exec.so /bin/sleep 100012\n")
+    k = make_keeper(create_timeout=1, pam_dir=folder)
+    connection, session_id = k.start(alice.name, k.init(SLEEP))
+    assert "did not answer in time" in refusal(connection)
+    assert k.numbers() == [] and of_session(session_id) == []
+    assert not [pid for pid in pids() if uid_of(pid) is not None and b"100012" in cmdline(pid)]
+
+
+def cmdline(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("text, reason", [
+    ("auth required pam_permit.so\naccount required pam_deny.so\nsession required pam_permit.so\n",
+     "was refused by PAM: the account check"),
+    ("auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_deny.so\n",
+     "PAM session"),
+    ("auth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+     "PAM credentials"),
+])
+def test_pam_may_refuse(make_keeper, alice, tmp_path, text, reason):
+    k = make_keeper(pam_dir=pam_service(tmp_path, text))
+    connection, _ = k.start(alice.name, k.init(SLEEP))
+    assert reason in refusal(connection)
+    assert k.numbers() == []
+
+
+def test_the_pam_session_is_closed_and_what_modules_leave_running_does_not_keep_it(
+        make_keeper, alice, tmp_path):
+    script = os.path.join(tmp_path, "hook")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\necho "$PAM_TYPE $PAM_USER" >> {tmp_path}/seen\n'
+                   '[ "$PAM_TYPE" = open_session ] && (setsid sleep 100013 > /dev/null 2>&1 &)\n'
+                   "exit 0\n")
+    os.chmod(script, 0o755)
+    k = make_keeper(pam_dir=pam_service(
+        tmp_path, "auth required pam_permit.so\naccount required pam_permit.so\n"
+                  f"session required pam_exec.so {script}\n"))
+    connection, session_id = k.start(alice.name, k.init("#!/bin/sh\nexit 4\n"))
+    ready(connection)
+    assert connection.until("ended")["REASON"] == "init file 'init.sh' ended: exit status 4"
+    with open(os.path.join(tmp_path, "seen"), encoding="utf-8") as file:
+        assert file.read() == f"open_session {alice.name}\nclose_session {alice.name}\n"
+    assert not [pid for pid in pids() if b"100013" in cmdline(pid)]
+    assert_nothing_left(k, alice, session_id)
+
+
 # --- output --------------------------------------------------------------------------------------
 
 
