@@ -218,16 +218,23 @@ class User:
         self.uid, self.gid, self.home = int(fields[2]), int(fields[3]), fields[5]
 
     def processes(self):
-        return [pid for pid in pids() if uid_of(pid) == self.uid]
+        """Living ones; the service manager that systemd gives to a user is not a session's."""
+        return [pid for pid in pids()
+                if uid_of(pid) == self.uid and name_of(pid) not in ("systemd", "(sd-pam)")]
 
-    def remove(self):
-        for pid in self.processes():
+    def remove(self, keep_home=False):
+        def living():
+            return [pid for pid in pids() if uid_of(pid) == self.uid]
+
+        for pid in living() if self.uid else []:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        subprocess.run(["userdel", "-rf", self.name], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, check=False)
+        if self.uid:
+            wait_for(lambda: not living(), "the end of the user's processes")
+        subprocess.run(["userdel", "-f" if keep_home else "-rf", self.name],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def run(*command):
