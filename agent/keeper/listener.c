@@ -19,11 +19,13 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/ready.h"
 
 struct listener {
 	const struct options *options;
 	int fd;
 	int signal_fd;
+	int ready_fd;
 	sigset_t signals;
 };
 
@@ -130,6 +132,8 @@ int listener_run(const struct options *options)
 		return error_exit_status(err.code);
 	}
 	log_info("listening at %s", options->listen_path);
+	l.ready_fd = options->ready_fd;
+	ready_tell(&l.ready_fd);
 	fds[0] = (struct pollfd){.fd = l.signal_fd, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = l.fd, .events = POLLIN};
 	while (!is_over) {

@@ -14,6 +14,7 @@
 #include "agent/keeper/protocol.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/ready.h"
 
 const char options_help[] =
 	"Usage: dcv-session-keeper [OPTION]...\n"
@@ -37,6 +38,7 @@ const char options_help[] =
 	"  --xserver PROGRAM          X server (default Xvnc)\n"
 	"  --screenshot-program PATH  capture program (default: dcv-screenshot beside this "
 	"program)\n"
+	"  --ready-fd N               write \"ready\" to descriptor N when listening\n"
 	"  --help, --version\n";
 
 enum {
@@ -49,6 +51,7 @@ enum {
 	OPTION_PAM_DIR,
 	OPTION_XSERVER,
 	OPTION_SCREENSHOT_PROGRAM,
+	OPTION_READY_FD,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -63,6 +66,7 @@ static const struct option long_options[] = {
 	{"pam-dir", required_argument, NULL, OPTION_PAM_DIR},
 	{"xserver", required_argument, NULL, OPTION_XSERVER},
 	{"screenshot-program", required_argument, NULL, OPTION_SCREENSHOT_PROGRAM},
+	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -170,6 +174,7 @@ int options_parse(struct options *ret, int argc, char **argv, struct error *err)
 		.xserver = "Xvnc",
 		.agent_user = "dcvsmagent",
 		.is_root = geteuid() == 0,
+		.ready_fd = -1,
 	};
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -177,11 +182,13 @@ int options_parse(struct options *ret, int argc, char **argv, struct error *err)
 
 		if (text)
 			*text = optarg;
+		else if (option == OPTION_READY_FD && ready_parse(optarg, &ret->ready_fd, err) < 0)
+			return -1;
 		else if (option == OPTION_HELP)
 			ret->help = true;
 		else if (option == OPTION_VERSION)
 			ret->version = true;
-		else
+		else if (option == '?')
 			return error_set(err, ERR_USAGE, "%s: unknown, or its value is missing",
 					 argv[optind - 1]);
 	}

@@ -19,6 +19,7 @@ struct options {
 	const char *agent_group;
 	uid_t agent_uid; /* (uid_t)-1 when there is no such user */
 	gid_t agent_gid; /* group of control sockets and logs */
+	int ready_fd;    /* told when listening; -1: none */
 	bool is_root;
 	bool help, version;
 	char *owned[2]; /* defaults that had to be put together */

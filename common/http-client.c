@@ -1,0 +1,392 @@
+#include "common/http-client.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+
+struct http_client {
+	struct ws_role role; /* first: ws.c finds it through the vhost */
+	struct loop *loop;
+	struct lws_vhost *vhost;
+	struct lws_protocols protocols[3];
+	bool is_strict;
+};
+
+/* One request from the look-up of the name to its answer, or to the moment when a link stands. */
+struct attempt {
+	struct http_client *client;
+	uv_getaddrinfo_t lookup;
+	char *host, *path, *authorization, *content_type;
+	int port;
+	struct buf body;
+	bool is_link;
+	http_response_fn respond;
+	http_connect_failed_fn failed;
+	void *userdata;
+	int status;
+	struct buf response;
+	struct error err; /* why the connection was given up by us */
+};
+
+static void attempt_free(struct attempt *a)
+{
+	if (!a)
+		return;
+	free(a->host);
+	free(a->path);
+	free(a->authorization);
+	free(a->content_type);
+	buf_done(&a->body);
+	buf_done(&a->response);
+	free(a);
+}
+
+static void attempt_free_p(struct attempt **a)
+{
+	attempt_free(*a);
+}
+
+/* The end of an attempt, with an answer or without. */
+static void finish(struct attempt *a, const struct error *err)
+{
+	if (a->client->loop->is_stopping)
+		;
+	else if (a->is_link)
+		a->failed(a->status, err, a->userdata);
+	else
+		a->respond(err ? 0 : a->status, a->response.data ? a->response.data : "",
+			   a->response.len, err, a->userdata);
+	attempt_free(a);
+}
+
+static void fail(struct attempt *a, const char *why)
+{
+	struct error err;
+
+	(void)error_set(&err, ERR_UNREACHABLE, "%s port %d: %s", a->host, a->port, why);
+	finish(a, &err);
+}
+
+/* --- the conversation --------------------------------------------------------------------------
+ */
+
+static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **at,
+		      unsigned char *end)
+{
+	if (!value)
+		return 0;
+	return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
+					   (const unsigned char *)value, (int)strlen(value), at,
+					   end);
+}
+
+static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char **at, size_t room)
+{
+	unsigned char *end = *at + room;
+	char length[24];
+
+	if (add_header(wsi, "authorization:", a->authorization, at, end))
+		return -1;
+	if (a->is_link)
+		return 0;
+	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
+	if (add_header(wsi, "content-type:", a->content_type, at, end) ||
+	    add_header(wsi, "content-length:", length, at, end))
+		return -1;
+	if (a->body.len > 0) {
+		lws_client_http_body_pending(wsi, 1);
+		(void)lws_callback_on_writable(wsi);
+	}
+	return 0;
+}
+
+static int on_body_writable(struct attempt *a, struct lws *wsi)
+{
+	AUTO(free_p) unsigned char *bytes = malloc(LWS_PRE + a->body.len);
+
+	if (a->body.len == 0)
+		return 0;
+	if (!bytes)
+		return -1;
+	memcpy(bytes + LWS_PRE, a->body.data, a->body.len);
+	lws_client_http_body_pending(wsi, 0);
+	return lws_write(wsi, bytes + LWS_PRE, a->body.len, LWS_WRITE_HTTP_FINAL) < 0 ? -1 : 0;
+}
+
+static int on_response_bytes(struct attempt *a, const char *bytes, size_t len)
+{
+	if (a->response.len + len > HTTP_CLIENT_BODY_MAX_BYTES)
+		return error_set(&a->err, ERR_TOO_LARGE, "the answer is larger than %d bytes",
+				 HTTP_CLIENT_BODY_MAX_BYTES);
+	return buf_append(&a->response, bytes, len, &a->err);
+}
+
+static int on_readable(struct lws *wsi)
+{
+	char bytes[LWS_PRE + 4096];
+	char *at = bytes + LWS_PRE;
+	int len = 4096;
+
+	return lws_http_client_read(wsi, &at, &len) < 0 ? -1 : 0;
+}
+
+/* What both kinds of connections have: headers to add, and an end without an answer. */
+static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
+{
+	struct attempt *a = lws_get_opaque_user_data(wsi);
+
+	if (!a)
+		return 0;
+	switch (reason) {
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+		return on_append_headers(a, wsi, in, len);
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		lws_set_opaque_user_data(wsi, NULL);
+		if (a->is_link)
+			a->status = (int)lws_http_client_http_response(wsi);
+		fail(a, in ? in : "connection failed");
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
+			 size_t len)
+{
+	struct attempt *a;
+
+	switch (reason) {
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		return attempt_callback(wsi, reason, in, len);
+	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
+	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
+	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+		break;
+	default:
+		return lws_callback_http_dummy(wsi, reason, session, in, len);
+	}
+	a = lws_get_opaque_user_data(wsi);
+	if (!a)
+		return 0;
+	switch (reason) {
+	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+		a->status = (int)lws_http_client_http_response(wsi);
+		return 0;
+	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
+		return on_body_writable(a, wsi);
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
+		return on_readable(wsi);
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
+		return on_response_bytes(a, in, len);
+	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
+		lws_set_opaque_user_data(wsi, NULL);
+		finish(a, NULL);
+		return -1; /* one request a connection: it is closed */
+	default:
+		lws_set_opaque_user_data(wsi, NULL);
+		fail(a, a->err.code ? a->err.message : "connection closed without an answer");
+		return 0;
+	}
+}
+
+static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
+			 size_t len)
+{
+	struct ws **ws = session;
+	struct attempt *a;
+	int result;
+
+	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
+	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
+		return attempt_callback(wsi, reason, in, len);
+	if (reason != LWS_CALLBACK_CLIENT_ESTABLISHED)
+		return ws_callback(wsi, reason, session, in, len);
+	/* It stands: from here on the handler tells what happens to it. */
+	a = lws_get_opaque_user_data(wsi);
+	lws_set_opaque_user_data(wsi, NULL);
+	result = ws_open(wsi, ws, a ? a->userdata : NULL);
+	attempt_free(a);
+	return result;
+}
+
+/* --- the beginning -----------------------------------------------------------------------------
+ */
+
+static void start_connection(struct attempt *a, const char *address)
+{
+	struct http_client *client = a->client;
+	struct lws *wsi = NULL;
+	struct lws_client_connect_info info = {
+		.context = client->loop->lws,
+		.vhost = client->vhost,
+		.address = address,
+		.port = a->port,
+		.path = a->path,
+		.host = a->host,
+		.method = a->is_link ? NULL : "POST",
+		.protocol = a->is_link ? client->role.handler->protocol : NULL,
+		.local_protocol_name = a->is_link ? client->role.handler->protocol : "http",
+		.alpn = "http/1.1",
+		.ssl_connection = LCCSCF_USE_SSL,
+		.opaque_user_data = a,
+		.pwsi = &wsi,
+		.retry_and_idle_policy = &ws_idle_policy,
+		.ietf_version_or_minus_one = -1,
+	};
+
+	if (!client->is_strict)
+		info.ssl_connection |= LCCSCF_ALLOW_SELFSIGNED | LCCSCF_ALLOW_INSECURE |
+				       LCCSCF_ALLOW_EXPIRED |
+				       LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
+	/* A connection that fails within this call has told so by its callback already, unless it
+	 * did not come to have one; then pwsi was never set. */
+	if (!lws_client_connect_via_info(&info) && !wsi)
+		fail(a, "cannot begin a connection");
+}
+
+static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
+{
+	struct attempt *a = lookup->data;
+	char address[64];
+
+	if (a->client->loop->is_stopping) {
+		attempt_free(a);
+	} else if (status < 0) {
+		fail(a, uv_strerror(status));
+	} else if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), NULL, 0,
+			       NI_NUMERICHOST) != 0) {
+		fail(a, "address cannot be understood");
+	} else {
+		start_connection(a, address);
+	}
+	uv_freeaddrinfo(found);
+}
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static struct attempt *attempt_new(struct http_client *client,
+				   const struct http_client_request *request, struct error *err)
+{
+	AUTO(attempt_free_p) struct attempt *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	a->client = client;
+	a->port = request->port;
+	a->host = strdup(request->host);
+	a->path = strdup(request->path);
+	a->authorization = copy(request->authorization);
+	a->content_type = copy(request->content_type);
+	if (!a->host || !a->path || (request->authorization && !a->authorization) ||
+	    (request->content_type && !a->content_type)) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	if (request->body && buf_append_text(&a->body, request->body, err) < 0)
+		return NULL;
+	return TAKE(a);
+}
+
+/* Takes @a in every case. */
+static int attempt_begin(struct attempt *a, struct error *err)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+	int failed;
+
+	a->lookup.data = a;
+	failed = uv_getaddrinfo(&a->client->loop->uv, &a->lookup, on_looked_up, a->host, NULL,
+				&hints);
+	if (failed) {
+		(void)error_set(err, ERR_SYSTEM, "look up %s: %s", a->host, uv_strerror(failed));
+		attempt_free(a);
+		return -1;
+	}
+	return 0;
+}
+
+int http_client_post(struct http_client *client, const struct http_client_request *request,
+		     http_response_fn fn, void *userdata, struct error *err)
+{
+	struct attempt *a = attempt_new(client, request, err);
+
+	if (!a)
+		return -1;
+	a->respond = fn;
+	a->userdata = userdata;
+	return attempt_begin(a, err);
+}
+
+int http_client_connect(struct http_client *client, const struct http_client_request *request,
+			http_connect_failed_fn failed, void *userdata, struct error *err)
+{
+	struct attempt *a = attempt_new(client, request, err);
+
+	if (!a)
+		return -1;
+	a->is_link = true;
+	a->failed = failed;
+	a->userdata = userdata;
+	return attempt_begin(a, err);
+}
+
+struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
+				    struct error *err)
+{
+	struct http_client *client = calloc(1, sizeof(*client));
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.vhost_name = "client",
+		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+		.client_ssl_ca_filepath = options->is_strict ? options->ca_file : NULL,
+		.timeout_secs = HTTP_CLIENT_TIMEOUT_S,
+		.connect_timeout_secs = HTTP_CLIENT_TIMEOUT_S,
+		.alpn = "http/1.1",
+	};
+
+	if (!client) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	client->loop = loop;
+	client->is_strict = options->is_strict;
+	client->role.handler = options->ws;
+	client->protocols[0] = (struct lws_protocols){.name = "http", .callback = http_callback};
+	if (options->ws)
+		client->protocols[1] = (struct lws_protocols){
+			.name = options->ws->protocol,
+			.callback = link_callback,
+			.per_session_data_size = WS_SESSION_BYTES,
+			.rx_buffer_size = 4096,
+		};
+	info.protocols = client->protocols;
+	info.user = client;
+	/* The administrator named the authority: no other one may vouch for the server. */
+	if (options->ca_file)
+		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+	client->vhost = lws_create_vhost(loop->lws, &info);
+	if (client->vhost)
+		return client;
+	free(client);
+	(void)error_set(err, ERR_CONFIG, "cannot use the authority file %s",
+			options->ca_file ? options->ca_file : "of the system");
+	return NULL;
+}
+
+void http_client_free(struct http_client *client)
+{
+	free(client);
+}

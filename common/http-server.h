@@ -1,0 +1,78 @@
+/**
+ * HTTP/1.1 listeners on the loop: TCP with TLS, or a Unix socket. Also the way in for WebSocket.
+ *
+ * A request is handed over when its body is complete and answered with http_reply(), at once or
+ * later. Bodies of known length and chunked ones both arrive; a body above the limit is answered
+ * 413 here, headers above 16 KiB 431, odd paths (NUL, ill-formed escapes) 4xx.
+ */
+#ifndef COMMON_HTTP_SERVER_H
+#define COMMON_HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/error.h"
+#include "common/loop.h"
+#include "common/ws.h"
+
+struct http_server;
+struct http_request;
+
+struct http_request {
+	const char *method;
+	const char *path;          /* decoded, repeated slashes at the beginning collapsed to one */
+	const char *query;         /* raw, without '?'; "" if there is none */
+	const char *authorization; /* the header's value; "" if absent, check has_authorization */
+	bool has_authorization;
+	const char *content_type; /* "" if absent */
+	struct buf body;
+	/* The process at the other end of a Unix socket, at the time of its connect(); TCP: -1. */
+	uid_t peer_uid;
+	gid_t *peer_groups; /* primary and supplementary */
+	size_t n_peer_groups;
+	char peer_address[64]; /* TCP: text; Unix: "" */
+};
+
+struct http_server_options {
+	const char *unix_path; /* a Unix socket that every local user may connect to, or */
+	const char *bind_host; /* an address to listen on, */
+	int port;              /* with this port, and */
+	const char *certificate_file, *key_file; /* PEM */
+	size_t body_max_bytes;
+
+	/** A request is there. It stays valid until http_reply(), which must come once. */
+	void (*request)(struct http_request *request, void *userdata);
+	/** NULL: no WebSocket here. Its userdata is this one. */
+	const struct ws_handler *ws;
+	void *userdata;
+};
+
+/** Listen. Strings are copied; the handler is borrowed. Errors name the address or path. */
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
+				    struct error *err);
+
+/** After the loop has stopped, which closes the connections. Takes NULL. */
+void http_server_free(struct http_server *server);
+
+/** Value of a parameter of the query or of a form body, decoded; free() it. NULL if absent. */
+char *http_form_value(const char *form, const char *name);
+
+/** A further header line of an answer. */
+struct http_header {
+	const char *name, *value;
+};
+
+/**
+ * Answer, and give up @request. @body is taken (emptied); Content-Length is set from it.
+ * @headers: ends in {NULL, NULL}, or NULL. A peer that has gone makes no difference to the caller.
+ */
+void http_reply(struct http_request *request, int status, const char *content_type,
+		struct buf *body, const struct http_header *headers);
+
+/** {"error": message} with the status of the code. */
+void http_reply_error(struct http_request *request, const struct error *err,
+		      const struct http_header *headers);
+
+#endif

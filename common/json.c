@@ -1,0 +1,93 @@
+#include "common/json.h"
+
+#include <string.h>
+
+#include "common/cleanup.h"
+
+int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
+{
+	json_error_t problem;
+	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+
+	if (!value)
+		return error_set(err, ERR_INVALID, "invalid JSON at line %d, column %d: %s",
+				 problem.line, problem.column, problem.text);
+	*ret = value;
+	return 0;
+}
+
+static int append_chunk(const char *bytes, size_t len, void *userdata)
+{
+	struct error err;
+
+	return buf_append(userdata, bytes, len, &err);
+}
+
+int json_append(struct buf *buf, const json_t *value, struct error *err)
+{
+	size_t start = buf->len;
+
+	if (json_dump_callback(value, append_chunk, buf, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+		return 0;
+	buf_truncate(buf, start);
+	return error_oom(err);
+}
+
+/* Length of the UTF-8 character at @p, or 0. Overlong forms and surrogates are not characters. */
+static size_t utf8_length(const unsigned char *p)
+{
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+
+	if (n == 0 || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+static int append_character(struct buf *buf, const unsigned char *p, size_t n, struct error *err)
+{
+	if (n == 0)
+		return buf_append_text(buf, "\xef\xbf\xbd", err);
+	if (*p == '"' || *p == '\\')
+		return buf_printf(buf, err, "\\%c", *p);
+	if (*p < 0x20)
+		return buf_printf(buf, err, "\\u%04x", *p);
+	return buf_append(buf, p, n, err);
+}
+
+int json_append_string(struct buf *buf, const char *text, struct error *err)
+{
+	size_t start = buf->len, n;
+
+	if (buf_append_text(buf, "\"", err) < 0)
+		return -1;
+	for (const unsigned char *p = (const unsigned char *)text; *p; p += n ? n : 1) {
+		n = utf8_length(p);
+		if (append_character(buf, p, n, err) < 0) {
+			buf_truncate(buf, start);
+			return -1;
+		}
+	}
+	if (buf_append_text(buf, "\"", err) < 0) {
+		buf_truncate(buf, start);
+		return -1;
+	}
+	return 0;
+}
+
+void json_set_text(json_t *object, const char *key, const char *text)
+{
+	if (text)
+		(void)json_object_set_new(object, key, json_string(text));
+}
+
+const char *json_get_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}

@@ -1,0 +1,48 @@
+/**
+ * What an agent and a broker say to each other.
+ *
+ * Before the link, over HTTPS on the broker's agent port: the agent registers (RFC 7591, with its
+ * software statement) at LINK_REGISTER_PATH and gets a client id and secret; with these it fetches
+ * an access token (RFC 6749, client credentials) at LINK_TOKEN_PATH; with the token it opens a
+ * WebSocket at LINK_PATH with the subprotocol LINK_PROTOCOL. Refusals: 401 a new token is needed,
+ * and after that a new registration; 403 this client has been unregistered.
+ *
+ * On the link every message is one JSON object, with these members in this order and no blanks
+ * between them, so that a body can be cut out and passed on without being parsed:
+ *
+ *   broker to agent
+ *     {"event":"hello","body":{"MessageMaxBytes":n}}                 first message
+ *     {"event":"reportReceived","body":{"sessionsUpdateResponse":
+ *         {"requestId":"<32 hex digits>","result":{"success":true}}}}
+ *     {"id":n,"operation":"<API name>","context":{…},"body":{…}}     one element of a request
+ *   agent to broker
+ *     {"event":"report","body":{"Server":{…},"Sessions":[…],"Sequence":n,"BootId":"…"}}
+ *     {"id":n,"status":200,"body":{…}}                  body: the entry of SuccessfulList
+ *     {"id":n,"status":4xx or 5xx,"body":{"error":"…","code":"<error_wire_name()>"}}
+ *
+ * "id" is a number of the broker's choice, unique on the link. "body" of an operation is the
+ * client's element as it came. "context" is what the broker adds: SessionId and CreationTime (of a
+ * session to create), RequestId, Deadline (milliseconds that remain for the answer), and for
+ * screenshots MaxWidth, MaxHeight and Format to be used where the body has none.
+ *
+ * Commands are idempotent by session id: a create for an id that the agent has creates nothing and
+ * succeeds. A create is answered when the session is known to the agent (state CREATING); what
+ * becomes of it is told by reports. Relayed are: CreateSessions, DeleteSessions,
+ * UpdateSessionPermissions, GetSessionScreenshots and OpenServers (clears the host's own mark).
+ *
+ * "Server" and "Sessions" of a report are those of DescribeServers and DescribeSessions, sessions
+ * without their "Server" member. Sessions that ended lately are included as DELETED with their
+ * StateReason. Sequence grows by one with each report of an agent process; a report is always the
+ * whole truth about the host.
+ */
+#ifndef COMMON_LINK_PROTOCOL_H
+#define COMMON_LINK_PROTOCOL_H
+
+#define LINK_REGISTER_PATH "/agent/register"
+#define LINK_TOKEN_PATH "/oauth2/token"
+#define LINK_PATH "/agent/ws"
+#define LINK_PROTOCOL "dcv-session-manager-link.v1"
+
+#define LINK_MESSAGE_MAX_BYTES (64UL * 1024 * 1024)
+
+#endif

@@ -1,0 +1,190 @@
+#include "common/loop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+
+/* The library's own messages are for its developers; what concerns an administrator we say. */
+static void on_lws_log(int level, const char *line)
+{
+	(void)level;
+	log_debug("libwebsockets: %s", line);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct loop *loop = handle->data;
+
+	if (number != SIGHUP)
+		loop_stop(loop);
+	else if (loop->on_reload)
+		loop->on_reload(loop->userdata);
+}
+
+static int start_lws(struct loop *loop, struct error *err)
+{
+	void *loops[] = {&loop->uv};
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+		.foreign_loops = loops,
+		.max_http_header_data = 16384,
+		.max_http_header_pool = 64,
+		.pt_serv_buf_size = 32768,
+	};
+
+	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+	loop->lws = lws_create_context(&info);
+	if (!loop->lws)
+		return error_set(
+			err, ERR_SYSTEM,
+			"cannot start libwebsockets (is libwebsockets-evlib-uv installed?)");
+	return 0;
+}
+
+int loop_init(struct loop *loop, struct error *err)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	int failed = uv_loop_init(&loop->uv);
+
+	if (failed)
+		return error_set(err, ERR_SYSTEM, "start event loop: %s", uv_strerror(failed));
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		(void)uv_signal_init(&loop->uv, &loop->signals[i]);
+		loop->signals[i].data = loop;
+		(void)uv_signal_start(&loop->signals[i], on_signal, numbers[i]);
+	}
+	return start_lws(loop, err);
+}
+
+void loop_stop(struct loop *loop)
+{
+	if (loop->is_stopping)
+		return;
+	loop->is_stopping = true;
+	if (loop->on_stop)
+		loop->on_stop(loop->userdata);
+	for (size_t i = 0; i < ARRAY_SIZE(loop->signals); i++)
+		uv_close((uv_handle_t *)&loop->signals[i], NULL);
+	if (loop->lws)
+		lws_context_destroy(loop->lws);
+	loop->lws = NULL;
+}
+
+void loop_run(struct loop *loop)
+{
+	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+static void tell_open_handle(uv_handle_t *handle, void *userdata)
+{
+	(void)userdata;
+	log_debug("left open: a %s handle", uv_handle_type_name(handle->type));
+}
+
+void loop_done(struct loop *loop)
+{
+	loop_stop(loop);
+	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+	if (uv_loop_close(&loop->uv) == UV_EBUSY)
+		uv_walk(&loop->uv, tell_open_handle, NULL);
+}
+
+unsigned long long loop_now_ms(const struct loop *loop)
+{
+	return uv_now(&loop->uv);
+}
+
+struct timer {
+	uv_timer_t uv;
+	timer_fn fn;
+	void *userdata;
+};
+
+struct timer *timer_new(struct loop *loop, timer_fn fn, void *userdata)
+{
+	struct timer *timer = calloc(1, sizeof(*timer));
+
+	if (!timer)
+		return NULL;
+	(void)uv_timer_init(&loop->uv, &timer->uv);
+	timer->fn = fn;
+	timer->userdata = userdata;
+	return timer;
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct timer *timer = (struct timer *)(void *)handle;
+
+	timer->fn(timer->userdata);
+}
+
+void timer_start(struct timer *timer, unsigned long long ms, unsigned long long repeat_ms)
+{
+	uv_update_time(timer->uv.loop); /* a long turn must not make the time shorter */
+	(void)uv_timer_start(&timer->uv, on_timer, ms, repeat_ms);
+}
+
+void timer_stop(struct timer *timer)
+{
+	(void)uv_timer_stop(&timer->uv);
+}
+
+bool timer_is_active(const struct timer *timer)
+{
+	return uv_is_active((const uv_handle_t *)&timer->uv);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void timer_free(struct timer *timer)
+{
+	if (timer)
+		uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+}
+
+struct job {
+	uv_work_t uv;
+	void (*work)(void *userdata);
+	void (*done)(void *userdata);
+	void *userdata;
+};
+
+static void run_job(uv_work_t *request)
+{
+	struct job *job = (struct job *)(void *)request;
+
+	job->work(job->userdata);
+}
+
+static void finish_job(uv_work_t *request, int status)
+{
+	AUTO(free_p) struct job *job = (struct job *)(void *)request;
+
+	(void)status;
+	job->done(job->userdata);
+}
+
+int loop_work(struct loop *loop, void (*work)(void *userdata), void (*done)(void *userdata),
+	      void *userdata, struct error *err)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return error_oom(err);
+	job->work = work;
+	job->done = done;
+	job->userdata = userdata;
+	if (uv_queue_work(&loop->uv, &job->uv, run_job, finish_job) == 0)
+		return 0;
+	free(job);
+	return error_set(err, ERR_SYSTEM, "cannot queue work");
+}

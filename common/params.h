@@ -1,0 +1,60 @@
+/**
+ * The fields of a request body, read by a table that also makes the texts of the errors.
+ *
+ * Types are strict: "5" is not 5. A null means "not given", and so do empty lists. A field that the
+ * table does not have is refused by name. An alias is read as the canonical field; where both are
+ * given, the canonical one wins. Source: the API's rules for reading requests.
+ */
+#ifndef COMMON_PARAMS_H
+#define COMMON_PARAMS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+enum param_type {
+	PARAM_STRING,  /* const char *: borrowed from the JSON; NULL when not given */
+	PARAM_CHOICE,  /* const char *: the spelling of the table; any letter case is read */
+	PARAM_BOOLEAN, /* bool: false when not given */
+	PARAM_INTEGER, /* long long: 0 when not given, so min must be above 0 */
+	PARAM_STRINGS, /* json_t *: array of non-empty strings, borrowed; NULL when not given */
+	PARAM_TEXTS,   /* json_t *: as PARAM_STRINGS, and a string may be empty */
+	PARAM_OBJECTS  /* json_t *: array of objects of table `sub`, borrowed */
+};
+
+struct param_table;
+
+struct param {
+	const char *name;
+	const char *alias; /* NULL: none */
+	enum param_type type;
+	bool required;
+	long long min,
+		max; /* PARAM_INTEGER: the value; PARAM_STRING: characters, max 0 = no limit */
+	const char *const *choices; /* PARAM_CHOICE: ends in NULL */
+	const struct param_table *sub;
+	size_t offset; /* of the field in the struct that is filled */
+};
+
+struct param_table {
+	const struct param *params;
+	size_t n_params;
+	size_t size; /* of the struct */
+};
+
+/**
+ * Check @object against @table and fill @ret, a struct of table->size bytes, which borrows from
+ * @object. Errors: ERR_INVALID with a sentence that names the field.
+ */
+int params_read(const struct param_table *table, const json_t *object, void *ret,
+		struct error *err);
+
+/** Characters, not bytes, of a UTF-8 text. */
+size_t params_count_characters(const char *text);
+
+/** The fields that were sent and are in the table, under canonical names. NULL without memory. */
+json_t *params_echo(const struct param_table *table, const json_t *object);
+
+#endif

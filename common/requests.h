@@ -1,0 +1,90 @@
+/**
+ * What each operation is asked: one struct per operation, filled by params_read() from the object,
+ * or from one element, of the body. Strings and lists are borrowed from the JSON.
+ * Source: the API reference, "Operations".
+ */
+#ifndef COMMON_REQUESTS_H
+#define COMMON_REQUESTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/params.h"
+
+struct create_session_request {
+	const char *name;
+	const char *owner;
+	const char *type; /* "CONSOLE" or "VIRTUAL" */
+	const char *init_file;
+	const char *init_file_path;       /* the deprecated form, which may be absolute */
+	long long max_concurrent_clients; /* 0: not given */
+	bool dcv_gl_enabled;
+	const char *permissions_file; /* base64 */
+	bool enqueue_request;
+	const char *autorun_file;
+	json_t *autorun_file_arguments;
+	bool disable_retry_on_failure;
+	const char *requirements;
+	const char *storage_root;
+};
+
+struct describe_sessions_request {
+	json_t *session_ids;
+	json_t *filters;       /* objects of struct filter */
+	long long max_results; /* 0: not given */
+	const char *next_token;
+};
+
+struct filter {
+	const char *key, *value;
+};
+
+struct delete_session_request {
+	const char *session_id;
+	const char *owner;
+	bool force;
+};
+
+struct update_session_permissions_request {
+	const char *session_id;
+	const char *owner;
+	const char *permissions_file; /* base64 */
+};
+
+/** Taken from the path, as {"SessionId", "User"}. */
+struct get_session_connection_data_request {
+	const char *session_id;
+	const char *user;
+};
+
+struct get_session_screenshot_request {
+	const char *session_id;
+	long long max_width, max_height; /* pixels; 0: not given */
+};
+
+struct describe_servers_request {
+	json_t *server_ids;
+	long long max_results; /* 0: not given */
+	const char *next_token;
+};
+
+struct open_server_request {
+	const char *server_id;
+};
+
+struct close_server_request {
+	const char *server_id;
+	bool force;
+};
+
+/** Items on one page of a describe operation, and entries in one request. */
+#define RESULTS_MAX 1000
+#define ELEMENTS_MAX 1000
+
+extern const struct param_table filter_params;
+#define OPERATION(id, name, method, path, body, who, echo, help)                                   \
+	extern const struct param_table id##_params;
+#include "common/operations.def"
+#undef OPERATION
+
+#endif

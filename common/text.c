@@ -1,0 +1,208 @@
+#include "common/text.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void random_bytes(unsigned char *ret, size_t len)
+{
+	/* Without randomness nothing that follows would be safe, and OpenSSL has tried everything.
+	 */
+	if (RAND_bytes(ret, (int)len) != 1)
+		abort();
+}
+
+void uuid_make(char ret[UUID_SIZE])
+{
+	unsigned char b[16];
+
+	random_bytes(b, sizeof(b));
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(ret, UUID_SIZE,
+		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+		       b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		       b[13], b[14], b[15]);
+}
+
+/* Does @text begin with @form, in which 'x' is a lower-case hex digit and '0' a decimal one? */
+static bool has_form(const char *text, const char *form)
+{
+	for (; *form; form++, text++) {
+		bool is_digit = isdigit((unsigned char)*text);
+
+		if (*form == 'x'   ? !is_digit && !(*text >= 'a' && *text <= 'f')
+		    : *form == '0' ? !is_digit
+				   : *text != *form)
+			return false;
+	}
+	return true;
+}
+
+bool is_uuid(const char *text)
+{
+	return strlen(text) == UUID_SIZE - 1 &&
+	       has_form(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+}
+
+void random_text(char *ret, size_t len)
+{
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (size_t n = 0; n < len;) {
+		unsigned char byte;
+
+		random_bytes(&byte, 1);
+		/* the largest multiple of 62: what lies above would favour some letters */
+		if (byte < 248)
+			ret[n++] = alphabet[byte % 62];
+	}
+	ret[len] = '\0';
+}
+
+unsigned random_number(unsigned below)
+{
+	unsigned long long number;
+
+	/* 64 bits against 32: the bias is below anything that could be seen */
+	random_bytes((unsigned char *)&number, sizeof(number));
+	return (unsigned)(number % below);
+}
+
+long long time_now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void time_format(long long ms, char ret[TIME_SIZE])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm utc;
+	char date[TIME_SIZE];
+
+	if (ms < 0 || !gmtime_r(&seconds, &utc) ||
+	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc) != 19)
+		(void)snprintf(date, sizeof(date), "1970-01-01T00:00:00");
+	(void)snprintf(ret, TIME_SIZE, "%.19s.%03dZ", date, ms < 0 ? 0 : (int)(ms % 1000));
+}
+
+bool time_parse(const char *text, long long *ret_ms)
+{
+	struct tm utc = {0}, copy;
+	const char *rest;
+	long long fraction = 0, seconds;
+
+	/* strptime() itself would take blanks for digits, and February 30. */
+	if (!has_form(text, "0000-00-00T00:00:00"))
+		return false;
+	rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+	if (!rest)
+		return false;
+	if (*rest == '.') {
+		int unit = 100;
+
+		if (!isdigit((unsigned char)rest[1]))
+			return false;
+		for (rest++; isdigit((unsigned char)*rest); rest++, unit /= 10)
+			fraction += unit * (*rest - '0');
+	}
+	copy = utc;
+	seconds = timegm(&copy);
+	if (strcmp(rest, "Z") != 0 || copy.tm_mday != utc.tm_mday || copy.tm_sec != utc.tm_sec)
+		return false;
+	*ret_ms = seconds * 1000 + fraction;
+	return true;
+}
+
+int base64_append(struct buf *buf, const void *bytes, size_t len, struct error *err)
+{
+	/* EVP_EncodeBlock takes an int; a multiple of three has no padding inside the text. */
+	const size_t slice = 3 << 20;
+	const unsigned char *from = bytes;
+
+	if (buf_reserve(buf, len / 3 * 4 + 8, err) < 0)
+		return -1;
+	while (len > 0) {
+		size_t n = len < slice ? len : slice;
+
+		buf->len += (size_t)EVP_EncodeBlock((unsigned char *)buf->data + buf->len, from,
+						    (int)n);
+		from += n;
+		len -= n;
+	}
+	buf->data[buf->len] = '\0';
+	return 0;
+}
+
+int base64url_append(struct buf *buf, const void *bytes, size_t len, struct error *err)
+{
+	size_t start = buf->len;
+
+	if (base64_append(buf, bytes, len, err) < 0)
+		return -1;
+	while (buf->len > start && buf->data[buf->len - 1] == '=')
+		buf->data[--buf->len] = '\0';
+	for (size_t i = start; i < buf->len; i++) {
+		if (buf->data[i] == '+')
+			buf->data[i] = '-';
+		else if (buf->data[i] == '/')
+			buf->data[i] = '_';
+	}
+	return 0;
+}
+
+static int base64_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+' || c == '-')
+		return 62;
+	return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* OpenSSL's decoder knows one alphabet, demands padding and counts it as data: a page of our own is
+ * shorter than working around that. */
+int base64_decode(const char *text, struct buf *ret, struct error *err)
+{
+	size_t len = strlen(text), start = ret->len;
+	unsigned long bits = 0;
+	unsigned n_bits = 0;
+
+	/* Padding fills the last group of four. */
+	if (len % 4 == 0) {
+		for (int i = 0; i < 2 && len > 0 && text[len - 1] == '='; i++)
+			len--;
+	}
+	for (size_t i = 0; i < len; i++) {
+		int value = base64_value(text[i]);
+		char byte;
+
+		if (value < 0 || (i == len - 1 && len % 4 == 1)) {
+			buf_truncate(ret, start);
+			return error_set(err, ERR_INVALID, "not valid base64");
+		}
+		bits = bits << 6 | (unsigned long)value;
+		n_bits += 6;
+		if (n_bits < 8)
+			continue;
+		n_bits -= 8;
+		byte = (char)(bits >> n_bits & 0xff);
+		if (buf_append(ret, &byte, 1, err) < 0) {
+			buf_truncate(ret, start);
+			return -1;
+		}
+	}
+	return 0;
+}

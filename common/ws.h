@@ -1,0 +1,71 @@
+/**
+ * WebSocket peers that exchange whole text messages: the same for both ends.
+ *
+ * Messages queue up and leave when the socket is writable. A peer that does not read is dropped
+ * when its queue is full, one that sends a message above the limit is closed with 1009, one that
+ * answers no ping for WS_HANGUP_S is given up. Source: RFC 6455.
+ */
+#ifndef COMMON_WS_H
+#define COMMON_WS_H
+
+#include <libwebsockets.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+#define WS_PING_S 20
+#define WS_HANGUP_S 65
+
+struct ws;
+
+/** What an end does with its peers. Every function but message may be NULL. */
+struct ws_handler {
+	const char *protocol; /* subprotocol, with its version */
+	size_t message_max_bytes;
+	size_t queue_max_bytes; /* unsent, per peer */
+
+	/**
+	 * Server: may this upgrade go on? @authorization is the header's value or "".
+	 * 0 for yes, else the HTTP status of the refusal.
+	 */
+	int (*authorize)(const char *authorization, void *userdata);
+
+	/** The peer is there. Server: @authorization again; client: "". */
+	void (*open)(struct ws *ws, const char *authorization, void *userdata);
+	/** A whole message; @text is NUL-terminated, borrowed. */
+	void (*message)(struct ws *ws, const char *text, size_t len, void *userdata);
+	/** The peer is gone, and @ws with it after this call. @why is a few words. */
+	void (*close)(struct ws *ws, const char *why, void *userdata);
+};
+
+/** A pointer of the handler's, NULL at first. */
+void ws_set_user(struct ws *ws, void *user);
+void *ws_user(const struct ws *ws);
+
+/** Address of the other end as text, "" if unknown. */
+const char *ws_peer_address(const struct ws *ws);
+
+/**
+ * Queue a message. ERR_LIMIT: the queue is full, and the peer will be dropped; ERR_TOO_LARGE: above
+ * the limit. Never closes before it returns.
+ */
+int ws_send(struct ws *ws, const void *text, size_t len, struct error *err);
+
+/** Close when the loop turns; messages in the queue are dropped. @code: RFC 6455, 7.4.1. */
+void ws_close(struct ws *ws, enum lws_close_status code, const char *reason);
+
+/* For http-server.c and http-client.c, which own the connections. */
+
+/** What the vhost of a connection carries, first in its user struct. */
+struct ws_role {
+	const struct ws_handler *handler;
+	void *userdata;
+};
+/** A connection stands: make its ws, with @user, in @session. */
+int ws_open(struct lws *wsi, struct ws **session, void *user);
+int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
+		size_t len);
+#define WS_SESSION_BYTES sizeof(struct ws *)
+extern const lws_retry_bo_t ws_idle_policy;
+
+#endif
