@@ -1,6 +1,5 @@
 #include "agent/keeper/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "agent/keeper/protocol.h"
 #include "agent/keeper/tree.h"
 #include "common/cleanup.h"
@@ -97,12 +97,6 @@ static int check_other(const char *run_dir, int number, const char *session_id, 
 	return error_set(err, ERR_CONFLICT,
 			 "session %s exists already: its keeper was killed, clean number %d first",
 			 session_id, number);
-}
-
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
 }
 
 static int check_others(const char *run_dir, const char *session_id, struct error *err)

@@ -1,6 +1,5 @@
 #include "agent/keeper/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,15 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "common/cleanup.h"
 
 #define PASSES_MAX 100000 /* one for each folder that is moved up */
-
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
-}
 
 static DIR *open_folder(int parent, const char *name)
 {

@@ -42,11 +42,24 @@ class Gone(Exception):
 class Connection:
     """One connection to a keeper or its listener."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, path=None, fd=None):
+        self.socket = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) if fd is None
+                       else socket.socket(fileno=fd))
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
+        if fd is None:
+            self.socket.connect(path)
         self.seen = []
+
+    @classmethod
+    def given(cls, fd):
+        """One that is connected already; the descriptor is taken over."""
+        return cls(fd=fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def send(self, *fields):
         self.socket.send(pack(fields))
@@ -69,7 +82,7 @@ class Connection:
         """The first event of one of these names."""
         while True:
             event = self.receive()
-            if event["EVENT"] in names:
+            if event.get("EVENT") in names:
                 return event
 
     def start(self, session_id, owner, init=None, autorun=None, arguments=()):

@@ -178,9 +178,7 @@ def test_a_connection_given_by_systemd_is_served(keeper, alice):
         [PROGRAM, "--run-dir", keeper.run_dir, "--log-dir", keeper.log_dir, "--conf",
          keeper.conf, "--pam-dir", PAM_DIR, "--agent-user", "root"], stdin=theirs)
     theirs.close()
-    connection = Connection.__new__(Connection)
-    connection.socket, connection.seen = ours, []
-    ours.settimeout(60)
+    connection = Connection.given(ours.detach())
     session_id = new_id()
     connection.start(session_id, alice.name, init)
     ready(connection)
@@ -953,9 +951,6 @@ def capture_program(folder):
 
 
 def test_a_capture_program_is_started_as_the_owner(make_keeper, alice):
-    k = make_keeper()
-    k.done()
-    program = None
     k = make_keeper(options=["--screenshot-program", "/tmp/no-such-capture"])
     connection, session_id = k.start(alice.name, k.init(SLEEP))
     connection.send(("OPERATION", "capture"), ("TAG", "early"))
@@ -979,6 +974,24 @@ def test_a_capture_program_is_started_as_the_owner(make_keeper, alice):
             assert sock.recv(1000).decode() == f"--serve {alice.uid} {display}"
     end(connection)
     assert_nothing_left(k, alice, session_id)
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "dcv-screenshot")),
+                    reason="needs dcv-screenshot")
+def test_the_capture_program_of_the_product_sees_the_screen(keeper, alice):
+    connection, session_id = keeper.start(alice.name, keeper.init(SLEEP))
+    ready(connection)
+    connection.send(("OPERATION", "capture"), ("TAG", "x"))
+    event = connection.until("capture")
+    with Connection.given(event["fd"]) as capture:
+        capture.send(("TAG", "1"), ("MAX_WIDTH", "160"))
+        image = capture.receive()
+        assert image["TAG"] == "1" and image["COUNT"] == "1", image
+        assert os.fstat(image["fd"]).st_uid == alice.uid
+        assert os.pread(image["fd"], 8, 0) == b"\x89PNG\r\n\x1a\n"
+        os.close(image["fd"])
+    end(connection)
+    assert_nothing_left(keeper, alice, session_id)
 
 
 def test_a_capture_program_does_not_keep_a_session(make_keeper, alice):
