@@ -490,11 +490,11 @@ static int listen_on(struct loop *loop, struct http_server *server,
 	mode_t mask = 0;
 
 	fill_info(server, options, &info);
-	/* Every local user may connect, whatever the umask we were started with; who it is tells
+	/* Who may connect does not depend on the umask we were started with; who it is tells
 	 * SO_PEERCRED. Set before bind(), so there is no moment with another mode. */
 	if (options->unix_path) {
 		(void)unlink(options->unix_path);
-		mask = umask(0111);
+		mask = umask(options->is_private ? 0177 : 0111);
 	}
 	server->vhost = lws_create_vhost(loop->lws, &info);
 	if (options->unix_path)

@@ -36,7 +36,8 @@ struct http_request {
 };
 
 struct http_server_options {
-	const char *unix_path; /* a Unix socket that every local user may connect to, or */
+	const char *unix_path; /* a Unix socket that every local user may connect to, */
+	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
 	const char *certificate_file, *key_file; /* PEM */
