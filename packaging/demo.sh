@@ -161,7 +161,7 @@ make_folders() {
 		install -d -o "$SERVICE_USER" -g "$SERVICE_USER" -m 700 "$dir/$name"
 	done
 	chmod 711 "$dir/agent-run"
-	install -d -m 711 "$dir/keepers" "$dir/keeper-log"
+	install -d -m 711 "$dir/keeper-log"
 	cat >"$dir/init/desktop.sh" <<-'END'
 		#!/bin/sh
 		# What a session starts with: here a plain background, a clock, and a terminal.
@@ -243,7 +243,8 @@ register_client() {
 }
 
 server_is_available() {
-	[ "$(broker_ctl --output json describe-servers | jq -r '.Servers[0].Availability')" = AVAILABLE ]
+	[ "$(broker_ctl --output json describe-servers 2>/dev/null |
+		jq -r '.Servers[0].Availability')" = AVAILABLE ]
 }
 
 # create CTL NAME: a session with init and autorun file, up to READY; sets SESSION_ID.
