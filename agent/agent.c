@@ -53,13 +53,16 @@ static struct session *adopt_without_record(struct agent *agent, const char *id,
 	const struct create_session_request request = {
 		.name = "", .owner = owner, .type = "VIRTUAL"};
 	struct error err;
-	struct session *session = session_new(id, &request, time_now_ms(), &err);
+	struct session *session = NULL;
 
-	if (!session || session_list_add(&agent->sessions, session, &err) < 0) {
+	if (session_list_is_id(id))
+		session = session_new(id, &request, time_now_ms(), &err);
+	else
+		(void)error_set(&err, ERR_INVALID, "that is no session id");
+	if (session)
+		session_list_adopt(&agent->sessions, session);
+	else
 		log_error("session %s of %s cannot be adopted: %s", id, owner, err.message);
-		session_free(session);
-		return NULL;
-	}
 	return session;
 }
 
@@ -69,11 +72,9 @@ static struct session *on_found(const char *id, const char *owner, struct engine
 	struct agent *agent = userdata;
 	struct session *session = session_list_find(&agent->sessions, id);
 
-	if (session && session->state == SESSION_DELETED) {
-		session_list_remove(&agent->sessions, session); /* the record was wrong: it lives */
-		session = NULL;
-	}
-	if (!session)
+	if (session)
+		apply(agent, session, SESSION_EVENT_FOUND, NULL);
+	else
 		session = adopt_without_record(agent, id, owner);
 	if (session) {
 		session->part = part;

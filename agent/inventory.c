@@ -76,9 +76,14 @@ static struct meminfo read_meminfo(const char *root)
 	return m;
 }
 
+#define KIB_MAX (1LL << 50)
+
+/* Free memory can be more than the total for a moment; a part is never negative. */
 static void set_memory(json_t *host, const char *key, long long total_kib, long long free_kib)
 {
-	if (total_kib >= 0 && free_kib >= 0)
+	if (free_kib > total_kib)
+		free_kib = total_kib;
+	if (free_kib >= 0 && total_kib <= KIB_MAX)
 		(void)json_object_set_new(host, key,
 					  json_pack("{s:I,s:I}", "TotalBytes",
 						    (json_int_t)total_kib * 1024, "UsedBytes",
@@ -132,7 +137,7 @@ static struct cpus read_cpus(const char *root)
 		else if (strncmp(line, "model name", 10) == 0)
 			(void)snprintf(cpus.model, sizeof(cpus.model), "%s", trim(colon + 1));
 		else if (sscanf(line, "physical id : %ld", &physical) == 1)
-			continue;
+			physical &= 0xffff;
 		else if (sscanf(line, "core id : %ld", &core) == 1 && n < CPUS_MAX)
 			ids[n++] = physical << 16 | (core & 0xffff);
 	}

@@ -57,7 +57,7 @@ static int load(struct server *server, struct error *err)
 	if (json_parse(text.data ? text.data : "", text.len, &object, err) < 0)
 		return error_prefix(err, "%s", server->path);
 	id = json_get_text(object, "Id");
-	if (!id)
+	if (!id || !id[0])
 		return error_set(err, ERR_INVALID, "%s: there is no Id in it", server->path);
 	server->id = strdup(id);
 	server->is_closed = json_is_true(json_object_get(object, "Closed"));

@@ -159,17 +159,31 @@ static int check_limits(const struct session_list *list, const struct session *s
 	return 0;
 }
 
+static void append(struct session_list *list, struct session *session)
+{
+	list_append(&list->sessions, &session->link);
+	set_deadline(list, session);
+	set_timer(list);
+	list->handler.changed(list->handler.userdata);
+}
+
 int session_list_add(struct session_list *list, struct session *session, struct error *err)
 {
 	if (check_limits(list, session, err) < 0)
 		return -1;
 	if (session_list_save(list, session, err) < 0)
 		return error_prefix(err, "session record");
-	list_append(&list->sessions, &session->link);
-	set_deadline(list, session);
-	set_timer(list);
-	list->handler.changed(list->handler.userdata);
+	append(list, session);
 	return 0;
+}
+
+void session_list_adopt(struct session_list *list, struct session *session)
+{
+	struct error err;
+
+	if (session_list_save(list, session, &err) < 0)
+		log_warning("session %s has no record: %s", session->id, err.message);
+	append(list, session);
 }
 
 void session_list_remove(struct session_list *list, struct session *session)
@@ -238,6 +252,13 @@ static int load_record(struct session_list *list, const char *name, struct error
 	session = session_from_record(record, err);
 	if (!session)
 		return -1;
+	/* The id names the file: no record can stand for two, or lie elsewhere. */
+	if (!session_list_is_id(session->id) || strlen(session->id) + 5 != strlen(name) ||
+	    strncmp(session->id, name, strlen(session->id)) != 0) {
+		(void)error_set(err, ERR_INVALID, "it is the record of '%.200s'", session->id);
+		session_free(session);
+		return -1;
+	}
 	list_append(&list->sessions, &session->link);
 	set_deadline(list, session);
 	return 0;

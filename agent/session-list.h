@@ -51,6 +51,12 @@ bool session_list_is_id(const char *id);
 /** Take @session in, with a record. ERR_LIMIT: the host or the owner has as many as allowed. */
 int session_list_add(struct session_list *list, struct session *session, struct error *err);
 
+/**
+ * Take in a session that lives already. It counts, but no limit refuses it; without a record, if
+ * the disk does not take one.
+ */
+void session_list_adopt(struct session_list *list, struct session *session);
+
 /** Forget it, and its record. */
 void session_list_remove(struct session_list *list, struct session *session);
 

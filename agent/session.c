@@ -15,27 +15,35 @@ static const char *const state_names[N_SESSION_STATES] = {
 };
 
 static const char *const event_names[N_SESSION_EVENTS] = {
+	[SESSION_EVENT_FOUND] = "be found",
 	[SESSION_EVENT_READY] = "become ready",
 	[SESSION_EVENT_ENDED] = "have ended",
 	[SESSION_EVENT_END] = "end",
 };
 
 #define NO (-1)
+#define TIME_MAX_MS 253402300799999LL /* the end of the year 9999 */
 
 /* The life of a session. A session that is told to end again stays DELETING: the order is repeated
- * to the engine, because the first one may have been lost with a keeper. */
+ * to the engine, because the first one may have been lost with a keeper. One that was taken for
+ * ended and is found alive begins anew: whether it is ready is told next. */
 static const int next_state[N_SESSION_STATES][N_SESSION_EVENTS] = {
-	[SESSION_CREATING] = {[SESSION_EVENT_READY] = SESSION_READY,
+	[SESSION_CREATING] = {[SESSION_EVENT_FOUND] = SESSION_CREATING,
+			      [SESSION_EVENT_READY] = SESSION_READY,
 			      [SESSION_EVENT_ENDED] = SESSION_DELETED,
 			      [SESSION_EVENT_END] = SESSION_DELETING},
-	[SESSION_READY] = {[SESSION_EVENT_READY] = SESSION_READY,
+	[SESSION_READY] = {[SESSION_EVENT_FOUND] = SESSION_READY,
+			   [SESSION_EVENT_READY] = SESSION_READY,
 			   [SESSION_EVENT_ENDED] = SESSION_DELETED,
 			   [SESSION_EVENT_END] = SESSION_DELETING},
-	[SESSION_DELETING] = {[SESSION_EVENT_READY] = SESSION_DELETING, /* it crossed our order */
+	[SESSION_DELETING] = {[SESSION_EVENT_FOUND] = SESSION_DELETING,
+			      [SESSION_EVENT_READY] = SESSION_DELETING, /* it crossed our order */
 			      [SESSION_EVENT_ENDED] = SESSION_DELETED,
 			      [SESSION_EVENT_END] = SESSION_DELETING},
-	[SESSION_DELETED] =
-		{[SESSION_EVENT_READY] = NO, [SESSION_EVENT_ENDED] = NO, [SESSION_EVENT_END] = NO},
+	[SESSION_DELETED] = {[SESSION_EVENT_FOUND] = SESSION_CREATING,
+			     [SESSION_EVENT_READY] = NO,
+			     [SESSION_EVENT_ENDED] = NO,
+			     [SESSION_EVENT_END] = NO},
 };
 
 static void session_free_p(struct session **session)
@@ -103,6 +111,11 @@ int session_apply(struct session *session, enum session_event event, const char 
 	if (next == NO)
 		return error_set(err, ERR_CONFLICT, "session %s is %s and cannot %s", session->id,
 				 state_names[session->state], event_names[event]);
+	if (session->state == SESSION_DELETED) { /* why it ended is wrong, for it did not */
+		free(session->state_reason);
+		session->state_reason = NULL;
+		session->end_time_ms = 0;
+	}
 	session->state = (enum session_state)next;
 	if (reason && !session->state_reason)
 		session->state_reason = strdup(reason); /* without memory: no reason, still true */
@@ -157,8 +170,19 @@ static int state_from_name(const char *name)
 	return NO;
 }
 
+/* Absent, or an array of strings. */
+static bool are_texts(const json_t *array)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (!json_is_string(json_array_get(array, i)))
+			return false;
+	}
+	return !array || json_is_array(array);
+}
+
 struct session *session_from_record(const json_t *record, struct error *err)
 {
+	long long end_time_ms = json_integer_value(json_object_get(record, "EndTimeMs"));
 	const struct create_session_request request = {
 		.name = json_get_text(record, "Name"),
 		.owner = json_get_text(record, "Owner"),
@@ -177,7 +201,8 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	struct session *s;
 
 	if (!id || !request.name || !request.owner || !request.type || state == NO || !time ||
-	    !time_parse(time, &creation_time_ms)) {
+	    !time_parse(time, &creation_time_ms) || !are_texts(request.autorun_file_arguments) ||
+	    end_time_ms < 0 || end_time_ms > TIME_MAX_MS) {
 		(void)error_set(err, ERR_INVALID, "not the record of a session");
 		return NULL;
 	}
@@ -185,7 +210,7 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	if (!s)
 		return NULL;
 	s->state = (enum session_state)state;
-	s->end_time_ms = json_integer_value(json_object_get(record, "EndTimeMs"));
+	s->end_time_ms = end_time_ms;
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
 	return s;
 }

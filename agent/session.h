@@ -24,6 +24,7 @@ enum session_state {
 };
 
 enum session_event {
+	SESSION_EVENT_FOUND, /* the engine: it lives */
 	SESSION_EVENT_READY, /* the engine: it accepts clients */
 	SESSION_EVENT_ENDED, /* the engine: nothing of it is left */
 	SESSION_EVENT_END,   /* somebody, or a deadline, wants it gone */
