@@ -70,6 +70,14 @@ int buf_printf(struct buf *buf, struct error *err, const char *format, ...)
 	return 0;
 }
 
+void buf_truncate(struct buf *buf, size_t len)
+{
+	assert(len <= buf->len);
+	buf->len = len;
+	if (buf->data)
+		buf->data[len] = '\0';
+}
+
 void buf_consume(struct buf *buf, size_t len)
 {
 	assert(len <= buf->len);

@@ -27,6 +27,9 @@ int buf_append_text(struct buf *buf, const char *text, struct error *err);
 int buf_printf(struct buf *buf, struct error *err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** Keep the first @len bytes, which must be there, and the memory of the others. */
+void buf_truncate(struct buf *buf, size_t len);
+
 /** Drop the first @len bytes, which must be there. */
 void buf_consume(struct buf *buf, size_t len);
 

@@ -30,13 +30,6 @@ static int bad(const struct reader *r, struct error *err, const char *what)
 	return error_set(err, ERR_CONFIG, "line %u: %s", r->line, what);
 }
 
-static void clear(struct buf *buf)
-{
-	buf->len = 0;
-	if (buf->data)
-		buf->data[0] = '\0';
-}
-
 static int deliver(struct reader *r, enum config_type type, unsigned line, struct error *err)
 {
 	const struct config_entry entry = {
@@ -176,9 +169,22 @@ static int toml_list(struct reader *r, struct error *err)
 	}
 }
 
+static size_t skip_sign(const char *text)
+{
+	return *text == '+' || *text == '-';
+}
+
+/* TOML has no leading zeros, so that nobody reads them as octal. */
+static bool has_leading_zero(const char *text)
+{
+	const char *digits = text + skip_sign(text);
+
+	return digits[0] == '0' && isdigit((unsigned char)digits[1]);
+}
+
 static bool is_float(const char *text)
 {
-	const char *p = text + strspn(text, "+-");
+	const char *p = text + skip_sign(text);
 	size_t whole = strspn(p, "0123456789"), fraction = 0;
 
 	p += whole;
@@ -189,7 +195,7 @@ static bool is_float(const char *text)
 			return false;
 	}
 	if (*p == 'e' || *p == 'E') {
-		p += 1 + strspn(p + 1, "+-");
+		p += 1 + skip_sign(p + 1);
 		if (strspn(p, "0123456789") == 0)
 			return false;
 		p += strspn(p, "0123456789");
@@ -197,22 +203,30 @@ static bool is_float(const char *text)
 	return whole > 0 && *p == '\0';
 }
 
+static const char expected_value[] =
+	"expected a quoted string, a number, true, false or a list of strings";
+
 static int toml_bare_value(struct reader *r, enum config_type *ret_type, struct error *err)
 {
 	const char *start = r->at;
 	long long number;
 	const char *text;
+	bool has_plus = start < r->end && *start == '+';
 
 	while (r->at < r->end && !isspace((unsigned char)*r->at) && *r->at != '#' && *r->at != '\0')
 		r->at++;
+	/* The sign says nothing; without it the text is a number for every reader. */
+	start += has_plus;
 	if (buf_append(&r->value, start, (size_t)(r->at - start), err) < 0)
 		return -1;
 	text = r->value.data;
+	if (has_leading_zero(text) || (has_plus && !isdigit((unsigned char)*text)))
+		return bad(r, err, expected_value);
 	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) {
 		*ret_type = CONFIG_BOOLEAN;
 		return 0;
 	}
-	if (number_parse(text + (*text == '+'), INT64_MIN, INT64_MAX, &number)) {
+	if (number_parse(text, INT64_MIN, INT64_MAX, &number)) {
 		*ret_type = CONFIG_INTEGER;
 		return 0;
 	}
@@ -220,12 +234,12 @@ static int toml_bare_value(struct reader *r, enum config_type *ret_type, struct 
 		*ret_type = CONFIG_FLOAT;
 		return 0;
 	}
-	return bad(r, err, "expected a quoted string, a number, true, false or a list of strings");
+	return bad(r, err, expected_value);
 }
 
 static int toml_value(struct reader *r, enum config_type *ret_type, struct error *err)
 {
-	clear(&r->value);
+	buf_truncate(&r->value, 0);
 	if (r->at < r->end && (*r->at == '"' || *r->at == '\'')) {
 		*ret_type = CONFIG_STRING;
 		return toml_string(r, &r->value, err);
@@ -260,7 +274,7 @@ static int toml_key_part(struct reader *r, struct buf *ret, struct error *err)
 /* A dotted key names its table: agent.broker_port outside any table is broker_port of [agent]. */
 static int toml_key(struct reader *r, struct error *err)
 {
-	clear(&r->key);
+	buf_truncate(&r->key, 0);
 	for (;;) {
 		if (toml_key_part(r, &r->key, err) < 0)
 			return -1;
@@ -272,7 +286,7 @@ static int toml_key(struct reader *r, struct error *err)
 			return -1;
 		if (buf_append(&r->table, r->key.data, r->key.len, err) < 0)
 			return -1;
-		clear(&r->key);
+		buf_truncate(&r->key, 0);
 	}
 }
 
@@ -281,7 +295,7 @@ static int toml_table(struct reader *r, struct error *err)
 	r->at++;
 	if (r->at < r->end && *r->at == '[')
 		return bad(r, err, "arrays of tables are not supported");
-	clear(&r->table);
+	buf_truncate(&r->table, 0);
 	for (;;) {
 		if (toml_key_part(r, &r->table, err) < 0)
 			return -1;
@@ -309,9 +323,7 @@ static int toml_entry(struct reader *r, struct error *err)
 	if (toml_value(r, &type, err) < 0 || expect_line_end(r, err) < 0 ||
 	    deliver(r, type, r->line, err) < 0)
 		return -1;
-	if (r->table.data)
-		r->table.data[table_len] = '\0';
-	r->table.len = table_len;
+	buf_truncate(&r->table, table_len);
 	return 0;
 }
 
@@ -356,6 +368,8 @@ static int property_escape(struct reader *r, struct buf *ret, struct error *err)
 	if (r->at == r->end)
 		return 0;
 	c = *r->at++;
+	if (c == '\0')
+		return bad(r, err, "NUL byte");
 	if (c == '\n') {
 		r->line++;
 		skip_property_blanks(r);
@@ -363,13 +377,16 @@ static int property_escape(struct reader *r, struct buf *ret, struct error *err)
 	}
 	if (c == 'u')
 		return read_unicode(r, 4, ret, err);
-	found = c ? strchr(from, c) : NULL;
+	found = strchr(from, c);
 	return buf_append(ret, found ? &to[found - from] : &c, 1, err);
 }
 
-static int property_word(struct reader *r, bool is_key, struct buf *ret, struct error *err)
+/* *ret_kept: so many bytes were not blanks at the end, or were blanks that somebody escaped. */
+static int property_word(struct reader *r, bool is_key, struct buf *ret, size_t *ret_kept,
+			 struct error *err)
 {
-	clear(ret);
+	buf_truncate(ret, 0);
+	*ret_kept = 0;
 	while (r->at < r->end && *r->at != '\n') {
 		char c = *r->at;
 
@@ -381,24 +398,21 @@ static int property_word(struct reader *r, bool is_key, struct buf *ret, struct 
 		if (c == '\\') {
 			if (property_escape(r, ret, err) < 0)
 				return -1;
+			*ret_kept = ret->len;
 		} else if (buf_append(ret, &c, 1, err) < 0) {
 			return -1;
+		} else if (!is_property_blank(c)) {
+			*ret_kept = ret->len;
 		}
 	}
 	return 0;
-}
-
-/* Java keeps blanks at the end of a value, and everybody is surprised by it: they are dropped. */
-static void trim_end(struct buf *buf)
-{
-	while (buf->len > 0 && is_property_blank(buf->data[buf->len - 1]))
-		buf->data[--buf->len] = '\0';
 }
 
 static int properties_parse(struct reader *r, struct error *err)
 {
 	for (r->line = 1; r->at < r->end; r->line++, r->at += r->at < r->end) {
 		unsigned line = r->line;
+		size_t kept;
 
 		skip_property_blanks(r);
 		if (r->at == r->end || *r->at == '\n')
@@ -408,15 +422,16 @@ static int properties_parse(struct reader *r, struct error *err)
 				r->at++;
 			continue;
 		}
-		if (property_word(r, true, &r->key, err) < 0)
+		if (property_word(r, true, &r->key, &kept, err) < 0)
 			return -1;
 		skip_property_blanks(r);
 		if (r->at < r->end && (*r->at == '=' || *r->at == ':'))
 			r->at++;
 		skip_property_blanks(r);
-		if (property_word(r, false, &r->value, err) < 0)
+		if (property_word(r, false, &r->value, &kept, err) < 0)
 			return -1;
-		trim_end(&r->value);
+		/* Java keeps blanks at the end, and everybody is surprised by it. */
+		buf_truncate(&r->value, kept);
 		if (deliver(r, CONFIG_TEXT, line, err) < 0)
 			return -1;
 	}

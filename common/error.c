@@ -114,7 +114,7 @@ const char *error_wire_name(enum error_code code)
 
 enum error_code error_from_wire_name(const char *name)
 {
-	for (int code = 0; code < ERR_CODE_COUNT; code++) {
+	for (int code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++) {
 		if (strcmp(codes[code].wire_name, name) == 0)
 			return (enum error_code)code;
 	}

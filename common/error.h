@@ -55,7 +55,7 @@ int error_prefix(struct error *err, const char *format, ...) __attribute__((form
 /** The code's name on the broker link, such as "NOT_FOUND". */
 const char *error_wire_name(enum error_code code);
 
-/** The code of a wire name; ERR_SYSTEM for one that we do not know. */
+/** The code of a wire name, never ERR_NONE; ERR_SYSTEM for one that we do not know. */
 enum error_code error_from_wire_name(const char *name);
 
 /** HTTP status that tells a client of this code. */

@@ -6,7 +6,8 @@
 
 enum state {
 	SIZE,
-	EXTENSION, /* ignored up to the end of the line */
+	SIZE_BLANK, /* blanks that some put after the size */
+	EXTENSION,  /* ignored up to the end of the line */
 	SIZE_LF,
 	DATA,
 	DATA_CR,
@@ -25,7 +26,7 @@ static int bad(struct error *err)
 
 static int on_size(struct http_chunked *c, int byte, struct error *err)
 {
-	if (isxdigit(byte)) {
+	if (c->state == SIZE && isxdigit(byte)) {
 		if (++c->n_digits > 15)
 			return bad(err);
 		c->left = c->left * 16 +
@@ -36,10 +37,22 @@ static int on_size(struct http_chunked *c, int byte, struct error *err)
 		return bad(err);
 	if (byte == '\r')
 		c->state = SIZE_LF;
-	else if (byte == ';' || byte == ' ' || byte == '\t')
+	else if (byte == ';')
 		c->state = EXTENSION;
+	else if (byte == ' ' || byte == '\t')
+		c->state = SIZE_BLANK;
 	else
 		return bad(err);
+	return 0;
+}
+
+/* A byte of a line that is not looked at: others may take a lone line feed for its end. */
+static int on_ignored(struct http_chunked *c, int byte, enum state at_end, struct error *err)
+{
+	if (byte == '\n')
+		return bad(err);
+	if (byte == '\r')
+		c->state = (int)at_end;
 	return 0;
 }
 
@@ -59,11 +72,10 @@ static int on_byte(struct http_chunked *c, int byte, struct error *err)
 		return bad(err);
 	switch ((enum state)c->state) {
 	case SIZE:
+	case SIZE_BLANK:
 		return on_size(c, byte, err);
 	case EXTENSION:
-		if (byte == '\r')
-			c->state = SIZE_LF;
-		return 0;
+		return on_ignored(c, byte, SIZE_LF, err);
 	case SIZE_LF:
 		return expect(c, byte, '\n', c->left > 0 ? DATA : TRAILER_START, err);
 	case DATA_CR:
@@ -72,12 +84,10 @@ static int on_byte(struct http_chunked *c, int byte, struct error *err)
 		c->n_digits = 0;
 		return expect(c, byte, '\n', SIZE, err);
 	case TRAILER_START:
-		c->state = byte == '\r' ? LAST_LF : TRAILER;
-		return 0;
+		c->state = TRAILER;
+		return on_ignored(c, byte, LAST_LF, err);
 	case TRAILER:
-		if (byte == '\r')
-			c->state = TRAILER_LF;
-		return 0;
+		return on_ignored(c, byte, TRAILER_LF, err);
 	case TRAILER_LF:
 		/* n_line goes on: the trailers together are bounded */
 		if (byte != '\n')

@@ -29,7 +29,7 @@ int json_append(struct buf *buf, const json_t *value, struct error *err)
 
 	if (json_dump_callback(value, append_chunk, buf, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
 		return 0;
-	buf->len = start;
+	buf_truncate(buf, start);
 	return error_oom(err);
 }
 
@@ -70,11 +70,15 @@ int json_append_string(struct buf *buf, const char *text, struct error *err)
 	for (const unsigned char *p = (const unsigned char *)text; *p; p += n ? n : 1) {
 		n = utf8_length(p);
 		if (append_character(buf, p, n, err) < 0) {
-			buf->len = start;
+			buf_truncate(buf, start);
 			return -1;
 		}
 	}
-	return buf_append_text(buf, "\"", err);
+	if (buf_append_text(buf, "\"", err) < 0) {
+		buf_truncate(buf, start);
+		return -1;
+	}
+	return 0;
 }
 
 void json_set_text(json_t *object, const char *key, const char *text)

@@ -4,8 +4,8 @@
  * Before the link, over HTTPS on the broker's agent port: the agent registers (RFC 7591, with its
  * software statement) at LINK_REGISTER_PATH and gets a client id and secret; with these it fetches
  * an access token (RFC 6749, client credentials) at LINK_TOKEN_PATH; with the token it opens a
- * WebSocket at LINK_PATH with the subprotocol LINK_PROTOCOL. Refusals: 401 a new token is needed, and
- * after that a new registration; 403 this client has been unregistered.
+ * WebSocket at LINK_PATH with the subprotocol LINK_PROTOCOL. Refusals: 401 a new token is needed,
+ * and after that a new registration; 403 this client has been unregistered.
  *
  * On the link every message is one JSON object, with these members in this order and no blanks
  * between them, so that a body can be cut out and passed on without being parsed:

@@ -95,14 +95,21 @@ void log_close(void)
 	state.path = NULL;
 }
 
-/* U+200E, U+200F, U+202A..U+202E and U+2066..U+2069 turn the text around them. */
-static bool is_direction_mark(const unsigned char *p)
+/* How many bytes at @p are a character that would end the line, turn the text around it or speak to
+ * a terminal: C0 and C1 controls, U+061C, U+200E, U+200F, U+2028..U+202E, U+2066..U+2069. */
+static size_t unsafe_length(const unsigned char *p)
 {
-	if (p[0] != 0xe2 || p[1] == '\0')
-		return false;
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return 1;
+	if (p[0] == 0xc2)
+		return p[1] >= 0x80 && p[1] <= 0x9f ? 2 : 0;
+	if (p[0] == 0xd8)
+		return p[1] == 0x9c ? 2 : 0;
+	if (p[0] != 0xe2)
+		return 0;
 	if (p[1] == 0x80)
-		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xaa && p[2] <= 0xae);
-	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae) ? 3 : 0;
+	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9 ? 3 : 0;
 }
 
 static size_t escape(char *ret, size_t size, const char *text)
@@ -110,9 +117,9 @@ static size_t escape(char *ret, size_t size, const char *text)
 	size_t n = 0;
 
 	for (const unsigned char *p = (const unsigned char *)text; *p && n + 13 < size; p++) {
-		size_t n_bytes = is_direction_mark(p) ? 3 : 1;
+		size_t n_bytes = unsafe_length(p);
 
-		if (n_bytes == 1 && *p >= 0x20 && *p != 0x7f) {
+		if (n_bytes == 0) {
 			ret[n++] = (char)*p;
 			continue;
 		}

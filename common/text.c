@@ -29,19 +29,24 @@ void uuid_make(char ret[UUID_SIZE])
 		       b[13], b[14], b[15]);
 }
 
-bool is_uuid(const char *text)
+/* Does @text begin with @form, in which 'x' is a lower-case hex digit and '0' a decimal one? */
+static bool has_form(const char *text, const char *form)
 {
-	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	for (; *form; form++, text++) {
+		bool is_digit = isdigit((unsigned char)*text);
 
-	if (strlen(text) != sizeof(form) - 1)
-		return false;
-	for (size_t i = 0; form[i]; i++) {
-		bool is_hex = isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f');
-
-		if (form[i] == 'x' ? !is_hex : text[i] != '-')
+		if (*form == 'x'   ? !is_digit && !(*text >= 'a' && *text <= 'f')
+		    : *form == '0' ? !is_digit
+				   : *text != *form)
 			return false;
 	}
 	return true;
+}
+
+bool is_uuid(const char *text)
+{
+	return strlen(text) == UUID_SIZE - 1 &&
+	       has_form(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
 }
 
 void random_text(char *ret, size_t len)
@@ -58,6 +63,15 @@ void random_text(char *ret, size_t len)
 			ret[n++] = alphabet[byte % 62];
 	}
 	ret[len] = '\0';
+}
+
+unsigned random_number(unsigned below)
+{
+	unsigned long long number;
+
+	/* 64 bits against 32: the bias is below anything that could be seen */
+	random_bytes((unsigned char *)&number, sizeof(number));
+	return (unsigned)(number % below);
 }
 
 long long time_now_ms(void)
@@ -82,21 +96,29 @@ void time_format(long long ms, char ret[TIME_SIZE])
 
 bool time_parse(const char *text, long long *ret_ms)
 {
-	struct tm utc = {0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
-	long long fraction = 0;
+	struct tm utc = {0}, copy;
+	const char *rest;
+	long long fraction = 0, seconds;
 
+	/* strptime() itself would take blanks for digits, and February 30. */
+	if (!has_form(text, "0000-00-00T00:00:00"))
+		return false;
+	rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
 	if (!rest)
 		return false;
 	if (*rest == '.') {
 		int unit = 100;
 
+		if (!isdigit((unsigned char)rest[1]))
+			return false;
 		for (rest++; isdigit((unsigned char)*rest); rest++, unit /= 10)
 			fraction += unit * (*rest - '0');
 	}
-	if (strcmp(rest, "Z") != 0)
+	copy = utc;
+	seconds = timegm(&copy);
+	if (strcmp(rest, "Z") != 0 || copy.tm_mday != utc.tm_mday || copy.tm_sec != utc.tm_sec)
 		return false;
-	*ret_ms = (long long)timegm(&utc) * 1000 + fraction;
+	*ret_ms = seconds * 1000 + fraction;
 	return true;
 }
 
@@ -117,6 +139,23 @@ int base64_append(struct buf *buf, const void *bytes, size_t len, struct error *
 		len -= n;
 	}
 	buf->data[buf->len] = '\0';
+	return 0;
+}
+
+int base64url_append(struct buf *buf, const void *bytes, size_t len, struct error *err)
+{
+	size_t start = buf->len;
+
+	if (base64_append(buf, bytes, len, err) < 0)
+		return -1;
+	while (buf->len > start && buf->data[buf->len - 1] == '=')
+		buf->data[--buf->len] = '\0';
+	for (size_t i = start; i < buf->len; i++) {
+		if (buf->data[i] == '+')
+			buf->data[i] = '-';
+		else if (buf->data[i] == '/')
+			buf->data[i] = '_';
+	}
 	return 0;
 }
 
@@ -141,14 +180,17 @@ int base64_decode(const char *text, struct buf *ret, struct error *err)
 	unsigned long bits = 0;
 	unsigned n_bits = 0;
 
-	while (len > 0 && text[len - 1] == '=' && strlen(text) - len < 2)
-		len--;
+	/* Padding fills the last group of four. */
+	if (len % 4 == 0) {
+		for (int i = 0; i < 2 && len > 0 && text[len - 1] == '='; i++)
+			len--;
+	}
 	for (size_t i = 0; i < len; i++) {
 		int value = base64_value(text[i]);
 		char byte;
 
 		if (value < 0 || (i == len - 1 && len % 4 == 1)) {
-			ret->len = start;
+			buf_truncate(ret, start);
 			return error_set(err, ERR_INVALID, "not valid base64");
 		}
 		bits = bits << 6 | (unsigned long)value;
@@ -157,8 +199,10 @@ int base64_decode(const char *text, struct buf *ret, struct error *err)
 			continue;
 		n_bits -= 8;
 		byte = (char)(bits >> n_bits & 0xff);
-		if (buf_append(ret, &byte, 1, err) < 0)
+		if (buf_append(ret, &byte, 1, err) < 0) {
+			buf_truncate(ret, start);
 			return -1;
+		}
 	}
 	return 0;
 }

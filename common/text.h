@@ -18,19 +18,28 @@ bool is_uuid(const char *text);
 /** Random letters and digits from the system's generator: @len of them and a NUL. */
 void random_text(char *ret, size_t len);
 
+/** A random number from 0 to @below - 1. */
+unsigned random_number(unsigned below);
+
 /** Milliseconds since 1970, UTC. */
 long long time_now_ms(void);
 
 /** "2026-03-02T08:00:11.042Z": always three fraction digits, because clients compare the texts. */
 void time_format(long long ms, char ret[TIME_SIZE]);
 
-/** Read that form, with any number of fraction digits or none. */
+/** Read that form of a day that exists, with any number of fraction digits or no fraction. */
 bool time_parse(const char *text, long long *ret_ms);
 
 /** Append @len bytes as base64 (standard alphabet, padded, no line ends). */
 int base64_append(struct buf *buf, const void *bytes, size_t len, struct error *err);
 
-/** Append what @text stands for. Standard and URL-safe alphabet, padding optional. ERR_INVALID. */
+/** The same in the URL-safe alphabet and without padding. */
+int base64url_append(struct buf *buf, const void *bytes, size_t len, struct error *err);
+
+/**
+ * Append what @text stands for. Standard and URL-safe alphabet; the padding is right or left out.
+ * ERR_INVALID, with @ret as it was.
+ */
 int base64_decode(const char *text, struct buf *ret, struct error *err);
 
 #endif

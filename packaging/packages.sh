@@ -1,0 +1,45 @@
+# The Debian 12 packages that the project needs. To be sourced: defines install_build_packages,
+# install_run_packages and install_test_packages, which call apt-get only for what is missing.
+
+BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libssl-dev
+	libjansson-dev libpng-dev libturbojpeg0-dev libdeflate-dev libxcb1-dev libxcb-shm0-dev
+	libxcb-randr0-dev libxcb-damage0-dev libxau-dev libsystemd-dev libpam0g-dev libcjose-dev
+	libcurl4-openssl-dev libsqlite3-dev"
+
+# libwebsockets loads its libuv plugin by name, so no dependency between packages tells of it.
+# dbus-run-session is in dbus-daemon, useradd in passwd.
+RUN_PACKAGES="libwebsockets-evlib-uv tigervnc-standalone-server dbus-daemon x11-common xterm x11-apps
+	x11-xserver-utils xauth passwd openssl curl"
+
+TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
+	python3-requests imagemagick jq xvfb psmisc procps iproute2 git"
+
+install_missing() {
+	missing=
+	for package; do
+		case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
+		installed) ;;
+		*) missing="$missing $package" ;;
+		esac
+	done
+	[ -n "$missing" ] || return 0
+	# What is missing is a list of words.
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get -q update &&
+		DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+}
+
+# shellcheck disable=SC2086
+install_build_packages() {
+	install_missing $BUILD_PACKAGES
+}
+
+# shellcheck disable=SC2086
+install_run_packages() {
+	install_missing $RUN_PACKAGES
+}
+
+# shellcheck disable=SC2086
+install_test_packages() {
+	install_missing $TEST_PACKAGES
+}

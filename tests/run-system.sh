@@ -1,0 +1,44 @@
+#!/bin/sh
+# run-system.sh BUILD [PYTEST ARGUMENTS...]: the system tests against the programs in BUILD.
+# Ends with "N passed, N failed", and fails also when there was nothing to run.
+set -u
+
+PYTEST=${PYTEST:-/usr/bin/python3 -m pytest}
+DCV_BUILD=$(cd "$1" && pwd) || exit 1
+export DCV_BUILD
+shift
+results=$(mktemp) || exit 1
+trap 'rm -f "$results"' EXIT
+
+[ $# -gt 0 ] || set -- tests/system
+# $PYTEST is a command with its arguments.
+# shellcheck disable=SC2086
+$PYTEST -q -rs -p no:cacheprovider -o faulthandler_timeout=240 --junitxml="$results" "$@"
+status=$?
+
+counts=$(/usr/bin/python3 - "$results" <<'END'
+import sys
+import xml.etree.ElementTree
+
+passed = failed = 0
+try:
+    for case in xml.etree.ElementTree.parse(sys.argv[1]).iter("testcase"):
+        outcomes = {outcome.tag for outcome in case}
+        if outcomes & {"failure", "error"}:
+            failed += 1
+        elif "skipped" not in outcomes:
+            passed += 1
+except xml.etree.ElementTree.ParseError:
+    pass
+print(passed, failed)
+END
+)
+passed=${counts% *}
+failed=${counts#* }
+# pytest itself came to grief, or found no test at all.
+if [ "$failed" -eq 0 ] && [ "$status" -ne 0 ]; then
+	echo "pytest ended with status $status"
+	failed=1
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
