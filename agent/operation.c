@@ -197,6 +197,7 @@ static int run_create_sessions(const struct request *request, const void *fields
 	struct create_session_request r = *(const struct create_session_request *)fields;
 	const char *wanted_id = json_get_text(request->context, "SessionId");
 	const char *wanted_time = json_get_text(request->context, "CreationTime");
+	long long attempt = json_integer_value(json_object_get(request->context, "Attempt"));
 	long long time_ms = time_now_ms();
 	char id[UUID_SIZE];
 	struct session *session;
@@ -204,8 +205,10 @@ static int run_create_sessions(const struct request *request, const void *fields
 	if (wanted_id && !session_list_is_id(wanted_id))
 		return error_set(err, ERR_INVALID, "SessionId is not one");
 	session = wanted_id ? session_list_find(&request->agent->sessions, wanted_id) : NULL;
-	if (session) /* the broker repeats itself */
-		return packed(pack_created(session), ret, err);
+	if (session && (session->state != SESSION_DELETED || attempt <= session->attempt))
+		return packed(pack_created(session), ret, err); /* the broker repeats itself */
+	if (session) /* it could not be created, and the broker tries once more */
+		session_list_remove(&request->agent->sessions, session);
 	if (check_create(request, &r, err) < 0)
 		return -1;
 	make_relative(&r, request->agent->config->init_folder);
@@ -213,7 +216,10 @@ static int run_create_sessions(const struct request *request, const void *fields
 		(void)time_parse(wanted_time, &time_ms);
 	uuid_make(id);
 	session = session_new(wanted_id ? wanted_id : id, &r, time_ms, err);
-	if (!session || agent_create_session(request->agent, session, err) < 0)
+	if (!session)
+		return -1;
+	session->attempt = attempt;
+	if (agent_create_session(request->agent, session, err) < 0)
 		return -1;
 	return packed(pack_created(session), ret, err);
 }

@@ -346,9 +346,10 @@ static void send_create(struct creation *creation, struct session *session)
 	struct accepting *accepting = malloc(sizeof(*accepting));
 	struct relay_command command = {
 		.operation = OPERATION_create_sessions,
-		.context = json_pack("{s:s,s:s*,s:s}", "SessionId", session->id, "CreationTime",
+		.context = json_pack("{s:s,s:s*,s:s,s:I}", "SessionId", session->id, "CreationTime",
 				     json_get_text(session->attributes, "CreationTime"),
-				     "RequestId", session->request_id),
+				     "RequestId", session->request_id, "Attempt",
+				     (json_int_t)session->n_failures + 1),
 		.body = session->request,
 		.timeout_ms = REPLY_TIMEOUT_MS,
 		.fn = on_reply,
