@@ -216,6 +216,7 @@ static int start_servers(struct broker *broker, struct error *err)
 	options.body_max_bytes = AGENT_BODY_MAX_BYTES;
 	options.request = route_agent;
 	options.ws = &broker->agents.handler;
+	options.ws_userdata = &broker->agents;
 	broker->agent_server = http_server_new(&broker->loop, &options, err);
 	if (!broker->agent_server)
 		return -1;

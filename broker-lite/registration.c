@@ -77,10 +77,10 @@ static void on_hashed(char *hash, bool matches, void *userdata)
 
 	(void)matches;
 	uuid_make(id);
-	if (!hash)
+	if (!owned)
 		(void)error_set(&err, ERR_SYSTEM, "cannot hash a password");
 	else
-		r->client = client_new(r->kind, id, r->name, hash, &err);
+		r->client = client_new(r->kind, id, r->name, owned, &err);
 	if (!r->client || client_store(r->registry->clients, r->client, on_stored, r, &err) < 0)
 		registration_fail(r, &err);
 }

@@ -32,6 +32,7 @@ struct http_server {
 	char *unix_path;
 	size_t body_max_bytes;
 	void (*request)(struct http_request *request, void *userdata);
+	void *userdata;
 };
 
 /* One request with its answer. It lives until both the connection and the program are done with it.
@@ -173,7 +174,7 @@ static int dispatch(struct exchange *x)
 	x->is_dispatched = true;
 	/* From here on the program answers for the time it takes, not the library. */
 	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
-	x->server->request(&x->request, x->server->role.userdata);
+	x->server->request(&x->request, x->server->userdata);
 	return 0;
 }
 
@@ -519,7 +520,9 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 		(void)error_oom(err);
 		return NULL;
 	}
-	server->role = (struct ws_role){options->ws, options->userdata};
+	server->role = (struct ws_role){options->ws, options->ws_userdata ? options->ws_userdata
+									  : options->userdata};
+	server->userdata = options->userdata;
 	server->body_max_bytes = options->body_max_bytes;
 	server->request = options->request;
 	server->protocols[0] = (struct lws_protocols){

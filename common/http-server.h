@@ -45,9 +45,10 @@ struct http_server_options {
 
 	/** A request is there. It stays valid until http_reply(), which must come once. */
 	void (*request)(struct http_request *request, void *userdata);
-	/** NULL: no WebSocket here. Its userdata is this one. */
-	const struct ws_handler *ws;
 	void *userdata;
+	/** NULL: no WebSocket here. */
+	const struct ws_handler *ws;
+	void *ws_userdata; /* NULL: the same userdata */
 };
 
 /** Listen. Strings are copied; the handler is borrowed. Errors name the address or path. */
