@@ -320,26 +320,42 @@ static int append_session(const struct request *request, const struct session *s
 	return json_append(text, object, err);
 }
 
-static int append_sessions(const struct request *request, const struct describe_sessions_request *r,
-			   struct page *page, struct buf *text, struct error *err)
+/* The place in @selected where the page after @mark begins. */
+static size_t page_start(struct session **selected, size_t n, const struct page_mark *mark)
 {
-	size_t n = 0;
+	size_t at = 0;
+
+	while (mark->id && at < n && strcmp(selected[at]->id, mark->id) <= 0)
+		at++;
+	return at;
+}
+
+static int append_sessions(const struct request *request, const struct describe_sessions_request *r,
+			   const struct page_mark *mark, struct buf *text, struct error *err)
+{
+	size_t n = 0, first, end;
 	AUTO(free_p) struct session **selected = select_sessions(request, r, &n);
 
 	if (!selected)
 		return error_oom(err);
+	first = page_start(selected, n, mark);
+	end = r->max_results > 0 && (size_t)r->max_results < n - first
+		      ? first + (size_t)r->max_results
+		      : n;
 	if (buf_append_text(text, "{\"Sessions\":[", err) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (!page_takes(page, selected[i]->id, request->agent->server.id))
-			continue;
-		if ((page->n > 1 && buf_append_text(text, ",", err) < 0) ||
+	for (size_t i = first; i < end; i++) {
+		if ((i > first && buf_append_text(text, ",", err) < 0) ||
 		    append_session(request, selected[i], text, err) < 0)
 			return -1;
 	}
-	if (buf_append_text(text, "]", err) < 0 || page_append_token(page, text, err) < 0)
+	if (end == n)
+		return buf_append_text(text, "]}", err);
+	if (buf_append_text(text, "],\"NextToken\":\"", err) < 0 ||
+	    page_token_append(PAGE_OF_SESSIONS, selected[end - 1]->id, request->agent->server.id,
+			      text, err) < 0)
 		return -1;
-	return buf_append_text(text, "}", err);
+	return buf_append_text(text, "\"}", err);
 }
 
 static int run_describe_sessions(const struct request *request, const void *fields, json_t **ret,
@@ -347,12 +363,12 @@ static int run_describe_sessions(const struct request *request, const void *fiel
 {
 	const struct describe_sessions_request *r = fields;
 	AUTO(buf_done) struct buf text = {0};
-	AUTO(page_done) struct page page = {0};
+	AUTO(page_mark_done) struct page_mark mark = {0};
 
 	(void)ret;
 	if (check_filters(r->filters, err) < 0 ||
-	    page_init(&page, r->next_token, r->max_results, err) < 0 ||
-	    append_sessions(request, r, &page, &text, err) < 0)
+	    (r->next_token && page_token_read(PAGE_OF_SESSIONS, r->next_token, &mark, err) < 0) ||
+	    append_sessions(request, r, &mark, &text, err) < 0)
 		return -1;
 	answer_succeed(request->answer, &text);
 	return 0;
@@ -483,14 +499,13 @@ static int run_describe_servers(const struct request *request, const void *field
 {
 	const struct describe_servers_request *r = fields;
 	const struct server *server = &request->agent->server;
-	AUTO(page_done) struct page page = {0};
-	json_t *servers = json_array();
+	AUTO(page_mark_done) struct page_mark mark = {0};
+	json_t *servers;
 
-	if (page_init(&page, r->next_token, r->max_results, err) < 0) {
-		json_decref(servers);
+	if (r->next_token && page_token_read(PAGE_OF_SERVERS, r->next_token, &mark, err) < 0)
 		return -1;
-	}
-	if (is_listed(r->server_ids, server->id) && page_takes(&page, server->id, ""))
+	servers = json_array();
+	if (is_listed(r->server_ids, server->id) && (!mark.id || strcmp(server->id, mark.id) > 0))
 		(void)json_array_append_new(servers, server_to_json(server));
 	return packed(json_pack("{s:o}", "Servers", servers), ret, err);
 }
