@@ -83,9 +83,6 @@ static struct session *find_owned(const struct request *request, const char *id,
 /* --- CreateSessions ----------------------------------------------------------------------------
  */
 
-#define AUTORUN_ARGUMENTS_MAX 50
-#define AUTORUN_ARGUMENT_MAX_CHARACTERS 150
-
 static int check_permissions(const char *base64, struct error *err)
 {
 	AUTO(buf_done) struct buf file = {0};
@@ -97,50 +94,6 @@ static int check_permissions(const char *base64, struct error *err)
 	if (file.len > PERMISSIONS_MAX_BYTES)
 		return error_set(err, ERR_INVALID, "PermissionsFile is larger than %d bytes",
 				 PERMISSIONS_MAX_BYTES);
-	return 0;
-}
-
-static int check_arguments(const struct create_session_request *r, struct error *err)
-{
-	size_t n = json_array_size(r->autorun_file_arguments);
-
-	if (n > 0 && !r->autorun_file)
-		return error_set(err, ERR_INVALID, "AutorunFileArguments needs AutorunFile");
-	if (n > AUTORUN_ARGUMENTS_MAX)
-		return error_set(err, ERR_LIMIT,
-				 "AutorunFileArguments: at most %d arguments allowed",
-				 AUTORUN_ARGUMENTS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *text = json_array_get(r->autorun_file_arguments, i);
-
-		if (params_count_characters(json_string_value(text)) >
-		    AUTORUN_ARGUMENT_MAX_CHARACTERS)
-			return error_set(err, ERR_LIMIT,
-					 "AutorunFileArguments: at most %d characters allowed in "
-					 "an argument",
-					 AUTORUN_ARGUMENT_MAX_CHARACTERS);
-	}
-	return 0;
-}
-
-static int check_console(const struct create_session_request *r, struct error *err)
-{
-	const struct {
-		const char *name;
-		bool is_given;
-	} fields[] = {
-		{"InitFile", r->init_file || r->init_file_path},
-		{"AutorunFile", r->autorun_file != NULL},
-		{"AutorunFileArguments", r->autorun_file_arguments != NULL},
-		{"DcvGlEnabled", r->dcv_gl_enabled},
-	};
-
-	for (size_t i = 0; strcmp(r->type, "CONSOLE") == 0 && i < ARRAY_SIZE(fields); i++) {
-		if (fields[i].is_given)
-			return error_set(err, ERR_UNSUPPORTED,
-					 "%s is not supported for CONSOLE sessions on Linux",
-					 fields[i].name);
-	}
 	return 0;
 }
 
@@ -174,8 +127,13 @@ static int check_create(const struct request *request, const struct create_sessi
 				 "Requirements choose among the servers of a broker");
 	if (server->is_closed)
 		return error_set(err, ERR_LIMIT, "this server is closed");
-	if (check_console(r, err) < 0 || check_arguments(r, err) < 0)
+	/* A broker has limits of its own, from its settings. */
+	if (!request->context &&
+	    create_session_check(r, AUTORUN_ARGUMENTS_MAX, AUTORUN_ARGUMENT_MAX, err) < 0)
 		return -1;
+	if (strcmp(r->type, "CONSOLE") == 0 && r->autorun_file)
+		return error_set(err, ERR_UNSUPPORTED,
+				 "AutorunFile is not supported for CONSOLE sessions on Linux");
 	return check_permissions(r->permissions_file, err);
 }
 
