@@ -165,6 +165,7 @@ void agent_list_init(struct agent_list *list, struct authorization *authorizatio
 		.handler =
 			{
 				.protocol = LINK_PROTOCOL,
+				.path = LINK_PATH,
 				.message_max_bytes = message_max_bytes,
 				.queue_max_bytes = message_max_bytes,
 				.authorize = on_authorize,

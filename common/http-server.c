@@ -24,6 +24,7 @@
 #define HEADER_MAX_BYTES 16384
 #define BODY_TIMEOUT_S 20
 #define WRITE_TIMEOUT_S 20
+#define LINGER_TIMEOUT_S 5
 
 struct http_server {
 	struct ws_role role; /* first: ws.c finds it through the vhost */
@@ -47,6 +48,8 @@ struct exchange {
 	bool is_dispatched; /* the program has it, and owes an answer */
 	bool is_answered;
 	bool close_after;
+	bool is_refused;
+	bool is_lingering; /* answered; what still comes of the body is read and dropped */
 	struct buf head;
 	struct buf body;
 	size_t sent;
@@ -183,6 +186,7 @@ static int refuse(struct exchange *x, const struct error *err)
 {
 	x->is_dispatched = true;
 	x->close_after = true;
+	x->is_refused = true;
 	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
 	http_reply_error(&x->request, err, NULL);
 	return 0;
@@ -350,10 +354,18 @@ void http_reply_error(struct http_request *request, const struct error *err,
 
 static int finish(struct connection *connection)
 {
-	struct exchange *x = TAKE(connection->exchange);
+	struct exchange *x = connection->exchange;
 	struct lws *wsi = x->wsi;
 	bool close_after = x->close_after;
 
+	/* Closing now would make the peer's system throw our answer away while the body is still on
+	 * its way. */
+	if (x->is_refused) {
+		x->is_lingering = true;
+		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, LINGER_TIMEOUT_S);
+		return 0;
+	}
+	connection->exchange = NULL;
 	exchange_free(x);
 	if (close_after)
 		return -1;
@@ -369,7 +381,7 @@ static int on_writable(struct connection *connection)
 	unsigned char piece[LWS_PRE + WRITE_MAX_BYTES];
 	struct error err;
 
-	if (!x || !x->is_answered)
+	if (!x || !x->is_answered || x->is_lingering)
 		return 0;
 	is_head_request = strcmp(x->request.method, "HEAD") == 0;
 	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
@@ -407,6 +419,14 @@ static void on_closed(struct connection *connection)
 		exchange_free(x);
 }
 
+static bool is_link_path(const struct http_server *server, struct lws *wsi)
+{
+	AUTO(free_p) char *path = copy_header(wsi, WSI_TOKEN_GET_URI);
+
+	return !server->role.handler->path ||
+	       (path && strcmp(path, server->role.handler->path) == 0);
+}
+
 /* Refuse an upgrade; libwebsockets ends the transaction when this returns 1. */
 static int on_upgrade(struct lws *wsi)
 {
@@ -415,7 +435,7 @@ static int on_upgrade(struct lws *wsi)
 	unsigned char head[LWS_PRE + HEAD_MAX_BYTES];
 	int status = 404, n;
 
-	if (server->role.handler && authorization)
+	if (server->role.handler && authorization && is_link_path(server, wsi))
 		status = server->role.handler->authorize(authorization, server->role.userdata);
 	if (status == 0)
 		return 0;
@@ -438,7 +458,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_HTTP_BODY:
 		return connection->exchange ? on_body(connection->exchange, in, len) : -1;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		if (!connection->exchange)
+		if (!connection->exchange || connection->exchange->is_lingering)
 			return -1;
 		return connection->exchange->is_dispatched ? 0 : dispatch(connection->exchange);
 	case LWS_CALLBACK_HTTP_WRITEABLE:

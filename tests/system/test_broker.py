@@ -242,7 +242,7 @@ def test_a_connection_token_lets_one_user_into_one_session(broker):
     broker.agent()
     identity, other = broker.create(), broker.create()
     wait_until(lambda: broker.state(identity) == broker.state(other) == "READY")
-    data = broker.ok(f"/sessionConnectionData/{identity}/DOM%5Ck&ra", method="GET")
+    data = broker.ok(f"/sessionConnectionData/{identity}/DOM%5Ck%26ra", method="GET")
     assert set(data) == {"Session", "ConnectionToken"} and data["Session"]["State"] == "READY"
     token = data["ConnectionToken"]
     assert check_token(broker, identity, token) == (
@@ -313,7 +313,9 @@ def test_a_failed_creation_is_tried_elsewhere_and_then_given_up(broker):
     identity = broker.create()
     wait_until(lambda: broker.state(identity) == "DELETED")
     assert broker.session(identity)["StateReason"] in ("user not found: mira", "disk broken")
-    assert len(first.commands) + len(second.commands) == 2 + 1 + 3, "one try and two retries"
+    tries = [c for c in first.commands + second.commands
+             if c["context"]["SessionId"] == identity]
+    assert len(tries) == 3, "one try and two retries"
     identity = broker.create(DisableRetryOnFailure=True)
     wait_until(lambda: broker.state(identity) == "DELETED")
 
@@ -518,8 +520,8 @@ def test_host_made_sessions_come_and_go_with_the_reports(broker):
     assert agents[0].sessions["console"]["State"] == "READY"
     del agents[0].sessions["console"]
     agents[0].report(wait=True)
-    found = broker.ok("/describeSessions", {"SessionIds": ["console"]})["Sessions"]
-    assert {s["State"] for s in found} == {"DELETED"}
+    describe = lambda: broker.ok("/describeSessions", {"SessionIds": ["console"]})["Sessions"]
+    wait_until(lambda: {s["State"] for s in describe()} == {"DELETED"})
     agents[0].sessions["console"] = {"Id": "console", "Owner": "ann", "Type": "CONSOLE", "State": "READY"}
     agents[0].report(wait=True)
     found = broker.ok("/describeSessions", {"SessionIds": ["console"]})["Sessions"]
@@ -657,7 +659,10 @@ def raw(port, data, wait=True):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
-    sock.sendall(data)
+    try:
+        sock.sendall(data)
+    except OSError:
+        pass  # hung up on already
     if not wait:
         return sock
     reply = b""
@@ -721,8 +726,13 @@ def test_odd_frames_do_not_hurt(make_broker):
     assert agent.hello == {"MessageMaxBytes": 1024 * 1024}
     agent.send({"id": 12345, "status": 200, "body": {}})  # nobody asked
     agent.report(wait=True)
-    agent.ws.send_frame(1, b"x" * (1024 * 1024 + 1))
-    assert agent.closed.wait(5) and agent.close_frame[:2] == b"\x03\xf1"
+    agent.ws.send_frame(1, b"x" * (1024 * 1024 - 100), final=False)
+    agent.ws.send_frame(0, b"x" * 200)
+    assert agent.closed.wait(5)
+    agent.connect()
+    with pytest.raises(OSError):
+        agent.ws.send_frame(1, b"x" * (64 * 1024 * 1024))
+    assert agent.closed.wait(5)
     agent.connect()
     agent.ws.send_frame(2, b"binary")
     assert agent.closed.wait(5)
