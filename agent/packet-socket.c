@@ -10,6 +10,9 @@
 
 #define PACKET_MAX_BYTES 65536
 
+/* A peer that sends without end must not keep the loop from everybody else. */
+#define PACKETS_PER_TURN 32
+
 struct packet_socket {
 	uv_poll_t poll;
 	int fd;
@@ -47,12 +50,16 @@ static int take_descriptor(struct msghdr *header)
 static int receive(struct packet_socket *socket, struct error *err)
 {
 	static char bytes[PACKET_MAX_BYTES]; /* one loop, one thread: one packet at a time */
-	char control[CMSG_SPACE(sizeof(int))];
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
 	struct iovec part = {bytes, sizeof(bytes)};
 	struct msghdr header = {.msg_iov = &part,
 				.msg_iovlen = 1,
-				.msg_control = control,
-				.msg_controllen = sizeof(control)};
+				.msg_control = control.bytes,
+				/* not CMSG_SPACE: its padding has room for a second one */
+				.msg_controllen = CMSG_LEN(sizeof(int))};
 	AUTO(close_p) int fd = -1;
 	struct message message;
 	ssize_t n = recvmsg(socket->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -82,7 +89,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (status < 0)
 		more = error_set(&err, ERR_SYSTEM, "poll: %s", uv_strerror(status));
 	/* The handler may free the socket; its memory stays until the loop turns. */
-	while (more > 0 && !socket->is_closing)
+	for (int i = 0; i < PACKETS_PER_TURN && more > 0 && !socket->is_closing; i++)
 		more = receive(socket, &err);
 	if (more < 0 && !socket->is_closing) {
 		(void)uv_poll_stop(poll);

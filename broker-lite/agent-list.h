@@ -24,7 +24,7 @@ struct agent {
 
 struct agent_list {
 	struct list agents;
-	struct ws_handler handler;           /* for http_server_new(); its ws_userdata is the list */
+	struct ws_handler handler; /* for http_server_new(); its ws_userdata is the list */
 	struct authorization *authorization; /* NULL: agents need no token */
 	struct fleet *fleet;
 };

@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/ready.h"
 
 #define STORE_PATIENCE_MS 60000
 #define SECURITY_FOLDER "security"
@@ -267,11 +268,7 @@ static void announce(const struct broker *broker, int ready_fd)
 		 broker->config.client_bind_host, broker->config.client_port,
 		 broker->config.agent_bind_host, broker->config.agent_port);
 	(void)sd_notify(0, "READY=1");
-	if (ready_fd < 0)
-		return;
-	if (write(ready_fd, "ready\n", 6) != 6)
-		log_warning("cannot tell that we are ready");
-	(void)close(ready_fd);
+	ready_tell(&ready_fd);
 }
 
 /* Also after a start that failed half-way: what was not made is empty. */

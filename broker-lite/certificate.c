@@ -22,6 +22,7 @@
 #define AUTHORITY_DAYS 3650
 #define LISTENER_DAYS 397
 #define PEM_MAX_BYTES 65536
+#define CLOCK_MARGIN_S 86400L /* agents whose clock is behind ours */
 
 static void x509_p(X509 **certificate)
 {
@@ -261,7 +262,7 @@ static X509 *begin_certificate(EVP_PKEY *key, const char *common_name, int days)
 
 	if (!certificate || X509_set_version(certificate, X509_VERSION_3) != 1 ||
 	    set_serial(certificate) < 0 || X509_set_pubkey(certificate, key) != 1 ||
-	    !X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) ||
+	    !X509_gmtime_adj(X509_getm_notBefore(certificate), -CLOCK_MARGIN_S) ||
 	    !X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, NULL) ||
 	    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
 				       (const unsigned char *)common_name, -1, -1, 0) != 1) {

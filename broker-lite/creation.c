@@ -57,59 +57,6 @@ static bool is_console(const struct create_session_request *request)
 	return strcmp(request->type, "CONSOLE") == 0;
 }
 
-static size_t characters(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
-}
-
-static int check_autorun(const struct broker_config *config,
-			 const struct create_session_request *request, struct error *err)
-{
-	size_t n = json_array_size(request->autorun_file_arguments);
-
-	if (n > 0 && !request->autorun_file)
-		return error_set(err, ERR_INVALID, "AutorunFileArguments needs AutorunFile");
-	if (n > (size_t)config->autorun_arguments_max)
-		return error_set(err, ERR_INVALID,
-				 "AutorunFileArguments: at most %lld arguments allowed",
-				 config->autorun_arguments_max);
-	for (size_t i = 0; i < n; i++) {
-		const char *argument =
-			json_string_value(json_array_get(request->autorun_file_arguments, i));
-
-		if (characters(argument) > (size_t)config->autorun_argument_max_length)
-			return error_set(err, ERR_INVALID,
-					 "AutorunFileArguments: at most %lld characters allowed in "
-					 "an argument",
-					 config->autorun_argument_max_length);
-	}
-	return 0;
-}
-
-/* Combinations that no platform can do. */
-static int check_features(const struct create_session_request *request, struct error *err)
-{
-	const char *field = NULL;
-
-	if (!is_console(request))
-		return 0;
-	if (request->init_file)
-		field = "InitFile";
-	else if (request->init_file_path)
-		field = "InitFilePath";
-	else if (request->autorun_file_arguments)
-		field = "AutorunFileArguments";
-	else if (request->dcv_gl_enabled)
-		field = "DcvGlEnabled";
-	if (!field)
-		return 0;
-	return error_set(err, ERR_INVALID, "%s is not supported for CONSOLE sessions", field);
-}
-
 /* --- choosing a server -------------------------------------------------------------------------
  */
 
@@ -274,7 +221,8 @@ void creation_begin(struct creation *creation, json_t *body, struct answer *answ
 	struct error err = {0};
 
 	read_request(body, &request);
-	if (check_features(&request, &err) == 0 && check_autorun(config, &request, &err) == 0 &&
+	if (create_session_check(&request, config->autorun_arguments_max,
+				 config->autorun_argument_max_length, &err) == 0 &&
 	    choose(creation, body, NULL, &server, &err) == 0) {
 		if (!server && !request.enqueue_request)
 			(void)error_set(&err, ERR_LIMIT, FAILURE_NO_PLACE);
@@ -346,9 +294,10 @@ static void send_create(struct creation *creation, struct session *session)
 	struct accepting *accepting = malloc(sizeof(*accepting));
 	struct relay_command command = {
 		.operation = OPERATION_create_sessions,
-		.context = json_pack("{s:s,s:s*,s:s}", "SessionId", session->id, "CreationTime",
+		.context = json_pack("{s:s,s:s*,s:s,s:I}", "SessionId", session->id, "CreationTime",
 				     json_get_text(session->attributes, "CreationTime"),
-				     "RequestId", session->request_id),
+				     "RequestId", session->request_id, "Attempt",
+				     (json_int_t)session->n_failures + 1),
 		.body = session->request,
 		.timeout_ms = REPLY_TIMEOUT_MS,
 		.fn = on_reply,

@@ -222,6 +222,7 @@ static void on_server_timer(void *userdata)
 static void begin_loss(struct fleet *fleet, struct server *server)
 {
 	server->lost_since_ms = loop_now_ms(fleet->loop);
+	server_touch(server);
 	arm_server(fleet, server, RECONNECT_GRACE_MS);
 }
 

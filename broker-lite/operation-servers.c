@@ -4,10 +4,10 @@
 
 #include "broker-lite/broker.h"
 #include "broker-lite/operation.h"
-#include "broker-lite/page.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
+#include "common/page.h"
 #include "common/requests.h"
 
 #define OPEN_TIMEOUT_MS 4000
@@ -38,7 +38,7 @@ static int append_servers(struct server_list *list, const struct describe_server
 			continue;
 		if (left-- == 0) {
 			if (buf_append_text(text, "],\"NextToken\":\"", err) < 0 ||
-			    page_token_append('v', last->id, "", text, err) < 0)
+			    page_token_append(PAGE_OF_SERVERS, last->id, "", text, err) < 0)
 				return -1;
 			return buf_append_text(text, "\"}", err);
 		}
@@ -63,7 +63,8 @@ void operation_describe_servers(struct broker *broker, json_t *body, struct answ
 	size_t at = 0;
 
 	if (params_read(&describe_servers_params, body, &request, &err) == 0 &&
-	    (!request.next_token || page_token_read('v', request.next_token, &mark, &err) == 0)) {
+	    (!request.next_token ||
+	     page_token_read(PAGE_OF_SERVERS, request.next_token, &mark, &err) == 0)) {
 		if (mark.id)
 			at = sorted_position(&list->by_id, mark.id);
 		if (mark.id && server_list_find(list, mark.id))

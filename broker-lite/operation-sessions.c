@@ -4,11 +4,11 @@
 
 #include "broker-lite/broker.h"
 #include "broker-lite/operation.h"
-#include "broker-lite/page.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/page.h"
 #include "common/requests.h"
 
 #define PERMISSIONS_TIMEOUT_MS 4000
@@ -82,7 +82,8 @@ static int append_sessions(struct session_list *list,
 			continue;
 		if (left-- == 0) {
 			if (buf_append_text(text, "],\"NextToken\":\"", err) < 0 ||
-			    page_token_append('s', last->id, server_id_of(last), text, err) < 0)
+			    page_token_append(PAGE_OF_SESSIONS, last->id, server_id_of(last), text,
+					      err) < 0)
 				return -1;
 			return buf_append_text(text, "\"}", err);
 		}
@@ -105,7 +106,8 @@ void operation_describe_sessions(struct broker *broker, json_t *body, struct ans
 
 	if (params_read(&describe_sessions_params, body, &request, &err) == 0 &&
 	    check_filters(request.filters, &err) == 0 &&
-	    (!request.next_token || page_token_read('s', request.next_token, &mark, &err) == 0)) {
+	    (!request.next_token ||
+	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0)) {
 		if (mark.id)
 			at = session_list_position(list, mark.id, mark.server_id);
 		if (mark.id && session_list_find(list, mark.id, mark.server_id))

@@ -224,7 +224,9 @@ const char *server_unavailability(const struct server *server)
 {
 	const char *host = server->is_available ? "" : server->reason;
 
-	if (server->is_lost || !server->report)
+	/* At once, even while its sessions are given the grace to stay what they are: who asks now
+	 * for a session cannot have one here. */
+	if (!server->agent || !server->report)
 		return "UNREACHABLE_AGENT";
 	if (strcmp(host, "UNHEALTHY_DCV_SERVER") == 0)
 		return host;

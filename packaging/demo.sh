@@ -11,7 +11,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
-bin=$top/build
+bin=${DCV_BUILD:-$top/build} # DCV_BUILD: programs that are built already
 step_number=0
 
 say() { printf '%s\n' "$*"; }
@@ -305,7 +305,7 @@ run() {
 	. "$here/packages.sh"
 	install_build_packages
 	install_run_packages
-	make -C "$top" -s -j"$(nproc)" all doubles
+	[ -n "${DCV_BUILD:-}" ] || make -C "$top" -s -j"$(nproc)" all doubles
 	say "    programs are in $bin"
 
 	step "Two temporary users"

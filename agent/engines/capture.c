@@ -15,7 +15,7 @@
 #include "common/number.h"
 #include "common/text.h"
 
-#define IMAGE_MAX_BYTES (48L * 1024 * 1024) /* base64 of it fits a link message */
+#define ANSWER_MAX_BYTES (48UL * 1024 * 1024) /* all images; base64 of them fits a link message */
 #define IMAGES_MAX 16
 
 struct wanted {
@@ -29,6 +29,7 @@ struct wanted {
 	bool is_sent;
 	bool is_repeated; /* sent once before, to a program that was just going away */
 	long long n_images;
+	size_t n_bytes;  /* of the images so far */
 	struct buf text; /* the answer so far */
 };
 
@@ -58,6 +59,15 @@ static void wanted_finish(struct wanted *w, const struct error *err)
 		answer_succeed(answer, &text);
 }
 
+/* Nobody has been asked, or nobody who was asked will answer. */
+static void wanted_reset(struct wanted *w)
+{
+	w->is_sent = false;
+	w->n_images = 0;
+	w->n_bytes = 0;
+	w->text.len = 0;
+}
+
 static void drop_socket(struct capture *capture)
 {
 	packet_socket_free(capture->socket);
@@ -84,7 +94,7 @@ static bool looks_like(const unsigned char *bytes, size_t len, const char *forma
 }
 
 /* Without all seals the owner could shorten the file under us, and reading it would be a SIGBUS. */
-static int check_descriptor(int fd, size_t *ret_len, struct error *err)
+static int check_descriptor(int fd, size_t max_len, size_t *ret_len, struct error *err)
 {
 	const int needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
@@ -94,28 +104,29 @@ static int check_descriptor(int fd, size_t *ret_len, struct error *err)
 		return error_set(err, ERR_INVALID, "image without a sealed descriptor");
 	if (fstat(fd, &status) < 0)
 		return error_errno(err, "image");
-	if (status.st_size <= 0 || status.st_size > IMAGE_MAX_BYTES)
+	if (status.st_size <= 0 || (size_t)status.st_size > max_len)
 		return error_set(err, ERR_TOO_LARGE, "image of %lld bytes",
 				 (long long)status.st_size);
 	*ret_len = (size_t)status.st_size;
 	return 0;
 }
 
-static int append_data(struct buf *text, int fd, const char *format, struct error *err)
+static int append_data(struct wanted *w, int fd, struct error *err)
 {
 	size_t len = 0;
 	void *bytes;
 	int result = -1;
 
-	if (check_descriptor(fd, &len, err) < 0)
+	if (check_descriptor(fd, ANSWER_MAX_BYTES - w->n_bytes, &len, err) < 0)
 		return -1;
 	bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return error_errno(err, "map image");
-	if (!looks_like(bytes, len, format))
-		(void)error_set(err, ERR_INVALID, "image is not in the format %s", format);
+	w->n_bytes += len;
+	if (!looks_like(bytes, len, w->format))
+		(void)error_set(err, ERR_INVALID, "image is not in the format %s", w->format);
 	else
-		result = base64_append(text, bytes, len, err);
+		result = base64_append(&w->text, bytes, len, err);
 	(void)munmap(bytes, len);
 	return result;
 }
@@ -142,7 +153,7 @@ static int append_image(struct wanted *w, const struct message *message, int fd,
 		       "{\"Format\":\"%s\",\"CreationTime\":\"%s\",\"Primary\":%s,\"Data\":\"",
 		       w->format, time,
 		       primary && strcmp(primary, "1") == 0 ? "true" : "false") < 0 ||
-	    append_data(&w->text, fd, w->format, err) < 0)
+	    append_data(w, fd, err) < 0)
 		return -1;
 	return buf_append_text(&w->text, "\"}", err);
 }
@@ -248,7 +259,7 @@ static void on_closed(const struct error *why, void *userdata)
 		if (w->is_sent && (w->is_repeated || w->n_images > 0)) {
 			wanted_finish(w, &err);
 		} else if (w->is_sent) {
-			w->is_sent = false;
+			wanted_reset(w);
 			w->is_repeated = true;
 		}
 	}
@@ -273,6 +284,8 @@ void capture_failed(struct capture *capture, const char *why)
 {
 	struct error err;
 
+	if (!capture->is_starting)
+		return;
 	capture->is_starting = false;
 	(void)error_set(&err, ERR_SYSTEM, "screenshot: %s", why);
 	fail_all(capture, &err);
@@ -285,10 +298,11 @@ static void on_timeout(void *userdata)
 	struct capture *capture = w->capture;
 	struct error err;
 
-	if (w->is_sent)
+	if (w->is_sent) {
 		drop_socket(capture);
-	list_for_each (other, &capture->wanted, struct wanted, link)
-		other->is_sent = false;
+		list_for_each (other, &capture->wanted, struct wanted, link)
+			wanted_reset(other);
+	}
 	(void)error_set(&err, ERR_TIMEOUT, "%s", FAILURE_NO_ANSWER);
 	wanted_finish(w, &err);
 	pump(capture);

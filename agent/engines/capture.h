@@ -26,6 +26,8 @@ void capture_request(struct capture *capture, const struct screenshot_wish *wish
 
 /** @fd is taken. */
 void capture_connected(struct capture *capture, int fd);
+
+/** There will be no socket. Whoever waits for one is answered; nobody else is. */
 void capture_failed(struct capture *capture, const char *why);
 
 #endif
