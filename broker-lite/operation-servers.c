@@ -130,38 +130,54 @@ static void on_opened(const char *body, size_t len, const struct error *err, voi
 	marking_end(userdata, NULL);
 }
 
-void operation_open_servers(struct broker *broker, json_t *body, struct answer *answer)
+static void on_mark_removed(const struct error *failure, void *userdata)
 {
-	struct fleet *fleet = &broker->fleet;
-	struct open_server_request request;
-	struct error err = {0};
-	struct server *server = NULL;
-	struct marking *marking;
+	struct marking *marking = userdata;
+	struct fleet *fleet = &marking->broker->fleet;
+	struct server *server = server_list_find(&fleet->servers, marking->id);
+	json_auto_t *body = json_pack("{s:s}", "ServerId", marking->id);
+	struct error err;
 	struct relay_command command = {
 		.operation = OPERATION_open_servers,
+		.context = json_pack("{s:s}", "RequestId", answer_request_id(marking->answer)),
 		.body = body,
 		.timeout_ms = OPEN_TIMEOUT_MS,
 		.fn = on_opened,
+		.userdata = marking,
 	};
 
-	if (params_read(&open_servers_params, body, &request, &err) == 0)
-		server = find_listed(broker, request.server_id, &err);
-	if (!server ||
-	    server_list_set_closed(&fleet->servers, server, false, NULL, NULL, &err) < 0) {
-		answer_fail(answer, &err);
+	if (failure && server) {
+		server->is_closed = true;
+		server_touch(server);
+	}
+	if (failure) {
+		json_decref(command.context);
+		marking_end(marking, failure);
 		return;
 	}
 	creation_poke(&fleet->creation);
-	marking = marking_new(broker, answer, request.server_id);
-	if (!marking) {
-		(void)error_oom(&err);
-		answer_fail(answer, &err);
-		return;
-	}
-	command.userdata = marking;
-	command.context = json_pack("{s:s}", "RequestId", answer_request_id(answer));
-	if (relay_send(&fleet->relay, server->agent, &command, &err) < 0)
+	if (relay_send(&fleet->relay, server ? server->agent : NULL, &command, &err) < 0)
 		marking_end(marking, NULL);
+}
+
+void operation_open_servers(struct broker *broker, json_t *body, struct answer *answer)
+{
+	struct open_server_request request;
+	struct error err = {0};
+	struct server *server = NULL;
+	struct marking *marking = NULL;
+
+	if (params_read(&open_servers_params, body, &request, &err) == 0)
+		server = find_listed(broker, request.server_id, &err);
+	if (server && !(marking = marking_new(broker, answer, request.server_id)))
+		(void)error_oom(&err);
+	if (marking && server_list_set_closed(&broker->fleet.servers, server, false,
+					      on_mark_removed, marking, &err) == 0)
+		return;
+	if (marking)
+		marking_end(marking, &err);
+	else
+		answer_fail(answer, &err);
 }
 
 static void on_closed(const struct error *err, void *userdata)

@@ -54,7 +54,10 @@ static void on_stored(const struct error *err, void *userdata)
 	/* Two of one name may have been on their way together. */
 	if (!err && (check_name(r->registry, r->kind, r->name, &own) < 0 ||
 		     client_list_add(r->registry->clients, r->client, &own) < 0)) {
-		store_remove(r->registry->clients->store, STORE_CLIENT, r->client->id);
+		struct error ignored; /* nobody was told its password */
+
+		(void)store_remove(r->registry->clients->store, STORE_CLIENT, r->client->id, NULL,
+				   NULL, &ignored);
 		err = &own;
 	}
 	if (err) {

@@ -91,14 +91,14 @@ int server_list_set_closed(struct server_list *list, struct server *server, bool
 {
 	struct buf text = {0};
 
-	if (buf_append_text(&text, is_closed ? "{\"closed\":true}" : "", err) < 0)
+	if (!is_closed) {
+		if (store_remove(list->store, STORE_SERVER, server->id, done, userdata, err) < 0)
+			return -1;
+	} else if (buf_append_text(&text, "{\"closed\":true}", err) < 0 ||
+		   store_put(list->store, STORE_SERVER, server->id, &text, done, userdata, err) <
+			   0) {
 		return -1;
-	if (is_closed &&
-	    store_put(list->store, STORE_SERVER, server->id, &text, done, userdata, err) < 0)
-		return -1;
-	buf_done(&text);
-	if (!is_closed)
-		store_remove(list->store, STORE_SERVER, server->id);
+	}
 	server->is_closed = is_closed;
 	server_touch(server);
 	return 0;

@@ -180,8 +180,8 @@ void session_list_sync(struct session_list *list, struct session *session)
 	if (!session->is_stored)
 		return;
 	id = record_id(session, &err);
-	if (id)
-		store_remove(list->store, STORE_SESSION, id);
+	if (!id || store_remove(list->store, STORE_SESSION, id, NULL, NULL, &err) < 0)
+		log_error("session %s: %s", session->id, err.message);
 	session->is_stored = false;
 }
 

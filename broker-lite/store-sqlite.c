@@ -304,12 +304,10 @@ int store_put(struct store *store, enum store_kind kind, const char *id, struct 
 	return result;
 }
 
-void store_remove(struct store *store, enum store_kind kind, const char *id)
+int store_remove(struct store *store, enum store_kind kind, const char *id, store_done_fn fn,
+		 void *userdata, struct error *err)
 {
-	struct error err;
-
-	if (add(store, kind, id, NULL, NULL, NULL, &err) < 0)
-		log_error("store: remove %s %s: %s", kind_names[kind], id, err.message);
+	return add(store, kind, id, NULL, fn, userdata, err);
 }
 
 int store_flush(struct store *store, struct error *err)

@@ -49,8 +49,9 @@ typedef void (*store_done_fn)(const struct error *err, void *userdata);
 int store_put(struct store *store, enum store_kind kind, const char *id, struct buf *text,
 	      store_done_fn done, void *userdata, struct error *err);
 
-/** Remove a record; that there is none is no error. A failure is logged. */
-void store_remove(struct store *store, enum store_kind kind, const char *id);
+/** Remove a record, in the manner of store_put(); that there is none is no error. */
+int store_remove(struct store *store, enum store_kind kind, const char *id, store_done_fn done,
+		 void *userdata, struct error *err);
 
 /** Wait until everything given so far is committed. Blocks: for the start only. */
 int store_flush(struct store *store, struct error *err);

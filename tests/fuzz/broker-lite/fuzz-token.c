@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker-lite/page.h"
 #include "broker-lite/token.h"
 #include "common/cleanup.h"
 
@@ -13,7 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO(free_p) char *text = malloc(size + 1);
 	static struct token_key *key;
-	struct page_mark mark;
 	json_t *claims = NULL;
 	struct error err;
 
@@ -25,7 +23,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (token_verify(key, text, "api", &claims, &err) == 0)
 		__builtin_trap();
-	if (page_token_read('s', text, &mark, &err) == 0)
-		page_mark_done(&mark);
 	return 0;
 }

@@ -53,9 +53,9 @@ static void records_are_there_after_a_restart(void **state)
 	put(store, "b", "{\"n\":1}", &n_done);
 	put(store, "b", "{\"n\":2}", &n_done);
 	assert_int_equal(n_done, 0); /* never before the call returns */
-	store_remove(store, STORE_SESSION, "a");
+	assert_int_equal(store_remove(store, STORE_SESSION, "a", note, &n_done, &err), 0);
 	assert_int_equal(store_flush(store, &err), 0);
-	assert_int_equal(n_done, 3);
+	assert_int_equal(n_done, 4);
 	store_free(store);
 	assert_int_equal(store_open(&store, &loop, path, &err), 0);
 	assert_int_equal(store_load(store, STORE_SESSION, count, &n, &err), 0);
