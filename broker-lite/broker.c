@@ -18,6 +18,7 @@
 #include "common/ready.h"
 
 #define STORE_PATIENCE_MS 60000
+#define LARGE_BYTES (256 * 1024)
 #define SECURITY_FOLDER "security"
 #define DATA_FOLDER "broker-data"
 
@@ -299,6 +300,9 @@ int broker_run(const struct broker_config *config, int ready_fd, struct error *e
 
 	if (!broker)
 		return error_oom(err);
+	/* What is large (hashing a password, an image) goes back to the system when it is freed.
+	 * Left to itself the allocator learns to keep it, once for each thread. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	broker->config = *config;
 	broker->loop.userdata = broker;
 	result = loop_init(&broker->loop, err);

@@ -5,12 +5,13 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
 import requests
 
-from broker_helpers import Broker
+from broker_helpers import PROGRAM, Broker
 from link_client import LinkRefused, WebSocket, fetch_token, register, wait_until
 
 
@@ -651,6 +652,45 @@ def test_certificates_clients_and_tokens_survive_a_restart(broker):
     assert mode("security/dcvsmbroker_ca.pem") == 0o644
     assert mode("security/default-software-statement") == 0o640
     assert mode("command.sock") == 0o600
+
+def test_memory_for_passwords_is_given_back(broker):
+    for i in range(12):
+        broker.agent(f"h{i}")
+    with open(f"/proc/{broker.process.pid}/smaps_rollup") as f:
+        pss = [int(line.split()[1]) for line in f if line.startswith("Pss:")][0]
+    if "asan" not in PROGRAM:
+        assert pss < 20_000, f"{pss} kB"
+
+
+def test_a_full_disk_is_told_and_loses_nothing():
+    b = Broker()
+    data = os.path.join(b.folder, "broker-data")
+    os.mkdir(data, 0o700)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", data],
+                             capture_output=True).returncode == 0
+    try:
+        if not mounted:
+            pytest.skip("needs the right to mount a small file system")
+        b.start().log_in()
+        entry = {"Name": "x" * 250, "Owner": "o", "Type": "VIRTUAL", "EnqueueRequest": True}
+        accepted, refused = [], []
+        while not refused:
+            reply = b.ok("/createSessions", [entry] * 20)
+            accepted += [s["Id"] for s in reply["SuccessfulList"]]
+            refused = reply["UnsuccessfulList"]
+        assert "full" in refused[0]["FailureReason"]
+        assert b.http.get(b.url("/health"), timeout=5).status_code == 200
+        b.kill()
+        b.start()
+        found = [s["Id"] for s in b.ok("/describeSessions")["Sessions"]]
+        assert found == sorted(accepted)
+        b.stop()
+    finally:
+        if b.process:
+            b.kill()
+        if mounted:
+            subprocess.run(["umount", data], check=True)
+        b.done()
 
 
 # --- nonsense ----------------------------------------------------------------------------------
