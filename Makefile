@@ -29,6 +29,13 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 WERROR ?=
 ALL_CFLAGS += $(WERROR)
 
+# V=1 shows the commands; without it each prints what it makes.
+ifeq ($(V),1)
+Q =
+else
+Q = @echo '  $@';
+endif
+
 # --- the rooms ---------------------------------------------------------------------------------
 
 archive = $(BUILD)/lib$(1).a
@@ -67,25 +74,29 @@ BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(
         lint check-format format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(BUILT)
+all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 define room_rule
 $(call archive,$(1)): $(call objects,$(call sources,$($(1)_DIRS)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
 
 define program_rule
 $(BUILD)/$(1): $(BUILD)/$($(1)_MAIN)/main.o $(foreach room,$($(1)_ROOMS),$(call archive,$(room)))
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$^ $(LIBS) -o $$@
+	$$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$^ $(LIBS) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+# One program under two names; see ctl/main.c.
+$(BUILD)/dcvsm: $(BUILD)/dcvctl
+	ln -sf dcvctl $@
 
 # --- tests -------------------------------------------------------------------------------------
 
@@ -100,7 +111,7 @@ FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/targets/%,$(FUZZ_SOURCES))
 define test_rule
 $(BUILD)/$(3)/$(patsubst tests/$(2)/%.c,%,$(1)): $(BUILD)/$(1:.c=.o) $(foreach room,$(call test_rooms,$(1)),$(call archive,$(room)))
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(4) -o $$@
+	$$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) $(4) -o $$@
 endef
 $(foreach t,$(UNIT_SOURCES),$(eval $(call test_rule,$(t),unit,unit,-lcmocka)))
 $(foreach t,$(FUZZ_SOURCES),$(eval $(call test_rule,$(t),fuzz,targets,-fsanitize=fuzzer)))
@@ -109,7 +120,7 @@ $(foreach t,$(FUZZ_SOURCES),$(eval $(call test_rule,$(t),fuzz,targets,-fsanitize
 DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubles/*.c))
 $(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 doubles: $(DOUBLES)
 
 unit: $(UNIT_TESTS)
@@ -139,7 +150,13 @@ clang-%: ; $(MAKE) $(CLANG) $*
 asan: asan-check
 fuzz: fuzz-check-fuzz
 
-bench: all doubles
+# Peers that benchmarks compare with.
+BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+bench: all doubles $(BENCHES)
 	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/run.sh
 
 # --- upkeep ------------------------------------------------------------------------------------
@@ -157,9 +174,9 @@ check-format:
 format:
 	clang-format -i $(OURS)
 
+# From what make would do, so that it takes no compiler of a certain kind and no time.
 compile_commands.json: FORCE
-	$(MAKE) -B BUILD=build/index CC=clang CFLAGS='-MJ $$@.json' all doubles unit
-	@(echo '['; cat $$(find build/index -name '*.o.json'); echo '{}]') | sed 's/^{}\]/]/; ' > $@
+	@$(MAKE) -Bn V=1 everything | awk -v folder='$(CURDIR)' -f packaging/compile-commands.awk > $@
 FORCE:
 
 include packaging/install.mk

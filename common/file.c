@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,8 +52,8 @@ static int write_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
-int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode,
-		      struct error *err)
+static int replace(const char *path, const void *bytes, size_t len, mode_t mode, bool is_durable,
+		   struct error *err)
 {
 	AUTO(free_p) char *temporary = NULL;
 	AUTO(close_p) int fd = -1;
@@ -64,13 +65,25 @@ int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mo
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return error_errno(err, "create %s", temporary);
-	if (fchmod(fd, mode) < 0 || write_all(fd, bytes, len) < 0 || fsync(fd) < 0 ||
-	    rename(temporary, path) < 0) {
+	if (fchmod(fd, mode) < 0 || write_all(fd, bytes, len) < 0 ||
+	    (is_durable && fsync(fd) < 0) || rename(temporary, path) < 0) {
 		(void)error_errno(err, "write %s", path);
 		(void)unlink(temporary);
 		return -1;
 	}
 	return 0;
+}
+
+int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode,
+		      struct error *err)
+{
+	return replace(path, bytes, len, mode, true, err);
+}
+
+int file_write_volatile(const char *path, const void *bytes, size_t len, mode_t mode,
+			struct error *err)
+{
+	return replace(path, bytes, len, mode, false, err);
 }
 
 static int make_one_folder(const char *path, mode_t mode)

@@ -18,6 +18,13 @@ int file_read(const char *path, size_t max_bytes, struct buf *ret, struct error 
 int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mode,
 		      struct error *err);
 
+/**
+ * The same without waiting for the disk: survives the end of this program, not that of the host.
+ * For what is of no use after a reboot anyway.
+ */
+int file_write_volatile(const char *path, const void *bytes, size_t len, mode_t mode,
+			struct error *err);
+
 /** mkdir -p: make @path and its parents with @mode where they are missing. */
 int file_make_folder(const char *path, mode_t mode, struct error *err);
 

@@ -25,6 +25,7 @@
 #define HEADER_MAX_BYTES 16384
 #define BODY_TIMEOUT_S 20
 #define WRITE_TIMEOUT_S 20
+#define LINGER_TIMEOUT_S 5
 
 struct http_server {
 	struct ws_role role; /* first: ws.c finds it through the vhost */
@@ -33,6 +34,7 @@ struct http_server {
 	char *unix_path;
 	size_t body_max_bytes;
 	void (*request)(struct http_request *request, void *userdata);
+	void *userdata;
 };
 
 /* One request with its answer. It lives until both the connection and the program are done with it.
@@ -47,6 +49,8 @@ struct exchange {
 	bool is_dispatched; /* the program has it, and owes an answer */
 	bool is_answered;
 	bool close_after;
+	bool is_refused;
+	bool is_lingering; /* answered; what still comes of the body is read and dropped */
 	struct buf head;
 	struct buf body;
 	size_t sent;
@@ -177,7 +181,7 @@ static int dispatch(struct exchange *x)
 	/* Until the answer nothing more is read: the library would wake up for it again and again.
 	 */
 	(void)lws_rx_flow_control(x->wsi, 0);
-	x->server->request(&x->request, x->server->role.userdata);
+	x->server->request(&x->request, x->server->userdata);
 	return 0;
 }
 
@@ -186,6 +190,7 @@ static int refuse(struct exchange *x, const struct error *err)
 {
 	x->is_dispatched = true;
 	x->close_after = true;
+	x->is_refused = true;
 	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
 	http_reply_error(&x->request, err, NULL);
 	return 0;
@@ -355,10 +360,18 @@ void http_reply_error(struct http_request *request, const struct error *err,
 
 static int finish(struct connection *connection)
 {
-	struct exchange *x = TAKE(connection->exchange);
+	struct exchange *x = connection->exchange;
 	struct lws *wsi = x->wsi;
 	bool close_after = x->close_after;
 
+	/* Closing now would make the peer's system throw our answer away while the body is still on
+	 * its way. */
+	if (x->is_refused) {
+		x->is_lingering = true;
+		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, LINGER_TIMEOUT_S);
+		return 0;
+	}
+	connection->exchange = NULL;
 	exchange_free(x);
 	if (close_after)
 		return -1;
@@ -385,7 +398,7 @@ static int on_writable(struct connection *connection)
 	unsigned char piece[LWS_PRE + WRITE_MAX_BYTES];
 	struct error err;
 
-	if (!x || !x->is_answered)
+	if (!x || !x->is_answered || x->is_lingering)
 		return 0;
 	x->close_after = x->close_after || may_be_pipelined(x->wsi);
 	is_head_request = strcmp(x->request.method, "HEAD") == 0;
@@ -440,6 +453,14 @@ static bool offers_protocol(struct lws *wsi, const struct ws_handler *handler)
 	return false;
 }
 
+static bool is_link_path(const struct http_server *server, struct lws *wsi)
+{
+	AUTO(free_p) char *path = copy_header(wsi, WSI_TOKEN_GET_URI);
+
+	return !server->role.handler->path ||
+	       (path && strcmp(path, server->role.handler->path) == 0);
+}
+
 /* Refuse an upgrade; libwebsockets ends the transaction when this returns 1. */
 static int on_upgrade(struct lws *wsi)
 {
@@ -448,7 +469,8 @@ static int on_upgrade(struct lws *wsi)
 	unsigned char head[LWS_PRE + HEAD_MAX_BYTES];
 	int status = 404, n;
 
-	if (server->role.handler && authorization && offers_protocol(wsi, server->role.handler))
+	if (server->role.handler && authorization && is_link_path(server, wsi) &&
+	    offers_protocol(wsi, server->role.handler))
 		status = server->role.handler->authorize
 				 ? server->role.handler->authorize(authorization,
 								   server->role.userdata)
@@ -474,7 +496,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_HTTP_BODY:
 		return connection->exchange ? on_body(connection->exchange, in, len) : -1;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		if (!connection->exchange)
+		if (!connection->exchange || connection->exchange->is_lingering)
 			return -1;
 		return connection->exchange->is_dispatched ? 0 : dispatch(connection->exchange);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
@@ -527,11 +549,11 @@ static int listen_on(struct loop *loop, struct http_server *server,
 	mode_t mask = 0;
 
 	fill_info(server, options, &info);
-	/* Every local user may connect, whatever the umask we were started with; who it is tells
+	/* Who may connect does not depend on the umask we were started with; who it is tells
 	 * SO_PEERCRED. Set before bind(), so there is no moment with another mode. */
 	if (options->unix_path) {
 		(void)unlink(options->unix_path);
-		mask = umask(0111);
+		mask = umask(options->is_private ? 0177 : 0111);
 	}
 	server->vhost = lws_create_vhost(loop->lws, &info);
 	if (options->unix_path)
@@ -556,7 +578,9 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 		(void)error_oom(err);
 		return NULL;
 	}
-	server->role = (struct ws_role){options->ws, options->userdata};
+	server->role = (struct ws_role){options->ws, options->ws_userdata ? options->ws_userdata
+									  : options->userdata};
+	server->userdata = options->userdata;
 	server->body_max_bytes = options->body_max_bytes;
 	server->request = options->request;
 	server->protocols[0] = (struct lws_protocols){

@@ -38,7 +38,8 @@ struct http_request {
 };
 
 struct http_server_options {
-	const char *unix_path; /* a Unix socket that every local user may connect to, or */
+	const char *unix_path; /* a Unix socket that every local user may connect to, */
+	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
 	const char *certificate_file, *key_file; /* PEM */
@@ -46,9 +47,10 @@ struct http_server_options {
 
 	/** A request is there. It stays valid until http_reply(), which must come once. */
 	void (*request)(struct http_request *request, void *userdata);
-	/** NULL: no WebSocket here. Its userdata is this one. */
-	const struct ws_handler *ws;
 	void *userdata;
+	/** NULL: no WebSocket here. */
+	const struct ws_handler *ws;
+	void *ws_userdata; /* NULL: the same userdata */
 };
 
 /** Listen. Strings are copied; the handler is borrowed. Errors name the address or path. */

@@ -23,7 +23,7 @@ static json_t *value_of(const struct param *p, const json_t *object)
 	return json_is_null(value) ? NULL : value;
 }
 
-static size_t count_characters(const char *text)
+size_t params_count_characters(const char *text)
 {
 	size_t n = 0;
 
@@ -46,7 +46,7 @@ static int read_string(const struct param *p, const json_t *value, const char **
 		return error_set(err, ERR_INVALID, "%s must be a string", p->name);
 	if (p->required && is_blank(text))
 		return error_set(err, ERR_INVALID, "%s must not be blank", p->name);
-	if (p->max > 0 && count_characters(text) > (size_t)p->max)
+	if (p->max > 0 && params_count_characters(text) > (size_t)p->max)
 		return error_set(err, ERR_INVALID, "%s must have at most %lld characters", p->name,
 				 p->max);
 	*ret = text;

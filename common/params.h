@@ -51,6 +51,9 @@ struct param_table {
 int params_read(const struct param_table *table, const json_t *object, void *ret,
 		struct error *err);
 
+/** Characters, not bytes, of a UTF-8 text. */
+size_t params_count_characters(const char *text);
+
 /** The fields that were sent and are in the table, under canonical names. NULL without memory. */
 json_t *params_echo(const struct param_table *table, const json_t *object);
 

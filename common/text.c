@@ -65,6 +65,15 @@ void random_text(char *ret, size_t len)
 	ret[len] = '\0';
 }
 
+unsigned random_number(unsigned below)
+{
+	unsigned long long number;
+
+	/* 64 bits against 32: the bias is below anything that could be seen */
+	random_bytes((unsigned char *)&number, sizeof(number));
+	return (unsigned)(number % below);
+}
+
 long long time_now_ms(void)
 {
 	struct timespec now;
@@ -130,6 +139,23 @@ int base64_append(struct buf *buf, const void *bytes, size_t len, struct error *
 		len -= n;
 	}
 	buf->data[buf->len] = '\0';
+	return 0;
+}
+
+int base64url_append(struct buf *buf, const void *bytes, size_t len, struct error *err)
+{
+	size_t start = buf->len;
+
+	if (base64_append(buf, bytes, len, err) < 0)
+		return -1;
+	while (buf->len > start && buf->data[buf->len - 1] == '=')
+		buf->data[--buf->len] = '\0';
+	for (size_t i = start; i < buf->len; i++) {
+		if (buf->data[i] == '+')
+			buf->data[i] = '-';
+		else if (buf->data[i] == '/')
+			buf->data[i] = '_';
+	}
 	return 0;
 }
 

@@ -18,6 +18,9 @@ bool is_uuid(const char *text);
 /** Random letters and digits from the system's generator: @len of them and a NUL. */
 void random_text(char *ret, size_t len);
 
+/** A random number from 0 to @below - 1. */
+unsigned random_number(unsigned below);
+
 /** Milliseconds since 1970, UTC. */
 long long time_now_ms(void);
 
@@ -29,6 +32,9 @@ bool time_parse(const char *text, long long *ret_ms);
 
 /** Append @len bytes as base64 (standard alphabet, padded, no line ends). */
 int base64_append(struct buf *buf, const void *bytes, size_t len, struct error *err);
+
+/** The same in the URL-safe alphabet and without padding. */
+int base64url_append(struct buf *buf, const void *bytes, size_t len, struct error *err);
 
 /**
  * Append what @text stands for. Standard and URL-safe alphabet; the padding is right or left out.

@@ -21,6 +21,7 @@ struct ws;
 /** What an end does with its peers. Every function but message may be NULL. */
 struct ws_handler {
 	const char *protocol; /* subprotocol, with its version */
+	const char *path;     /* server: where the upgrade is; NULL: anywhere */
 	size_t message_max_bytes;
 	size_t queue_max_bytes; /* unsent, per peer */
 

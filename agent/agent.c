@@ -1,0 +1,222 @@
+#include "agent/agent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/text.h"
+
+/* --- events of the list ------------------------------------------------------------------------
+ */
+
+static void on_changed(void *userdata)
+{
+	struct agent *agent = userdata;
+
+	if (agent->is_ready)
+		agent->on_change(agent->userdata);
+}
+
+static void on_expired(struct session *session, void *userdata)
+{
+	struct agent *agent = userdata;
+	char reason[80];
+	struct error err;
+
+	if (session->state == SESSION_CREATING)
+		(void)snprintf(reason, sizeof(reason), "the session was not ready within %lld s",
+			       agent->config->create_timeout);
+	else
+		(void)snprintf(reason, sizeof(reason), "the session does not end; ordered again");
+	log_warning("session %s: %s", session->id, reason);
+	if (agent_end_session(agent, session, reason, &err) < 0)
+		log_error("session %s: %s", session->id, err.message);
+}
+
+/* --- events of the engine ----------------------------------------------------------------------
+ */
+
+static void apply(struct agent *agent, struct session *session, enum session_event event,
+		  const char *reason)
+{
+	struct error err;
+
+	if (session_list_apply(&agent->sessions, session, event, reason, &err) < 0)
+		log_error("%s", err.message);
+}
+
+/* A session whose record was lost, with a full disk for instance, is still a session. */
+static struct session *adopt_without_record(struct agent *agent, const char *id, const char *owner)
+{
+	const struct create_session_request request = {
+		.name = "", .owner = owner, .type = "VIRTUAL"};
+	struct error err;
+	struct session *session = NULL;
+
+	if (session_list_is_id(id))
+		session = session_new(id, &request, time_now_ms(), &err);
+	else
+		(void)error_set(&err, ERR_INVALID, "that is no session id");
+	if (session)
+		session_list_adopt(&agent->sessions, session);
+	else
+		log_error("session %s of %s cannot be adopted: %s", id, owner, err.message);
+	return session;
+}
+
+static struct session *on_found(const char *id, const char *owner, struct engine_session *part,
+				void *userdata)
+{
+	struct agent *agent = userdata;
+	struct session *session = session_list_find(&agent->sessions, id);
+
+	if (session)
+		apply(agent, session, SESSION_EVENT_FOUND, NULL);
+	else
+		session = adopt_without_record(agent, id, owner);
+	if (session) {
+		session->part = part;
+		log_info("session %s adopted (owner=%s)", id, owner);
+	}
+	return session;
+}
+
+/* Sessions that should be there and are not. An order to create that found no keeper yet is given
+ * again: by its id it has an effect once only. */
+static void settle_lost_session(struct agent *agent, struct session *session)
+{
+	struct error err;
+
+	if (session->state == SESSION_CREATING &&
+	    agent->engine->ops->create(agent->engine, session, &err) == 0)
+		return;
+	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
+}
+
+static void on_searched(void *userdata)
+{
+	struct agent *agent = userdata;
+	struct error err;
+
+	list_for_each (session, &agent->sessions.sessions, struct session, link) {
+		if (session->state == SESSION_DELETED)
+			continue;
+		if (!session->part)
+			settle_lost_session(agent, session);
+		else if (session->state == SESSION_DELETING)
+			(void)agent_end_session(agent, session, "ordered again", &err);
+	}
+	agent->is_ready = true;
+	agent->on_ready(agent->userdata);
+}
+
+static void on_session_ready(struct session *session, void *userdata)
+{
+	if (session->state == SESSION_CREATING)
+		apply(userdata, session, SESSION_EVENT_READY, NULL);
+}
+
+static void on_session_ending(struct session *session, const char *reason, void *userdata)
+{
+	if (session->state != SESSION_DELETING)
+		apply(userdata, session, SESSION_EVENT_END, reason);
+}
+
+static void on_session_ended(struct session *session, const char *reason, void *userdata)
+{
+	apply(userdata, session, SESSION_EVENT_ENDED, reason);
+}
+
+/* --- sessions ----------------------------------------------------------------------------------
+ */
+
+int agent_create_session(struct agent *agent, struct session *session, struct error *err)
+{
+	if (session_list_add(&agent->sessions, session, err) < 0) {
+		session_free(session);
+		return -1;
+	}
+	if (agent->engine->ops->create(agent->engine, session, err) < 0) {
+		session_list_remove(&agent->sessions, session);
+		return -1;
+	}
+	log_info("session %s is CREATING (owner=%s)", session->id, session->owner);
+	return 0;
+}
+
+int agent_end_session(struct agent *agent, struct session *session, const char *reason,
+		      struct error *err)
+{
+	if (session_list_apply(&agent->sessions, session, SESSION_EVENT_END, reason, err) < 0)
+		return -1;
+	if (session->part)
+		agent->engine->ops->end(agent->engine, session, reason);
+	else
+		apply(agent, session, SESSION_EVENT_ENDED, NULL);
+	return 0;
+}
+
+/* --- life --------------------------------------------------------------------------------------
+ */
+
+static struct engine *make_engine(struct agent *agent, const struct agent_options *options,
+				  struct error *err)
+{
+	const struct x11_options x11 = {
+		.loop = agent->loop,
+		.config = agent->config,
+		.keeper_socket = options->keeper_socket,
+		.keeper_run_dir = options->keeper_run_dir,
+		.events = {.found = on_found,
+			   .searched = on_searched,
+			   .ready = on_session_ready,
+			   .ending = on_session_ending,
+			   .ended = on_session_ended,
+			   .userdata = agent},
+	};
+
+	return x11_engine_new(&x11, err);
+}
+
+int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
+	       const struct agent_options *options, struct error *err)
+{
+	const struct session_list_handler handler = {on_changed, on_expired, agent};
+	AUTO(free_p) char *key_path = NULL;
+
+	*agent = (struct agent){.loop = loop,
+				.config = config,
+				.on_ready = options->on_ready,
+				.on_change = options->on_change,
+				.userdata = options->userdata};
+	if (asprintf(&key_path, "%s/token.key", options->state_folder) < 0) {
+		key_path = NULL;
+		return error_oom(err);
+	}
+	if (token_key_load(&agent->token_key, key_path, err) < 0 ||
+	    session_list_init(&agent->sessions, loop, config, options->state_folder, &handler,
+			      err) < 0)
+		return -1;
+	agent->engine = make_engine(agent, options, err);
+	if (!agent->engine)
+		return -1;
+	return server_init(&agent->server, config, &agent->sessions, agent->engine->ops->version,
+			   options->state_folder, err);
+}
+
+void agent_done(struct agent *agent)
+{
+	agent->is_ready = false; /* nothing that is taken down is news */
+	if (agent->engine)
+		agent->engine->ops->free(agent->engine);
+	agent->engine = NULL;
+	session_list_done(&agent->sessions);
+	server_done(&agent->server);
+}
+
+int agent_start(struct agent *agent, struct error *err)
+{
+	return agent->engine->ops->search(agent->engine, err);
+}

@@ -1,0 +1,53 @@
+/**
+ * The agent: its parts, and what happens between them. The operations (operation.c) work on it; the
+ * local socket (control.c) and the broker link (link.c) are its two ways in.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+
+#include "agent/config.h"
+#include "agent/engines/engine.h"
+#include "agent/server.h"
+#include "agent/session-list.h"
+#include "agent/token.h"
+#include "common/loop.h"
+
+struct agent {
+	struct loop *loop;
+	const struct agent_config *config;
+	struct session_list sessions;
+	struct server server;
+	struct engine *engine;
+	struct token_key token_key;
+	bool is_ready; /* the sessions that were there before us are known */
+	void (*on_ready)(void *userdata);
+	void (*on_change)(void *userdata); /* what a report would say has changed */
+	void *userdata;
+};
+
+struct agent_options {
+	const char *state_folder; /* exists, ours alone */
+	const char *keeper_socket, *keeper_run_dir;
+	void (*on_ready)(void *userdata);
+	void (*on_change)(void *userdata);
+	void *userdata;
+};
+
+/** Build the parts. Strings and @config are borrowed. End with agent_done(), also on failure. */
+int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
+	       const struct agent_options *options, struct error *err);
+void agent_done(struct agent *agent);
+
+/** Look for sessions that are there already; on_ready() follows. */
+int agent_start(struct agent *agent, struct error *err);
+
+/** Begin a session: takes @session in every case. It is in the list after success only. */
+int agent_create_session(struct agent *agent, struct session *session, struct error *err);
+
+/** End a session, or say so again. ERR_CONFLICT when it has ended. */
+int agent_end_session(struct agent *agent, struct session *session, const char *reason,
+		      struct error *err);
+
+#endif

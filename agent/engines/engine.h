@@ -1,0 +1,78 @@
+/**
+ * What can hold sessions: our own X servers (x11), or another product that the agent drives.
+ *
+ * An engine makes and ends sessions and tells what becomes of them; it decides nothing. Everything
+ * that takes time is told by the events, later; an event never comes before the call that began it
+ * has returned.
+ */
+#ifndef AGENT_ENGINES_ENGINE_H
+#define AGENT_ENGINES_ENGINE_H
+
+#include "agent/config.h"
+#include "agent/session.h"
+#include "common/call.h"
+#include "common/loop.h"
+
+struct engine;
+
+struct engine_events {
+	/**
+	 * A session is there that this process did not begin; @part is what the engine has of it.
+	 * Returns the session it is, or NULL to leave it alone.
+	 */
+	struct session *(*found)(const char *id, const char *owner, struct engine_session *part,
+				 void *userdata);
+	/** Everything that was there at the start has been found. */
+	void (*searched)(void *userdata);
+	void (*ready)(struct session *session, void *userdata);
+	/** The session has begun to end by itself. */
+	void (*ending)(struct session *session, const char *reason, void *userdata);
+	/** Nothing of it is left; session->part is NULL. @reason may be NULL. */
+	void (*ended)(struct session *session, const char *reason, void *userdata);
+	void *userdata;
+};
+
+/** Bounds and format of a screenshot. Pixels, at least 1. */
+struct screenshot_wish {
+	long long max_width, max_height;
+	const char *format;          /* "png" or "jpeg" */
+	unsigned long long limit_ms; /* answer within this time */
+};
+
+struct engine_ops {
+	const char *name;
+	const char *version;
+	/**
+	 * Look for sessions that are there already; ends with the event `searched`, perhaps before
+	 * it returns. An error is one
+	 * that an administrator must mend: to go on would mean to lose living sessions.
+	 */
+	int (*search)(struct engine *engine, struct error *err);
+	/** Begin a session. After success it has a part, and an event will tell more. */
+	int (*create)(struct engine *engine, struct session *session, struct error *err);
+	/** End a session that has a part. May be said again. */
+	void (*end)(struct engine *engine, struct session *session, const char *reason);
+	/** Answer with the SuccessfulList entry of GetSessionScreenshots. */
+	void (*screenshot)(struct engine *engine, struct session *session,
+			   const struct screenshot_wish *wish, struct answer *answer);
+	/** Let go of every part without ending a session. */
+	void (*free)(struct engine *engine);
+};
+
+/** The beginning of every engine's own struct. */
+struct engine {
+	const struct engine_ops *ops;
+};
+
+struct x11_options {
+	struct loop *loop;
+	const struct agent_config *config;
+	const char *keeper_socket; /* the keepers' listener */
+	const char *keeper_run_dir;
+	struct engine_events events;
+};
+
+/** Sessions on X servers of our own, each with a keeper. Strings are borrowed. */
+struct engine *x11_engine_new(const struct x11_options *options, struct error *err);
+
+#endif

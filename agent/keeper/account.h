@@ -1,0 +1,29 @@
+/** The owner of a session, as the host knows them. */
+#ifndef AGENT_KEEPER_ACCOUNT_H
+#define AGENT_KEEPER_ACCOUNT_H
+
+#include <sys/types.h>
+
+#include "common/error.h"
+
+struct account {
+	char *name;
+	char *home;
+	char *shell;
+	uid_t uid;
+	gid_t gid;
+};
+
+/**
+ * Look up @name and refuse whoever may not own a session: uid 0 and every uid below @minimum_uid
+ * (the number decides, whatever the name), locked and expired accounts, accounts without a login
+ * shell; for a keeper without root, everybody but its own user. May block in name services.
+ */
+int account_find(struct account *ret, const char *name, long long minimum_uid, struct error *err);
+
+/** Whether the home folder is there. Asked after the PAM session is open: a module may make it. */
+int account_check_home(const struct account *account, struct error *err);
+
+void account_done(struct account *account);
+
+#endif

@@ -1,0 +1,166 @@
+/* What surrounds a session's processes: account, PAM, folder, sockets; made here and removed here.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/keeper/guard.h"
+#include "agent/keeper/protocol.h"
+#include "agent/keeper/session.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+
+#define PAM_TIMEOUT_MAX_S 30
+
+static void guard_peers(struct session *s, const struct buf *last_word)
+{
+	long long seconds = s->config->create_timeout < PAM_TIMEOUT_MAX_S
+				    ? s->config->create_timeout
+				    : PAM_TIMEOUT_MAX_S;
+	int fds[PEERS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		if (s->peers.peers[i].fd >= 0)
+			fds[n++] = s->peers.peers[i].fd;
+	}
+	guard_begin((unsigned)seconds, fds, n, last_word->data, last_word->len);
+}
+
+/* Account and PAM: code of others, which may hang. */
+static int open_owner(struct session *s, struct error *err)
+{
+	AUTO(buf_done) struct buf last_word = {0};
+	int rc;
+
+	if (!message_build(&last_word, "EVENT", "failed", "REASON",
+			   "name services or PAM modules did not answer in time", NULL))
+		return error_oom(err);
+	guard_peers(s, &last_word);
+	pam_init(&s->pam);
+	cgroup_note_origin(&s->cgroup);
+	rc = account_find(&s->owner, s->request->owner, s->config->minimum_uid, err);
+	if (rc == 0 && s->options->is_root)
+		rc = pam_open(&s->pam, &s->owner, s->options->pam_dir, err);
+	if (rc == 0)
+		rc = account_check_home(&s->owner, err);
+	guard_end();
+	return rc;
+}
+
+static int make_environment(struct session *s, struct error *err)
+{
+	AUTO(pam_variables_freep) char **variables = pam_variables(&s->pam);
+
+	return environment_init(&s->environment, variables, &s->owner, s->request->session_id, err);
+}
+
+static int claim_folder(struct session *s, struct error *err)
+{
+	/* the record borrows here */
+	const struct record record = {.session_id = (char *)(size_t)s->request->session_id,
+				      .owner = s->owner.name,
+				      .cgroup = s->cgroup.path,
+				      .uid = s->owner.uid,
+				      .pid = getpid(),
+				      .display = -1};
+	AUTO(free_p) char *control = NULL;
+
+	if (folder_claim(&s->folder, s->options->run_dir, &record, err) < 0 ||
+	    folder_make_owner(&s->folder, &s->owner, err) < 0)
+		return -1;
+	if (asprintf(&control, "%s/" KEEPER_CONTROL_SOCKET, s->folder.path) < 0) {
+		control = NULL;
+		return error_oom(err);
+	}
+	return folder_listen(control, s->options->agent_gid, &s->control_fd, err);
+}
+
+static int open_signals(struct session *s, struct error *err)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGCHLD);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return error_errno(err, "block signals");
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a log that may not grow is no reason to die */
+	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return error_errno(err, "signalfd");
+	/* Whatever our programs leave behind becomes our child. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return error_errno(err, "become subreaper");
+	return 0;
+}
+
+int session_open(struct session *s, int fd, struct error *err)
+{
+	struct error log_error = {0};
+
+	peers_init(&s->peers);
+	(void)peers_add(&s->peers, fd);
+	if (open_signals(s, err) < 0 || open_owner(s, err) < 0)
+		return -1;
+	s->n_bystanders = processes_children(s->bystanders, SESSION_BYSTANDERS_MAX);
+	cgroup_find(&s->cgroup);
+	if (make_environment(s, err) < 0 || claim_folder(s, err) < 0)
+		return -1;
+	s->context = (struct program_context){.owner = &s->owner,
+					      .pam = &s->pam,
+					      .cgroup = &s->cgroup,
+					      .environment = &s->environment};
+	/* A session without a log is better than none. */
+	if (output_open_log(s->options->log_dir, s->request->session_id, s->options->agent_gid,
+			    &s->log_fd, &log_error) < 0)
+		log_warning("session %s: its programs' output is lost: %s", s->request->session_id,
+			    log_error.message);
+	log_info("session %s starting (number=%d, owner=%s, uid=%u, pid=%d)",
+		 s->request->session_id, s->folder.number, s->owner.name, s->owner.uid, getpid());
+	session_tell_state(s, peers_find(&s->peers, 1));
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	AUTO(buf_done) struct buf last_word = {0};
+
+	xlock_release(&s->xlock);
+	xserver_done(&s->xserver);
+	program_done(&s->init);
+	program_done(&s->autorun);
+	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
+		program_done(&s->captures[i].program);
+		close_p(&s->captures[i].reply_fd);
+	}
+	cgroup_remove(&s->cgroup);
+	folder_remove(&s->folder, s->options->run_dir);
+	close_p(&s->control_fd);
+	close_p(&s->log_fd);
+	if (message_build(&last_word, "EVENT", s->has_failed ? "failed" : "ended", "REASON",
+			  s->reason, NULL)) {
+		/* Last because it may hang, and then ends this process: all else is done. */
+		guard_peers(s, &last_word);
+		pam_done(&s->pam);
+		guard_end();
+		peers_send_all(&s->peers, &last_word);
+	}
+	log_info("session %s %s: %s", s->request->session_id, s->has_failed ? "failed" : "ended",
+		 s->reason);
+	peers_done(&s->peers);
+	processes_forget(&s->ending.processes);
+	environment_done(&s->environment);
+	cgroup_done(&s->cgroup);
+	account_done(&s->owner);
+	folder_done(&s->folder);
+	close_p(&s->signal_fd);
+}

@@ -1,0 +1,428 @@
+#include "agent/keeper/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/keeper/file.h"
+#include "agent/keeper/sentence.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+
+#define CLEARING_MS 10000
+
+static const char *const state_names[] = {
+	[SESSION_WAITING] = "starting", [SESSION_XSERVER] = "starting", [SESSION_INIT] = "starting",
+	[SESSION_AUTORUN] = "starting", [SESSION_READY] = "ready",      [SESSION_ENDING] = "ending",
+	[SESSION_CLEARING] = "ending",  [SESSION_GONE] = "ending",
+};
+
+void session_tell_state(struct session *s, struct peer *peer)
+{
+	AUTO(buf_done) struct buf packet = {0};
+	bool is_ready = s->state >= SESSION_READY && s->state != SESSION_GONE;
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", s->folder.number);
+	if (peer && message_build(&packet, "EVENT", "state", "NUMBER", number, "SESSION_ID",
+				  s->request->session_id, "OWNER", s->request->owner, "STATE",
+				  state_names[s->state], "DISPLAY",
+				  is_ready ? environment_get(&s->environment, "DISPLAY") : NULL,
+				  "XAUTHORITY",
+				  is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
+				  "REASON", s->reason[0] ? s->reason : NULL, NULL))
+		peer_send(peer, &packet, -1);
+}
+
+static void tell_all(struct session *s, const char *event)
+{
+	AUTO(buf_done) struct buf packet = {0};
+
+	if (message_build(&packet, "EVENT", event, "REASON", s->reason, NULL))
+		peers_send_all(&s->peers, &packet);
+}
+
+/* --- towards ready ------------------------------------------------------------------------------
+ */
+
+/* Look at the files before anything is started for nothing. As the owner, in the X server's child.
+ */
+static int check_files(void *data, struct error *err)
+{
+	const struct session *s = data;
+	AUTO(free_p) char *init = NULL;
+	AUTO(free_p) char *autorun = NULL;
+
+	if (s->request->init_file &&
+	    file_find("init file", s->config->init_folder, s->request->init_file, &init, err) < 0)
+		return -1;
+	if (s->request->autorun_file && file_find("autorun file", s->config->autorun_folder,
+						  s->request->autorun_file, &autorun, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int start_xserver(struct session *s, struct error *err)
+{
+	AUTO(free_p) char *program = NULL;
+
+	if (program_find(s->options->xserver, &program, err) < 0)
+		return error_prefix(err, "X server");
+	return xserver_start(&s->xserver, &s->context,
+			     &(struct xserver_start){
+				     .path = program,
+				     .geometry = s->config->geometry,
+				     .session_id = s->request->session_id,
+				     .owner_folder = s->folder.owner_path,
+				     .log_fd = s->log_fd,
+				     .check = check_files,
+				     .check_data = s,
+			     },
+			     err);
+}
+
+/* In the child: the file, or the desktop of the host when no file was named. */
+static int prepare_init(void *data, char ***ret_argv, struct error *err)
+{
+	const struct session *s = data;
+	char **argv = calloc(4, sizeof(*argv));
+	struct error ignored = {0};
+	char *path;
+
+	if (!argv)
+		return error_oom(err);
+	*ret_argv = argv;
+	if (s->request->init_file)
+		return file_find("init file", s->config->init_folder, s->request->init_file,
+				 &argv[0], err);
+	if (program_find(s->config->default_session, &path, err) < 0)
+		return error_prefix(err, "no init file, and the default session");
+	/* A bus of its own, or two sessions of one user would share one. */
+	if (program_find("dbus-run-session", &argv[0], &ignored) < 0) {
+		argv[0] = path;
+		return 0;
+	}
+	argv[1] = strdup("--");
+	argv[2] = path;
+	return argv[1] ? 0 : error_oom(err);
+}
+
+static int prepare_autorun(void *data, char ***ret_argv, struct error *err)
+{
+	const struct session *s = data;
+	const struct request *request = s->request;
+	char **argv = calloc(request->n_arguments + 2, sizeof(*argv));
+
+	if (!argv)
+		return error_oom(err);
+	*ret_argv = argv;
+	if (request->n_arguments > 0) /* execve() promises not to write to them */
+		memcpy(argv + 1, request->arguments, request->n_arguments * sizeof(*argv));
+	return file_find("autorun file", s->config->autorun_folder, request->autorun_file, &argv[0],
+			 err);
+}
+
+static int start_init(struct session *s, struct error *err)
+{
+	if (s->request->init_file)
+		(void)snprintf(s->init.name, sizeof(s->init.name), "init file '%.70s'",
+			       s->request->init_file);
+	else
+		(void)snprintf(s->init.name, sizeof(s->init.name), "desktop");
+	return program_start(&s->init, &s->context,
+			     &(struct program_start){.prefix = "init: ",
+						     .log_fd = s->log_fd,
+						     .passed_fd = -1,
+						     .prepare = prepare_init,
+						     .data = s},
+			     err);
+}
+
+static int start_autorun(struct session *s, struct error *err)
+{
+	(void)snprintf(s->autorun.name, sizeof(s->autorun.name), "autorun file '%.70s'",
+		       s->request->autorun_file);
+	return program_start(&s->autorun, &s->context,
+			     &(struct program_start){.prefix = "autorun: ",
+						     .log_fd = s->log_fd,
+						     .passed_fd = -1,
+						     .prepare = prepare_autorun,
+						     .data = s},
+			     err);
+}
+
+/* The display is known: let others start theirs, and write it down. */
+static int display_is_known(struct session *s, struct error *err)
+{
+	const struct xsocket *socket = &s->xserver.socket;
+	const struct record record = {.session_id = (char *)(size_t)s->request->session_id,
+				      .owner = s->owner.name,
+				      .cgroup = s->cgroup.path,
+				      .uid = s->owner.uid,
+				      .pid = getpid(),
+				      .display = socket->display,
+				      .x_dev = (long long)socket->dev,
+				      .x_ino = (long long)socket->ino,
+				      .x_born_ns = socket->born_ns};
+	char display[16];
+
+	xlock_release(&s->xlock);
+	(void)snprintf(display, sizeof(display), ":%d", socket->display);
+	if (environment_set(&s->environment, "DISPLAY", display, err) < 0 ||
+	    environment_set(&s->environment, "XAUTHORITY", s->xserver.authority, err) < 0)
+		return -1;
+	return folder_write_record(&s->folder, &record, err);
+}
+
+static void become_ready(struct session *s)
+{
+	AUTO(buf_done) struct buf packet = {0};
+	const char *display = environment_get(&s->environment, "DISPLAY");
+
+	s->state = SESSION_READY;
+	log_info("session %s ready (display=%s)", s->request->session_id, display);
+	if (message_build(&packet, "EVENT", "ready", "DISPLAY", display, "XAUTHORITY",
+			  s->xserver.authority, NULL))
+		peers_send_all(&s->peers, &packet);
+}
+
+/* One step of the start, if it can be made now. */
+static int advance_start(struct session *s, struct error *err)
+{
+	if (s->state == SESSION_WAITING && s->xlock.is_held) {
+		s->state = SESSION_XSERVER;
+		return start_xserver(s, err);
+	}
+	if (s->state == SESSION_XSERVER && s->xserver.program.started &&
+	    s->xserver.socket.display >= 0) {
+		s->state = SESSION_INIT;
+		return display_is_known(s, err) < 0 ? -1 : start_init(s, err);
+	}
+	if (s->state == SESSION_INIT && s->init.started && s->request->autorun_file) {
+		s->state = SESSION_AUTORUN;
+		return start_autorun(s, err);
+	}
+	if ((s->state == SESSION_INIT && s->init.started) ||
+	    (s->state == SESSION_AUTORUN && s->autorun.started))
+		become_ready(s);
+	return 0;
+}
+
+static void check_deadline(struct session *s)
+{
+	static const char *const what[] = {
+		[SESSION_WAITING] = "the X server of another session is being started; ours",
+		[SESSION_XSERVER] = "X server",
+		[SESSION_INIT] = "the session's first program",
+		[SESSION_AUTORUN] = "the autorun file",
+	};
+	char reason[160];
+
+	if (s->state > SESSION_AUTORUN || clock_ms() < s->deadline_ms)
+		return;
+	(void)snprintf(reason, sizeof(reason), "%s did not start within %lld s", what[s->state],
+		       s->config->create_timeout);
+	session_fail(s, reason);
+}
+
+/* --- the end ------------------------------------------------------------------------------------
+ */
+
+static bool has_ended(const struct program *program)
+{
+	/* As long as exec_fd is open it may have a better reason to tell. */
+	return program->pid == 0 && program->exec_fd < 0;
+}
+
+/* Whether a child is none of those that serve the session without being its purpose. */
+static bool is_purpose(const struct session *s, pid_t pid)
+{
+	if (pid == s->xserver.program.pid || pid == s->xlock.helper)
+		return false;
+	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
+		if (pid == s->captures[i].program.pid)
+			return false;
+	}
+	for (size_t i = 0; i < s->n_bystanders; i++) {
+		if (pid == s->bystanders[i])
+			return false;
+	}
+	return true;
+}
+
+static bool is_empty(const struct session *s)
+{
+	pid_t children[1024];
+	size_t n = processes_children(children, ARRAY_SIZE(children));
+
+	for (size_t i = 0; i < n; i++) {
+		if (is_purpose(s, children[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The session lives as long as its X server and any of its programs. */
+static void check_alive(struct session *s)
+{
+	char reason[512], status[64];
+
+	if (s->state >= SESSION_XSERVER && has_ended(&s->xserver.program)) {
+		xserver_describe_end(&s->xserver, reason, sizeof(reason));
+		if (s->state == SESSION_READY)
+			session_stop(s, reason);
+		else
+			session_fail(s, reason);
+	} else if (s->state == SESSION_READY && has_ended(&s->init) && is_empty(s)) {
+		program_describe_status(s->init.status, status, sizeof(status));
+		if (strncmp(status, "killed", 6) == 0)
+			(void)snprintf(reason, sizeof(reason), "%s was %s", s->init.name, status);
+		else
+			(void)snprintf(reason, sizeof(reason), "%s ended: %s", s->init.name,
+				       status);
+		session_stop(s, reason);
+	}
+}
+
+static void begin_to_end(struct session *s)
+{
+	s->ending.processes.cgroup = &s->cgroup;
+	s->ending.processes.session_id = s->request->session_id;
+	s->ending.processes.owner = s->owner.uid;
+	s->ending.processes.with_descendants = true;
+	/* The X server may be making its socket: keep the lock until it has ended, or stop waiting.
+	 */
+	if (!s->xlock.is_held)
+		xlock_release(&s->xlock);
+	s->state = SESSION_ENDING;
+	ending_begin(&s->ending, ENDING_PROGRAMS, s->xserver.program.pid, s->config->delete_grace);
+	tell_all(s, "ending");
+}
+
+void session_stop(struct session *s, const char *reason)
+{
+	if (s->state >= SESSION_ENDING)
+		return;
+	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	sentence_make_valid(s->reason);
+	log_info("session %s ending: %s", s->request->session_id, s->reason);
+	begin_to_end(s);
+}
+
+void session_fail(struct session *s, const char *reason)
+{
+	if (s->state < SESSION_ENDING)
+		s->has_failed = true;
+	session_stop(s, reason);
+}
+
+static void tell_overdue(struct session *s)
+{
+	char reason[sizeof(s->reason)];
+
+	log_error("session %s does not end: %zu processes are left", s->request->session_id,
+		  s->ending.processes.n_watched);
+	memcpy(reason, s->reason, sizeof(reason));
+	(void)snprintf(s->reason, sizeof(s->reason), "%zu processes do not end; first: %.900s",
+		       s->ending.processes.n_watched, reason);
+	tell_all(s, "ending");
+	memcpy(s->reason, reason, sizeof(reason));
+}
+
+static void advance_ending(struct session *s)
+{
+	struct error err = {0};
+
+	s->ending.xserver = s->xserver.program.pid;
+	if (ending_is_overdue(&s->ending))
+		tell_overdue(s);
+	if (!ending_advance(&s->ending))
+		return;
+	s->state = SESSION_CLEARING;
+	s->deadline_ms = clock_ms() + CLEARING_MS;
+	if (!s->xlock.is_held && xsocket_is_left(&s->xserver.socket) &&
+	    xlock_request(&s->xlock, s->options->run_dir, &err) < 0) {
+		log_warning("session %s: X socket left behind: %s", s->request->session_id,
+			    err.message);
+		s->state = SESSION_GONE;
+	}
+}
+
+static void advance_clearing(struct session *s)
+{
+	bool is_left = xsocket_is_left(&s->xserver.socket);
+
+	if (s->xlock.is_held && s->xserver.socket.display < 0)
+		xsocket_remove_dead(s->owner.uid);
+	else if (s->xlock.is_held)
+		xsocket_remove(&s->xserver.socket);
+	else if (is_left && s->xlock.helper && clock_ms() < s->deadline_ms)
+		return;
+	else if (is_left)
+		log_warning("session %s: X socket left behind: no lock", s->request->session_id);
+	s->state = SESSION_GONE;
+}
+
+void session_advance(struct session *s)
+{
+	enum session_state before;
+	struct error err = {0};
+
+	do {
+		before = s->state;
+		check_alive(s);
+		check_deadline(s);
+		if (s->state < SESSION_READY && advance_start(s, &err) < 0)
+			session_fail(s, err.message);
+		if (s->state == SESSION_ENDING)
+			advance_ending(s);
+		if (s->state == SESSION_CLEARING)
+			advance_clearing(s);
+	} while (s->state != before && s->state != SESSION_GONE);
+}
+
+static void session_init(struct session *s, const struct options *options,
+			 const struct agent_config *config, const struct request *request)
+{
+	*s = (struct session){
+		.options = options,
+		.config = config,
+		.request = request,
+		.deadline_ms = clock_ms() + config->create_timeout * 1000,
+		.folder = FOLDER_NONE,
+		.control_fd = -1,
+		.signal_fd = -1,
+		.log_fd = -1,
+		.xlock = XLOCK_NONE,
+		.xserver = XSERVER_NONE,
+		.init = PROGRAM_NONE,
+		.autorun = PROGRAM_NONE,
+	};
+	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
+		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};
+}
+
+int session_run(const struct options *options, const struct agent_config *config,
+		const struct request *request, int fd)
+{
+	AUTO(free_p) struct session *s = malloc(sizeof(*s));
+	struct error err = {0};
+
+	if (!s) {
+		(void)close(fd);
+		log_error("session %s: out of memory", request->session_id);
+		return 1;
+	}
+	session_init(s, options, config, request);
+	if (session_open(s, fd, &err) < 0 || xlock_request(&s->xlock, options->run_dir, &err) < 0) {
+		(void)snprintf(s->reason, sizeof(s->reason), "%s", err.message);
+		sentence_make_valid(s->reason);
+		s->has_failed = true;
+	} else {
+		session_loop(s);
+	}
+	session_close(s);
+	return s->has_failed;
+}

@@ -1,0 +1,118 @@
+/**
+ * The life of one session, from the request to the last word.
+ *
+ *     WAITING    for the host-wide lock around display numbers
+ *     XSERVER    the X server has been started, its display number is awaited
+ *     INIT       the init file (or the host's desktop) has been started, its exec is awaited
+ *     AUTORUN    the same for the autorun file
+ *     READY
+ *     ENDING     processes are ended (ending.h)
+ *     CLEARING   for the lock again, because the X server left its socket behind
+ *     GONE
+ *
+ * Everything that can go wrong, and every request to stop, leads to ENDING at once. While starting,
+ * a failure makes the last word "failed", otherwise it is "ended".
+ */
+#ifndef AGENT_KEEPER_SESSION_H
+#define AGENT_KEEPER_SESSION_H
+
+#include "agent/config.h"
+#include "agent/keeper/account.h"
+#include "agent/keeper/cgroup.h"
+#include "agent/keeper/ending.h"
+#include "agent/keeper/environment.h"
+#include "agent/keeper/folder.h"
+#include "agent/keeper/options.h"
+#include "agent/keeper/pam.h"
+#include "agent/keeper/peers.h"
+#include "agent/keeper/program.h"
+#include "agent/keeper/request.h"
+#include "agent/keeper/xlock.h"
+#include "agent/keeper/xserver.h"
+
+#define SESSION_CAPTURES_MAX 4
+#define SESSION_BYSTANDERS_MAX 64
+
+enum session_state {
+	SESSION_WAITING,
+	SESSION_XSERVER,
+	SESSION_INIT,
+	SESSION_AUTORUN,
+	SESSION_READY,
+	SESSION_ENDING,
+	SESSION_CLEARING,
+	SESSION_GONE
+};
+
+struct session {
+	const struct options *options;
+	const struct agent_config *config;
+	const struct request *request;
+	enum session_state state;
+	bool has_failed; /* the last word is "failed" */
+	char reason[1100];
+	long long deadline_ms; /* of the start, or of CLEARING */
+
+	struct account owner;
+	struct pam pam;
+	struct cgroup cgroup;
+	struct environment environment;
+	struct program_context context;
+	struct folder folder;
+	struct peers peers;
+	int control_fd;
+	int signal_fd;
+	int log_fd;
+
+	struct xlock xlock;
+	struct xserver xserver;
+	struct program init;
+	struct program autorun;
+	struct capture {
+		struct program program;
+		int reply_fd; /* for the peer, until the program runs */
+		char tag[72];
+		unsigned long peer; /* its serial */
+	} captures[SESSION_CAPTURES_MAX];
+	pid_t bystanders[SESSION_BYSTANDERS_MAX]; /* children that PAM modules started */
+	size_t n_bystanders;
+	struct ending ending;
+};
+
+/** Serve "start": the whole life. @fd is the connection it came from, which is taken over. */
+int session_run(const struct options *options, const struct agent_config *config,
+		const struct request *request, int fd);
+
+/** Begin to end, with the reason that is told; a later reason changes nothing. */
+void session_stop(struct session *session, const char *reason);
+
+/** The same, because something went wrong. */
+void session_fail(struct session *session, const char *reason);
+
+/* the parts of session_run() */
+
+/** Everything before the first process of the session (session-open.c). */
+int session_open(struct session *session, int fd, struct error *err);
+
+/** And after the last: remove what was made, say the last word. */
+void session_close(struct session *session);
+
+/** Do what is possible now in this state (session.c). */
+void session_advance(struct session *session);
+
+/** Handle events until the session is gone (session-loop.c). */
+void session_loop(struct session *session);
+
+/** One request of a peer. */
+void session_handle(struct session *session, struct peer *peer, const struct request *request);
+
+/** Start the capture program for a peer, or tell it why not (session-capture.c). */
+void session_capture(struct session *session, struct peer *peer, const char *tag);
+
+/** The exec of a capture program is decided: hand over its socket, or tell why there is none. */
+void session_capture_decided(struct session *session, struct capture *capture);
+
+/** Tell one peer, or all, how the session stands ("state"). */
+void session_tell_state(struct session *session, struct peer *peer);
+
+#endif

@@ -1,0 +1,258 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/agent.h"
+#include "agent/control.h"
+#include "agent/keeper/protocol.h"
+#include "agent/link.h"
+#include "agent/trust.h"
+#include "common/cleanup.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/ready.h"
+
+#define STATE_FOLDER "/var/lib/dcv-session-manager-agent"
+#define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
+
+struct options {
+	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
+	int ready_fd;
+};
+
+/* What main owns. */
+struct program {
+	struct options options;
+	struct agent_config config;
+	struct loop loop;
+	struct agent agent;
+	struct control *control;
+	struct link *link;
+	int lock_fd;
+};
+
+static void print_help(void)
+{
+	puts("Usage: dcv-session-manager-agent [OPTION...]\n"
+	     "Manage the remote desktop sessions of this host.\n\n"
+	     "  --conf FILE            settings (" AGENT_CONFIG_PATH ")\n"
+	     "  --state-dir DIR        what survives a restart (" STATE_FOLDER ")\n"
+	     "  --socket PATH          where the API is served (" SOCKET_PATH ")\n"
+	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
+	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
+	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
+	     "  -h, --help\n"
+	     "  --version");
+}
+
+/* 0: run; else exit with that status minus 1. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+	enum { CONF = 256, STATE, SOCKET, KEEPER_SOCKET, KEEPER_RUN_DIR_, READY_FD, SHOW_VERSION };
+	static const struct option table[] = {
+		{"conf", required_argument, NULL, CONF},
+		{"state-dir", required_argument, NULL, STATE},
+		{"socket", required_argument, NULL, SOCKET},
+		{"keeper-socket", required_argument, NULL, KEEPER_SOCKET},
+		{"keeper-run-dir", required_argument, NULL, KEEPER_RUN_DIR_},
+		{"ready-fd", required_argument, NULL, READY_FD},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, SHOW_VERSION},
+		{NULL, 0, NULL, 0},
+	};
+	struct error err;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+		switch (option) {
+		case CONF:
+			o->conf = optarg;
+			break;
+		case STATE:
+			o->state_folder = optarg;
+			break;
+		case SOCKET:
+			o->socket = optarg;
+			break;
+		case KEEPER_SOCKET:
+			o->keeper_socket = optarg;
+			break;
+		case KEEPER_RUN_DIR_:
+			o->keeper_run_dir = optarg;
+			break;
+		case READY_FD:
+			if (ready_parse(optarg, &o->ready_fd, &err) < 0) {
+				fprintf(stderr, "%s\n", err.message);
+				return 3;
+			}
+			break;
+		case 'h':
+			print_help();
+			return 1;
+		case SHOW_VERSION:
+			puts("dcv-session-manager-agent " VERSION);
+			return 1;
+		default:
+			return 3;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
+	return 3;
+}
+
+static void on_ready(void *userdata)
+{
+	struct program *p = userdata;
+
+	log_info("agent is ready (server=%s)", p->agent.server.id);
+	if (p->link)
+		link_start(p->link);
+	(void)sd_notify(0, "READY=1");
+	ready_tell(&p->options.ready_fd);
+}
+
+static void on_change(void *userdata)
+{
+	struct program *p = userdata;
+
+	link_report_soon(p->link);
+}
+
+static void on_stop(void *userdata)
+{
+	struct program *p = userdata;
+
+	log_info("agent stops; its sessions go on");
+	(void)sd_notify(0, "STOPPING=1");
+	link_stop(p->link);
+	agent_done(&p->agent);
+}
+
+static void on_reload(void *userdata)
+{
+	(void)userdata;
+	log_reopen_file();
+}
+
+static int check_folders(const struct agent_config *config, struct error *err)
+{
+	if (trust_check_path(config->init_folder, geteuid(), err) < 0)
+		return error_prefix(err, "agent.init_folder");
+	if (trust_check_path(config->autorun_folder, geteuid(), err) < 0)
+		return error_prefix(err, "agent.autorun_folder");
+	return 0;
+}
+
+/* One agent at a time: two would fight over records and sockets. */
+static int lock_state(struct program *p, struct error *err)
+{
+	AUTO(free_p) char *path = NULL;
+
+	if (file_make_folder(p->options.state_folder, 0700, err) < 0)
+		return -1;
+	if (asprintf(&path, "%s/lock", p->options.state_folder) < 0) {
+		path = NULL;
+		return error_oom(err);
+	}
+	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (p->lock_fd < 0)
+		return error_errno(err, "open %s", path);
+	if (flock(p->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? error_set(err, ERR_CONFLICT, "another agent works in %s",
+					   p->options.state_folder)
+			       : error_errno(err, "lock %s", path);
+	return 0;
+}
+
+static int read_config(struct program *p, struct error *err)
+{
+	enum log_level level;
+
+	if (agent_config_load(&p->config, p->options.conf, err) < 0)
+		return -1;
+	if (log_level_from_name(p->config.log_level, &level))
+		log_set_level(level);
+	if (log_open_file(p->config.log_directory, "agent.log", err) < 0)
+		return -1;
+	return check_folders(&p->config, err);
+}
+
+static int build(struct program *p, struct error *err)
+{
+	const struct agent_options options = {
+		.state_folder = p->options.state_folder,
+		.keeper_socket = p->options.keeper_socket,
+		.keeper_run_dir = p->options.keeper_run_dir,
+		.on_ready = on_ready,
+		.on_change = on_change,
+		.userdata = p,
+	};
+
+	p->loop.on_stop = on_stop;
+	p->loop.on_reload = on_reload;
+	p->loop.userdata = p;
+	if (agent_init(&p->agent, &p->loop, &p->config, &options, err) < 0)
+		return -1;
+	p->control = control_new(&p->agent, p->options.socket, err);
+	if (!p->control)
+		return -1;
+	if (!p->config.broker_host) {
+		log_info("no broker_host in %s: this host works by itself", p->options.conf);
+		return 0;
+	}
+	p->link = link_new(&p->agent, p->options.state_folder, err);
+	return p->link ? 0 : -1;
+}
+
+static int run(struct program *p, struct error *err)
+{
+	int result;
+
+	if (read_config(p, err) < 0 || lock_state(p, err) < 0 || loop_init(&p->loop, err) < 0)
+		return -1;
+	result = build(p, err);
+	if (result == 0)
+		result = agent_start(&p->agent, err);
+	if (result == 0)
+		loop_run(&p->loop);
+	loop_done(&p->loop);
+	control_free(p->control);
+	link_free(p->link);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p = {
+		.options = {.conf = AGENT_CONFIG_PATH,
+			    .state_folder = STATE_FOLDER,
+			    .socket = SOCKET_PATH,
+			    .keeper_socket = KEEPER_LISTEN_SOCKET,
+			    .keeper_run_dir = KEEPER_RUN_DIR,
+			    .ready_fd = -1},
+		.lock_fd = -1,
+	};
+	struct error err = {0};
+	int status = read_options(argc, argv, &p.options);
+
+	if (status > 0)
+		return status - 1;
+	umask(027);
+	if (run(&p, &err) < 0) {
+		log_error("%s", err.message);
+		status = error_exit_status(err.code);
+	}
+	agent_config_done(&p.config);
+	log_close();
+	close_p(&p.lock_fd);
+	return status;
+}

@@ -1,0 +1,217 @@
+#include "agent/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/text.h"
+
+static const char *const state_names[N_SESSION_STATES] = {
+	[SESSION_CREATING] = "CREATING",
+	[SESSION_READY] = "READY",
+	[SESSION_DELETING] = "DELETING",
+	[SESSION_DELETED] = "DELETED",
+};
+
+static const char *const event_names[N_SESSION_EVENTS] = {
+	[SESSION_EVENT_FOUND] = "be found",
+	[SESSION_EVENT_READY] = "become ready",
+	[SESSION_EVENT_ENDED] = "have ended",
+	[SESSION_EVENT_END] = "end",
+};
+
+#define NO (-1)
+#define TIME_MAX_MS 253402300799999LL /* the end of the year 9999 */
+
+/* The life of a session. A session that is told to end again stays DELETING: the order is repeated
+ * to the engine, because the first one may have been lost with a keeper. One that was taken for
+ * ended and is found alive begins anew: whether it is ready is told next. */
+static const int next_state[N_SESSION_STATES][N_SESSION_EVENTS] = {
+	[SESSION_CREATING] = {[SESSION_EVENT_FOUND] = SESSION_CREATING,
+			      [SESSION_EVENT_READY] = SESSION_READY,
+			      [SESSION_EVENT_ENDED] = SESSION_DELETED,
+			      [SESSION_EVENT_END] = SESSION_DELETING},
+	[SESSION_READY] = {[SESSION_EVENT_FOUND] = SESSION_READY,
+			   [SESSION_EVENT_READY] = SESSION_READY,
+			   [SESSION_EVENT_ENDED] = SESSION_DELETED,
+			   [SESSION_EVENT_END] = SESSION_DELETING},
+	[SESSION_DELETING] = {[SESSION_EVENT_FOUND] = SESSION_DELETING,
+			      [SESSION_EVENT_READY] = SESSION_DELETING, /* it crossed our order */
+			      [SESSION_EVENT_ENDED] = SESSION_DELETED,
+			      [SESSION_EVENT_END] = SESSION_DELETING},
+	[SESSION_DELETED] = {[SESSION_EVENT_FOUND] = SESSION_CREATING,
+			     [SESSION_EVENT_READY] = NO,
+			     [SESSION_EVENT_ENDED] = NO,
+			     [SESSION_EVENT_END] = NO},
+};
+
+static void session_free_p(struct session **session)
+{
+	session_free(*session);
+}
+
+void session_free(struct session *session)
+{
+	if (!session)
+		return;
+	list_remove(&session->link);
+	free(session->id);
+	free(session->name);
+	free(session->owner);
+	free(session->init_file);
+	free(session->autorun_file);
+	json_decref(session->autorun_arguments);
+	free(session->permissions);
+	free(session->storage_root);
+	free(session->state_reason);
+	free(session);
+}
+
+/* Copy a text that may be absent; false when memory ran out. */
+static bool copy(char **ret, const char *text)
+{
+	*ret = text ? strdup(text) : NULL;
+	return *ret || !text;
+}
+
+struct session *session_new(const char *id, const struct create_session_request *request,
+			    long long creation_time_ms, struct error *err)
+{
+	AUTO(session_free_p) struct session *s = calloc(1, sizeof(*s));
+	const char *init_file = request->init_file ? request->init_file : request->init_file_path;
+
+	if (!s || !copy(&s->id, id) || !copy(&s->name, request->name) ||
+	    !copy(&s->owner, request->owner) || !copy(&s->init_file, init_file) ||
+	    !copy(&s->autorun_file, request->autorun_file) ||
+	    !copy(&s->permissions, request->permissions_file) ||
+	    !copy(&s->storage_root, request->storage_root)) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	list_init(&s->link);
+	s->type = strcmp(request->type, "CONSOLE") == 0 ? "CONSOLE" : "VIRTUAL";
+	s->autorun_arguments = json_incref(request->autorun_file_arguments);
+	s->max_concurrent_clients = request->max_concurrent_clients;
+	s->creation_time_ms = creation_time_ms;
+	s->state = SESSION_CREATING;
+	return TAKE(s);
+}
+
+const char *session_state_name(enum session_state state)
+{
+	return state_names[state];
+}
+
+int session_apply(struct session *session, enum session_event event, const char *reason,
+		  struct error *err)
+{
+	int next = next_state[session->state][event];
+
+	if (next == NO)
+		return error_set(err, ERR_CONFLICT, "session %s is %s and cannot %s", session->id,
+				 state_names[session->state], event_names[event]);
+	if (session->state == SESSION_DELETED) { /* why it ended is wrong, for it did not */
+		free(session->state_reason);
+		session->state_reason = NULL;
+		session->end_time_ms = 0;
+	}
+	session->state = (enum session_state)next;
+	if (reason && !session->state_reason)
+		session->state_reason = strdup(reason); /* without memory: no reason, still true */
+	if (next == SESSION_DELETED)
+		session->end_time_ms = time_now_ms();
+	return 0;
+}
+
+json_t *session_to_json(const struct session *s)
+{
+	char time[TIME_SIZE];
+	json_t *object;
+
+	time_format(s->creation_time_ms, time);
+	object = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i}", "Id", s->id, "Name", s->name, "Owner",
+			   s->owner, "Type", s->type, "State", state_names[s->state],
+			   "CreationTime", time, "NumOfConnections", 0);
+	if (!object)
+		return NULL;
+	if (s->state == SESSION_CREATING)
+		json_set_text(object, "Substate", "PENDING_PREPARATION");
+	json_set_text(object, "StateReason", s->state_reason);
+	json_set_text(object, "StorageRoot", s->storage_root);
+	if (s->max_concurrent_clients > 0)
+		(void)json_object_set_new(object, "MaxConcurrentClients",
+					  json_integer(s->max_concurrent_clients));
+	return object;
+}
+
+json_t *session_to_record(const struct session *s)
+{
+	json_t *record = session_to_json(s);
+
+	if (!record)
+		return NULL;
+	json_set_text(record, "InitFile", s->init_file);
+	json_set_text(record, "AutorunFile", s->autorun_file);
+	if (s->autorun_arguments)
+		(void)json_object_set(record, "AutorunFileArguments", s->autorun_arguments);
+	json_set_text(record, "PermissionsFile", s->permissions);
+	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
+	if (s->end_time_ms > 0)
+		(void)json_object_set_new(record, "EndTimeMs", json_integer(s->end_time_ms));
+	return record;
+}
+
+static int state_from_name(const char *name)
+{
+	for (int i = 0; name && i < N_SESSION_STATES; i++) {
+		if (strcmp(state_names[i], name) == 0)
+			return i;
+	}
+	return NO;
+}
+
+/* Absent, or an array of strings. */
+static bool are_texts(const json_t *array)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (!json_is_string(json_array_get(array, i)))
+			return false;
+	}
+	return !array || json_is_array(array);
+}
+
+struct session *session_from_record(const json_t *record, struct error *err)
+{
+	long long end_time_ms = json_integer_value(json_object_get(record, "EndTimeMs"));
+	const struct create_session_request request = {
+		.name = json_get_text(record, "Name"),
+		.owner = json_get_text(record, "Owner"),
+		.type = json_get_text(record, "Type"),
+		.init_file = json_get_text(record, "InitFile"),
+		.autorun_file = json_get_text(record, "AutorunFile"),
+		.autorun_file_arguments = json_object_get(record, "AutorunFileArguments"),
+		.permissions_file = json_get_text(record, "PermissionsFile"),
+		.storage_root = json_get_text(record, "StorageRoot"),
+		.max_concurrent_clients =
+			json_integer_value(json_object_get(record, "MaxConcurrentClients")),
+	};
+	const char *id = json_get_text(record, "Id"), *time = json_get_text(record, "CreationTime");
+	int state = state_from_name(json_get_text(record, "State"));
+	long long creation_time_ms;
+	struct session *s;
+
+	if (!id || !request.name || !request.owner || !request.type || state == NO || !time ||
+	    !time_parse(time, &creation_time_ms) || !are_texts(request.autorun_file_arguments) ||
+	    end_time_ms < 0 || end_time_ms > TIME_MAX_MS) {
+		(void)error_set(err, ERR_INVALID, "not the record of a session");
+		return NULL;
+	}
+	s = session_new(id, &request, creation_time_ms, err);
+	if (!s)
+		return NULL;
+	s->state = (enum session_state)state;
+	s->end_time_ms = end_time_ms;
+	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
+	return s;
+}

@@ -1,0 +1,79 @@
+/**
+ * A session on this host: what was asked for, and the state it is in.
+ *
+ * The life of a session is a table of states and events (session.c); what the table lacks is
+ * refused. Every state that is not final has a deadline, which session-list.c watches.
+ * Source of states and fields: the API reference, "Life cycle of a session" and "Session".
+ */
+#ifndef AGENT_SESSION_H
+#define AGENT_SESSION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/list.h"
+#include "common/requests.h"
+
+enum session_state {
+	SESSION_CREATING,
+	SESSION_READY,
+	SESSION_DELETING,
+	SESSION_DELETED,
+	N_SESSION_STATES
+};
+
+enum session_event {
+	SESSION_EVENT_FOUND, /* the engine: it lives */
+	SESSION_EVENT_READY, /* the engine: it accepts clients */
+	SESSION_EVENT_ENDED, /* the engine: nothing of it is left */
+	SESSION_EVENT_END,   /* somebody, or a deadline, wants it gone */
+	N_SESSION_EVENTS
+};
+
+/* Only an engine knows what is in it. */
+struct engine_session;
+
+struct session {
+	struct list link; /* session_list::sessions */
+	char *id, *name, *owner;
+	const char *type;               /* "CONSOLE" or "VIRTUAL" */
+	char *init_file, *autorun_file; /* relative to their folders; NULL: none */
+	json_t *autorun_arguments;      /* array of strings, or NULL */
+	char *permissions;              /* base64, as given; NULL: the default */
+	char *storage_root;
+	long long max_concurrent_clients; /* 0: no limit */
+	long long attempt;                /* which order of the broker made it; 0: none */
+	enum session_state state;
+	char *state_reason;
+	long long creation_time_ms;     /* since 1970 */
+	long long end_time_ms;          /* when it became DELETED; 0 before */
+	unsigned long long deadline_ms; /* loop_now_ms() when somebody must act; 0: final state */
+	struct engine_session *part;    /* the engine's; NULL when it has none */
+};
+
+/** A session as requested, CREATING. @id and the time come from the broker or from the caller. */
+struct session *session_new(const char *id, const struct create_session_request *request,
+			    long long creation_time_ms, struct error *err);
+
+/** Takes NULL. The engine's part must be gone. */
+void session_free(struct session *session);
+
+/** "CREATING" and so on. */
+const char *session_state_name(enum session_state state);
+
+/**
+ * Let an event happen. @reason becomes the StateReason unless one is there already; NULL: none.
+ * ERR_CONFLICT when the table does not have it; the session is then as it was.
+ */
+int session_apply(struct session *session, enum session_event event, const char *reason,
+		  struct error *err);
+
+/** As the API shows it, without "Server". NULL without memory. */
+json_t *session_to_json(const struct session *session);
+
+/** All that must survive the agent, and back. NULL without memory. */
+json_t *session_to_record(const struct session *session);
+struct session *session_from_record(const json_t *record, struct error *err);
+
+#endif

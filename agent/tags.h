@@ -1,0 +1,19 @@
+/**
+ * The tags of this host: those of the administrator's files, and the automatic ones.
+ * Source: the administration reference, "Agent tags".
+ */
+#ifndef AGENT_TAGS_H
+#define AGENT_TAGS_H
+
+#include <jansson.h>
+
+#include "agent/config.h"
+
+/**
+ * A new array of {Key, Value}, sorted by key. Files (*.toml) are read in byte order of their names;
+ * a key of a later one wins. A file that is wrong is left out and told in the log. NULL without
+ * memory.
+ */
+json_t *tags_load(const struct agent_config *config);
+
+#endif

@@ -1,0 +1,20 @@
+/* dcvctl drives the agent of this host, or a broker; called as dcvsm it is the broker's client of
+ * old. Both are one program over one API. */
+#include <signal.h>
+#include <unistd.h>
+
+#include "ctl/program.h"
+#include "ctl/visible.h"
+
+static void interrupted(int signal_number)
+{
+	(void)signal_number;
+	_exit(STATUS_INTERRUPTED);
+}
+
+int main(int argc, char **argv)
+{
+	(void)signal(SIGINT, interrupted);
+	visible_use_utf8();
+	return (int)program_run(argc, argv);
+}

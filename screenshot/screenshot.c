@@ -1,0 +1,120 @@
+#include "screenshot/screenshot.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "screenshot/encode.h"
+#include "screenshot/scale.h"
+
+/* A screen whose size changes again and again is not waited for. */
+#define ATTEMPTS 3
+
+static const char *const format_names[] = {[SCREENSHOT_PNG] = "png", [SCREENSHOT_JPEG] = "jpeg"};
+
+const char *screenshot_format_name(enum screenshot_format format)
+{
+	return format_names[format];
+}
+
+int screenshot_format_parse(const char *text, enum screenshot_format *ret, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(format_names); i++) {
+		if (strcmp(text, format_names[i]) == 0) {
+			*ret = (enum screenshot_format)i;
+			return 0;
+		}
+	}
+	return error_set(err, ERR_INVALID, "'%.40s' is not a format, which is png or jpeg", text);
+}
+
+int screenshot_bound_parse(const char *text, unsigned *ret, struct error *err)
+{
+	unsigned value = 0;
+	size_t len = strlen(text);
+	bool is_number = len > 0 && len <= 5 && strspn(text, "0123456789") == len;
+
+	for (const char *digit = text; is_number && *digit; digit++)
+		value = value * 10 + (unsigned)(*digit - '0');
+	if (!is_number || value > SCREENSHOT_BOUND_MAX)
+		return error_set(err, ERR_INVALID, "'%.40s' is not a number of pixels, 0 to %d",
+				 text, SCREENSHOT_BOUND_MAX);
+	*ret = value;
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int take_one(struct capture *capture, const struct monitor *monitor,
+		    const struct screenshot_options *options, struct screenshot *ret,
+		    struct error *err)
+{
+	AUTO(image_freep) struct image *image = NULL;
+	AUTO(image_freep) struct image *scaled = NULL;
+	unsigned width, height;
+
+	if (capture_grab(capture, monitor, &image, err) < 0)
+		return -1;
+	scale_fit(image->width, image->height, options->max_width, options->max_height, &width,
+		  &height);
+	if (width == image->width && height == image->height)
+		scaled = TAKE(image);
+	else if (scale_area(image, width, height, &scaled, err) < 0)
+		return -1;
+	*ret = (struct screenshot){.image = TAKE(scaled), .is_primary = monitor->is_primary};
+	return 0;
+}
+
+static int take_all(struct capture *capture, const struct screenshot_options *options,
+		    bool is_primary_only, struct screenshot_list *ret, struct error *err)
+{
+	AUTO(screenshot_list_done) struct screenshot_list list = {.creation_time_ms = now_ms()};
+	struct monitor monitors[MONITORS_MAX];
+	size_t n;
+
+	if (capture_monitors(capture, monitors, &n, err) < 0)
+		return -1;
+	if (is_primary_only)
+		n = 1;
+	for (; list.n_shots < n; list.n_shots++) {
+		if (take_one(capture, &monitors[list.n_shots], options, &list.shots[list.n_shots],
+			     err) < 0)
+			return -1;
+	}
+	*ret = list;
+	list.n_shots = 0;
+	return 0;
+}
+
+int screenshot_take(struct capture *capture, const struct screenshot_options *options,
+		    bool is_primary_only, struct screenshot_list *ret, struct error *err)
+{
+	for (int i = 0; i < ATTEMPTS; i++) {
+		if (take_all(capture, options, is_primary_only, ret, err) == 0)
+			return 0;
+		if (err->code != ERR_CONFLICT)
+			return -1;
+	}
+	return -1;
+}
+
+void screenshot_list_done(struct screenshot_list *list)
+{
+	for (size_t i = 0; i < list->n_shots; i++)
+		image_freep(&list->shots[i].image);
+	list->n_shots = 0;
+}
+
+int screenshot_encode(const struct screenshot *shot, enum screenshot_format format, struct buf *ret,
+		      struct error *err)
+{
+	if (format == SCREENSHOT_JPEG)
+		return encode_jpeg(shot->image, ret, err);
+	return encode_png(shot->image, ret, err);
+}

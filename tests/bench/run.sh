@@ -1,0 +1,5 @@
+#!/bin/sh
+# Every benchmark: ratios of one run against a peer or a limit. Nothing here passes or fails.
+set -eu
+cd "$(dirname "$0")"
+python3 local.py
