@@ -84,7 +84,7 @@ class Broker:
         finally:
             if self.process:
                 self.kill()
-            if not os.environ.get("KEEP"): shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder)
 
     def command(self, *arguments, check=True):
         result = subprocess.run([PROGRAM, arguments[0], "--conf", self.conf, *arguments[1:]],
