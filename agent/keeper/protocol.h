@@ -25,9 +25,9 @@
  *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
  *    ending   REASON
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
- *    failed   REASON               answer to a "start" or "clean" that could not be done, last word
- *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
- *    cleaned  NUMBER               last word
+ *    failed   REASON [NUMBER]      answer to a "start" or "clean" that could not be done, last
+ * word; NUMBER: of the session that has the SESSION_ID already capture  TAG [REASON]         with
+ * the descriptor as SCM_RIGHTS, or REASON why there is none cleaned  NUMBER               last word
  *
  * Losing a connection is no event for the keeper: the session goes on.
  */
