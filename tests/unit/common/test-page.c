@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "broker-lite/page.h"
+#include "common/page.h"
 #include "common/cleanup.h"
 
 static void a_page_token_comes_back_as_it_was(void **state)
