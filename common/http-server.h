@@ -3,7 +3,9 @@
  *
  * A request is handed over when its body is complete and answered with http_reply(), at once or
  * later. Bodies of known length and chunked ones both arrive; a body above the limit is answered
- * 413 here, headers above 16 KiB 431, odd paths (NUL, ill-formed escapes) 4xx.
+ * 413 here, odd paths (NUL, ill-formed escapes) 4xx. Headers above 16 KiB end the connection
+ * without an answer, for libwebsockets leaves no room for one. Requests are not pipelined: of what
+ * arrives before an answer only the first is answered, and the connection is closed.
  */
 #ifndef COMMON_HTTP_SERVER_H
 #define COMMON_HTTP_SERVER_H

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@
 #include "common/number.h"
 
 #define RETRY_MS 50         /* the listener's queue is full */
-#define RECONNECT_MS 1000   /* the listener is not there */
+#define RECONNECT_MS 1000   /* the listener is not there, or does not do what it is told */
+#define UNANSWERED_MAX 3    /* a listener that only hangs up will not begin a session */
 #define ADOPT_LIMIT_MS 3000 /* a keeper that says nothing does not hold up the agent's start */
 
 struct x11_engine {
@@ -50,6 +52,7 @@ struct engine_session {
 	struct session *session; /* NULL while it is not known who it is */
 	enum step step;
 	long long number; /* of its folder in RUN_DIR; -1: not known yet */
+	int n_unanswered; /* orders to start after which the connection was closed */
 	struct packet_socket *socket;
 	struct timer *timer; /* for the next try, or the limit of adoption */
 	struct capture *capture;
@@ -103,7 +106,7 @@ static void on_timer(void *userdata)
 {
 	struct engine_session *part = userdata;
 
-	if (part->step == STEP_CONNECTED && part->is_searching) {
+	if (part->socket && part->is_searching) {
 		log_warning("keeper %lld does not say whose session it keeps", part->number);
 		stop_searching(part);
 		return;
@@ -190,15 +193,34 @@ static int on_capture_wanted(void *userdata, struct error *err)
 /* --- what the keeper says ----------------------------------------------------------------------
  */
 
+/* The session may have been ordered anew while its keeper was slow to say that it lives: that order
+ * can only be refused, and whoever waits for it waits for this one. */
+static void replace_part(struct engine_session *part)
+{
+	struct engine_session *other = part->session->part;
+
+	if (other && other != part) {
+		if (!part->end_reason)
+			part->end_reason = TAKE(other->end_reason);
+		part_free(other);
+	}
+	part->session->part = part;
+}
+
 static void on_state(struct engine_session *part, const struct message *message)
 {
 	struct x11_engine *x11 = part->engine;
+	const char *reason = message_get(message, "REASON");
 	const char *id = message_get(message, "SESSION_ID"), *owner = message_get(message, "OWNER");
 	const char *number = message_get(message, "NUMBER");
 	const char *state = message_get(message, "STATE");
 
 	if (number)
 		(void)number_parse(number, 0, 1000000000, &part->number);
+	if (part->session && id && strcmp(id, part->session->id) != 0) {
+		part_end(part, "the session's keeper is gone"); /* its number is another's now */
+		return;
+	}
 	if (!part->session && id && owner) {
 		part->session = x11->events.found(id, owner, part, x11->events.userdata);
 		timer_stop(part->timer);
@@ -208,9 +230,11 @@ static void on_state(struct engine_session *part, const struct message *message)
 		part_free(part);
 		return;
 	}
-	part->session->part = part;
+	replace_part(part);
 	if (state && strcmp(state, "ready") == 0)
 		x11->events.ready(part->session, x11->events.userdata);
+	else if (state && strcmp(state, "ending") == 0)
+		x11->events.ending(part->session, reason, x11->events.userdata);
 	stop_searching(part);
 	say_end(part);
 }
@@ -225,6 +249,29 @@ static void on_capture(struct engine_session *part, const struct message *messag
 		capture_connected(part->capture, TAKE_FD(*fd));
 	else
 		capture_failed(part->capture, reason ? reason : "no capture program");
+}
+
+/* An order was refused: to start, because an earlier one had its effect, which is the session; to
+ * clean, because the keeper lives after all or something is left that does not end. */
+static void on_refused(struct engine_session *part, const struct message *message)
+{
+	const char *reason = message_get(message, "REASON");
+	const char *number = message_get(message, "NUMBER");
+
+	if (part->step == STEP_CLEAN) {
+		log_warning("keeper %lld: %s", part->number, reason ? reason : "not cleaned");
+		packet_socket_free(part->socket);
+		part->socket = NULL;
+		part->step = STEP_CONTROL;
+		stop_searching(part);
+		timer_start(part->timer, RECONNECT_MS, 0);
+	} else if (part->number < 0 && number &&
+		   number_parse(number, 0, 1000000000, &part->number)) {
+		part->step = STEP_CONTROL;
+		advance(part);
+	} else {
+		part_end(part, reason);
+	}
 }
 
 static void on_packet(const struct message *message, int *fd, void *userdata)
@@ -244,7 +291,9 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		x11->events.ending(part->session, reason, x11->events.userdata);
 	else if (strcmp(event, "capture") == 0)
 		on_capture(part, message, fd);
-	else if (strcmp(event, "ended") == 0 || strcmp(event, "failed") == 0)
+	else if (strcmp(event, "failed") == 0)
+		on_refused(part, message);
+	else if (strcmp(event, "ended") == 0)
 		part_end(part, reason);
 	else if (strcmp(event, "cleaned") == 0)
 		part_end(part, "the session's keeper was killed");
@@ -260,11 +309,17 @@ static void on_closed(const struct error *why, void *userdata)
 	part->socket = NULL;
 	log_info("connection to keeper %lld of session %s lost: %s", part->number,
 		 part->session ? part->session->id : "?", why->message);
+	if (part->capture)
+		capture_failed(part->capture, "the connection to the session's keeper was lost");
 	/* A start that was never answered is ordered again: if the first order did have an effect,
 	 * the session exists already, and the keeper says so. */
 	if (part->step == STEP_CONNECTED)
 		part->step = part->number >= 0 ? STEP_CONTROL : STEP_START;
-	timer_start(part->timer, RETRY_MS, 0);
+	if (part->step == STEP_START && ++part->n_unanswered == UNANSWERED_MAX) {
+		part_end(part, "session keeper: the connection is closed without an answer");
+		return;
+	}
+	timer_start(part->timer, part->step == STEP_CONTROL ? RETRY_MS : RECONNECT_MS, 0);
 }
 
 static const struct packet_socket_handler handler = {on_packet, on_closed};
@@ -312,11 +367,22 @@ static int step_clean(struct engine_session *part, struct error *err)
 	return 0;
 }
 
-/* A control socket that nobody listens on is a killed keeper's; one that is gone is a session's
- * that is over. Everything else is worth another try. */
+static bool has_folder(const struct engine_session *part)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/%lld", part->engine->run_dir, part->number) <
+		       (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
+/* A control socket that nobody listens on is a killed keeper's, and so is a folder without one,
+ * unless its keeper is about to listen, which it says when that folder is to be cleaned. Without
+ * the folder the session is over. Everything else is worth another try. */
 static void on_step_failed(struct engine_session *part, const struct error *err)
 {
-	if (part->step == STEP_CONTROL && err->code == ERR_UNREACHABLE) {
+	if (part->step == STEP_CONTROL &&
+	    (err->code == ERR_UNREACHABLE || (err->code == ERR_NOT_FOUND && has_folder(part)))) {
 		part->step = STEP_CLEAN;
 		advance(part);
 	} else if (part->step == STEP_CONTROL && err->code == ERR_NOT_FOUND) {
@@ -353,7 +419,7 @@ static void advance(struct engine_session *part)
 	}
 	if (result < 0)
 		on_step_failed(part, &err);
-	else if (part->is_searching && part->step == STEP_CONNECTED)
+	else if (part->is_searching && part->socket)
 		timer_start(part->timer, ADOPT_LIMIT_MS, 0);
 }
 

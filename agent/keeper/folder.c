@@ -153,6 +153,22 @@ int folder_claim(struct folder *ret, const char *run_dir, const struct record *r
 	return 0;
 }
 
+int folder_find(const char *run_dir, const char *session_id)
+{
+	AUTO(closedir_p) DIR *folder = opendir(run_dir);
+	const struct dirent *entry;
+	struct error ignored = {0};
+	long long number;
+
+	while (folder && (entry = readdir(folder))) {
+		if (number_parse(entry->d_name, 1, NUMBER_MAX, &number) &&
+		    check_other(run_dir, (int)number, session_id, &ignored) < 0 &&
+		    ignored.code == ERR_CONFLICT)
+			return (int)number;
+	}
+	return 0;
+}
+
 int folder_make_owner(struct folder *folder, const struct account *owner, struct error *err)
 {
 	if (mkdir(folder->owner_path, 0700) < 0)

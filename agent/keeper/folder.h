@@ -28,6 +28,9 @@ struct folder {
 int folder_claim(struct folder *ret, const char *run_dir, const struct record *record,
 		 struct error *err);
 
+/** The number of the session of that id, be its keeper alive or killed; 0: there is none. */
+int folder_find(const char *run_dir, const char *session_id);
+
 /** Make the owner's folder. */
 int folder_make_owner(struct folder *folder, const struct account *owner, struct error *err);
 

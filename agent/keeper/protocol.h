@@ -25,9 +25,11 @@
  *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
  *    ending   REASON
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
- *    failed   REASON               answer to a "start" or "clean" that could not be done, last
- * word; after a "state" it comes when all is removed, "ending" before it capture  TAG [REASON] with
- * the descriptor as SCM_RIGHTS, or REASON why there is none cleaned  NUMBER               last word
+ *    failed   REASON [NUMBER]      answer to a "start" or "clean" that could not be done, last
+ *                                  word; after a "state" it comes when all is removed, "ending"
+ *                                  before it. NUMBER: of the session that has the SESSION_ID already
+ *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
+ *    cleaned  NUMBER               last word
  *
  * "ending" is said again, with a number of processes, when the end takes 10 s longer than the grace
  * period; the keeper goes on. REASON is valid UTF-8 without control characters, whatever programs

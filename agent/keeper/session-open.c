@@ -71,8 +71,12 @@ static int claim_folder(struct session *s, struct error *err)
 				      .display = -1};
 	AUTO(free_p) char *control = NULL;
 
-	if (folder_claim(&s->folder, s->options->run_dir, &record, err) < 0 ||
-	    folder_make_owner(&s->folder, &s->owner, err) < 0)
+	if (folder_claim(&s->folder, s->options->run_dir, &record, err) < 0) {
+		if (err->code == ERR_CONFLICT)
+			s->rival = folder_find(s->options->run_dir, record.session_id);
+		return -1;
+	}
+	if (folder_make_owner(&s->folder, &s->owner, err) < 0)
 		return -1;
 	if (asprintf(&control, "%s/" KEEPER_CONTROL_SOCKET, s->folder.path) < 0) {
 		control = NULL;
@@ -133,7 +137,9 @@ int session_open(struct session *s, int fd, struct error *err)
 void session_close(struct session *s)
 {
 	AUTO(buf_done) struct buf last_word = {0};
+	char rival[16];
 
+	(void)snprintf(rival, sizeof(rival), "%d", s->rival);
 	xlock_release(&s->xlock);
 	xserver_done(&s->xserver);
 	program_done(&s->init);
@@ -147,7 +153,7 @@ void session_close(struct session *s)
 	close_p(&s->control_fd);
 	close_p(&s->log_fd);
 	if (message_build(&last_word, "EVENT", s->has_failed ? "failed" : "ended", "REASON",
-			  s->reason, NULL)) {
+			  s->reason, "NUMBER", s->rival > 0 ? rival : NULL, NULL)) {
 		/* Last because it may hang, and then ends this process: all else is done. */
 		guard_peers(s, &last_word);
 		pam_done(&s->pam);

@@ -50,6 +50,7 @@ struct session {
 	const struct request *request;
 	enum session_state state;
 	bool has_failed; /* the last word is "failed" */
+	int rival;       /* number of the session that has our id already; 0: none */
 	char reason[1100];
 	long long deadline_ms; /* of the start, or of CLEARING */
 
