@@ -756,7 +756,8 @@ def test_what_a_killed_keeper_left_is_cleaned(keeper, alice, is_ready):
     os.kill(int(state_of(keeper)["PID"]), signal.SIGKILL)
     with pytest.raises((Gone, ConnectionResetError)):
         connection.until("ended")
-    assert of_session(session_id)
+    # an X server that was still starting may have died of its broken pipe already
+    assert of_session(session_id) or not is_ready
     again, _ = keeper.start(alice.name, init, session_id=session_id)
     assert "clean number 1 first" in refusal(again)
     for _ in range(2):  # the second time there is nothing to do

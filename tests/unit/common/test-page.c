@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "common/page.h"
 #include "common/cleanup.h"
+#include "common/page.h"
 
 static void a_page_token_comes_back_as_it_was(void **state)
 {
