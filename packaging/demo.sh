@@ -305,6 +305,7 @@ run() {
 	. "$here/packages.sh"
 	install_build_packages
 	install_run_packages
+	install_demo_packages
 	[ -n "${DCV_BUILD:-}" ] || make -C "$top" -s -j"$(nproc)" all doubles
 	say "    programs are in $bin"
 
