@@ -346,9 +346,6 @@ run() {
 	step "Its screenshot"
 	take_screenshot broker_ctl "$picture"
 
-	step "A fleet of twenty simulated hosts at the same broker"
-	simulate_fleet
-
 	if [ -n "$keep" ]; then
 		write_env
 		trap - EXIT INT TERM
@@ -357,7 +354,10 @@ run() {
 		say "    sh packaging/demo.sh --stop $dir"
 		return
 	fi
-	step "Deleting it"
+	step "A fleet of twenty simulated hosts at the same broker"
+	simulate_fleet
+
+	step "Deleting the session"
 	remove_session broker_ctl
 	step "Cleaning up"
 	stop_all

@@ -148,9 +148,12 @@ class Kept:
         (self.folder / f"{name}.pid").write_text(str(process.pid))
         self.children.append(process)
 
+    def server(self):
+        return self.call("describeServers")["Servers"][0]
+
     def await_agent(self):
-        wait_until(lambda: [s["Availability"] for s in self.call("describeServers")["Servers"]]
-                   == ["AVAILABLE"], 60, "the agent at the broker")
+        wait_until(lambda: self.server()["Availability"] == "AVAILABLE", 60,
+                   "the agent at the broker")
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +204,7 @@ def test_the_demo_says_what_is_wrong(build, tmp_path):
 
 
 def test_a_client_of_the_api_does_everything(kept):
-    server = kept.call("describeServers")["Servers"][0]
+    server = kept.server()
     assert server["Availability"] == "AVAILABLE"
     assert {"Key": "purpose", "Value": "demo"} in server["Tags"]
     session_id = kept.create(Name="naïve \"name\" $(id)\n../x \u202e", InitFile="desktop.sh",
