@@ -137,6 +137,8 @@ class Kept:
         }
         read_fd, write_fd = os.pipe()
         with open(self.folder / f"{name}.log", "ab") as log:
+            if name == "agent":
+                self.agent_log_start = log.tell()
             process = subprocess.Popen(
                 ["setpriv", "--reuid", user, "--regid", user, "--init-groups",
                  *map(str, programs[name]), "--ready-fd", str(write_fd)],
@@ -152,7 +154,9 @@ class Kept:
         return self.call("describeServers")["Servers"][0]
 
     def await_agent(self):
-        wait_until(lambda: self.server()["Availability"] == "AVAILABLE", 60,
+        """Until the broker has answered a report of the agent that was started last."""
+        log = self.folder / "agent.log"
+        wait_until(lambda: b"sessionsUpdateResponse" in log.read_bytes()[self.agent_log_start:], 60,
                    "the agent at the broker")
 
 
