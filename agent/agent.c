@@ -216,7 +216,7 @@ void agent_done(struct agent *agent)
 	server_done(&agent->server);
 }
 
-void agent_start(struct agent *agent)
+int agent_start(struct agent *agent, struct error *err)
 {
-	agent->engine->ops->search(agent->engine);
+	return agent->engine->ops->search(agent->engine, err);
 }

@@ -41,7 +41,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 void agent_done(struct agent *agent);
 
 /** Look for sessions that are there already; on_ready() follows. */
-void agent_start(struct agent *agent);
+int agent_start(struct agent *agent, struct error *err);
 
 /** Begin a session: takes @session in every case. It is in the list after success only. */
 int agent_create_session(struct agent *agent, struct session *session, struct error *err);

@@ -220,10 +220,10 @@ static int run(struct program *p, struct error *err)
 	if (read_config(p, err) < 0 || lock_state(p, err) < 0 || loop_init(&p->loop, err) < 0)
 		return -1;
 	result = build(p, err);
-	if (result == 0) {
-		agent_start(&p->agent);
+	if (result == 0)
+		result = agent_start(&p->agent, err);
+	if (result == 0)
 		loop_run(&p->loop);
-	}
 	loop_done(&p->loop);
 	control_free(p->control);
 	link_free(p->link);

@@ -83,9 +83,6 @@ static struct session *find_owned(const struct request *request, const char *id,
 /* --- CreateSessions ----------------------------------------------------------------------------
  */
 
-#define AUTORUN_ARGUMENTS_MAX 50
-#define AUTORUN_ARGUMENT_MAX_CHARACTERS 150
-
 static int check_permissions(const char *base64, struct error *err)
 {
 	AUTO(buf_done) struct buf file = {0};
@@ -97,50 +94,6 @@ static int check_permissions(const char *base64, struct error *err)
 	if (file.len > PERMISSIONS_MAX_BYTES)
 		return error_set(err, ERR_INVALID, "PermissionsFile is larger than %d bytes",
 				 PERMISSIONS_MAX_BYTES);
-	return 0;
-}
-
-static int check_arguments(const struct create_session_request *r, struct error *err)
-{
-	size_t n = json_array_size(r->autorun_file_arguments);
-
-	if (n > 0 && !r->autorun_file)
-		return error_set(err, ERR_INVALID, "AutorunFileArguments needs AutorunFile");
-	if (n > AUTORUN_ARGUMENTS_MAX)
-		return error_set(err, ERR_LIMIT,
-				 "AutorunFileArguments: at most %d arguments allowed",
-				 AUTORUN_ARGUMENTS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *text = json_array_get(r->autorun_file_arguments, i);
-
-		if (params_count_characters(json_string_value(text)) >
-		    AUTORUN_ARGUMENT_MAX_CHARACTERS)
-			return error_set(err, ERR_LIMIT,
-					 "AutorunFileArguments: at most %d characters allowed in "
-					 "an argument",
-					 AUTORUN_ARGUMENT_MAX_CHARACTERS);
-	}
-	return 0;
-}
-
-static int check_console(const struct create_session_request *r, struct error *err)
-{
-	const struct {
-		const char *name;
-		bool is_given;
-	} fields[] = {
-		{"InitFile", r->init_file || r->init_file_path},
-		{"AutorunFile", r->autorun_file != NULL},
-		{"AutorunFileArguments", r->autorun_file_arguments != NULL},
-		{"DcvGlEnabled", r->dcv_gl_enabled},
-	};
-
-	for (size_t i = 0; strcmp(r->type, "CONSOLE") == 0 && i < ARRAY_SIZE(fields); i++) {
-		if (fields[i].is_given)
-			return error_set(err, ERR_UNSUPPORTED,
-					 "%s is not supported for CONSOLE sessions on Linux",
-					 fields[i].name);
-	}
 	return 0;
 }
 
@@ -174,8 +127,13 @@ static int check_create(const struct request *request, const struct create_sessi
 				 "Requirements choose among the servers of a broker");
 	if (server->is_closed)
 		return error_set(err, ERR_LIMIT, "this server is closed");
-	if (check_console(r, err) < 0 || check_arguments(r, err) < 0)
+	/* A broker has limits of its own, from its settings. */
+	if (!request->context &&
+	    create_session_check(r, AUTORUN_ARGUMENTS_MAX, AUTORUN_ARGUMENT_MAX, err) < 0)
 		return -1;
+	if (strcmp(r->type, "CONSOLE") == 0 && r->autorun_file)
+		return error_set(err, ERR_UNSUPPORTED,
+				 "AutorunFile is not supported for CONSOLE sessions on Linux");
 	return check_permissions(r->permissions_file, err);
 }
 
@@ -197,6 +155,7 @@ static int run_create_sessions(const struct request *request, const void *fields
 	struct create_session_request r = *(const struct create_session_request *)fields;
 	const char *wanted_id = json_get_text(request->context, "SessionId");
 	const char *wanted_time = json_get_text(request->context, "CreationTime");
+	long long attempt = json_integer_value(json_object_get(request->context, "Attempt"));
 	long long time_ms = time_now_ms();
 	char id[UUID_SIZE];
 	struct session *session;
@@ -204,8 +163,10 @@ static int run_create_sessions(const struct request *request, const void *fields
 	if (wanted_id && !session_list_is_id(wanted_id))
 		return error_set(err, ERR_INVALID, "SessionId is not one");
 	session = wanted_id ? session_list_find(&request->agent->sessions, wanted_id) : NULL;
-	if (session) /* the broker repeats itself */
-		return packed(pack_created(session), ret, err);
+	if (session && (session->state != SESSION_DELETED || attempt <= session->attempt))
+		return packed(pack_created(session), ret, err); /* the broker repeats itself */
+	if (session) /* it could not be created, and the broker tries once more */
+		session_list_remove(&request->agent->sessions, session);
 	if (check_create(request, &r, err) < 0)
 		return -1;
 	make_relative(&r, request->agent->config->init_folder);
@@ -213,7 +174,10 @@ static int run_create_sessions(const struct request *request, const void *fields
 		(void)time_parse(wanted_time, &time_ms);
 	uuid_make(id);
 	session = session_new(wanted_id ? wanted_id : id, &r, time_ms, err);
-	if (!session || agent_create_session(request->agent, session, err) < 0)
+	if (!session)
+		return -1;
+	session->attempt = attempt;
+	if (agent_create_session(request->agent, session, err) < 0)
 		return -1;
 	return packed(pack_created(session), ret, err);
 }
@@ -314,26 +278,42 @@ static int append_session(const struct request *request, const struct session *s
 	return json_append(text, object, err);
 }
 
-static int append_sessions(const struct request *request, const struct describe_sessions_request *r,
-			   struct page *page, struct buf *text, struct error *err)
+/* The place in @selected where the page after @mark begins. */
+static size_t page_start(struct session **selected, size_t n, const struct page_mark *mark)
 {
-	size_t n = 0;
+	size_t at = 0;
+
+	while (mark->id && at < n && strcmp(selected[at]->id, mark->id) <= 0)
+		at++;
+	return at;
+}
+
+static int append_sessions(const struct request *request, const struct describe_sessions_request *r,
+			   const struct page_mark *mark, struct buf *text, struct error *err)
+{
+	size_t n = 0, first, end;
 	AUTO(free_p) struct session **selected = select_sessions(request, r, &n);
 
 	if (!selected)
 		return error_oom(err);
+	first = page_start(selected, n, mark);
+	end = r->max_results > 0 && (size_t)r->max_results < n - first
+		      ? first + (size_t)r->max_results
+		      : n;
 	if (buf_append_text(text, "{\"Sessions\":[", err) < 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (!page_takes(page, selected[i]->id, request->agent->server.id))
-			continue;
-		if ((page->n > 1 && buf_append_text(text, ",", err) < 0) ||
+	for (size_t i = first; i < end; i++) {
+		if ((i > first && buf_append_text(text, ",", err) < 0) ||
 		    append_session(request, selected[i], text, err) < 0)
 			return -1;
 	}
-	if (buf_append_text(text, "]", err) < 0 || page_append_token(page, text, err) < 0)
+	if (end == n)
+		return buf_append_text(text, "]}", err);
+	if (buf_append_text(text, "],\"NextToken\":\"", err) < 0 ||
+	    page_token_append(PAGE_OF_SESSIONS, selected[end - 1]->id, request->agent->server.id,
+			      text, err) < 0)
 		return -1;
-	return buf_append_text(text, "}", err);
+	return buf_append_text(text, "\"}", err);
 }
 
 static int run_describe_sessions(const struct request *request, const void *fields, json_t **ret,
@@ -341,12 +321,12 @@ static int run_describe_sessions(const struct request *request, const void *fiel
 {
 	const struct describe_sessions_request *r = fields;
 	AUTO(buf_done) struct buf text = {0};
-	AUTO(page_done) struct page page = {0};
+	AUTO(page_mark_done) struct page_mark mark = {0};
 
 	(void)ret;
 	if (check_filters(r->filters, err) < 0 ||
-	    page_init(&page, r->next_token, r->max_results, err) < 0 ||
-	    append_sessions(request, r, &page, &text, err) < 0)
+	    (r->next_token && page_token_read(PAGE_OF_SESSIONS, r->next_token, &mark, err) < 0) ||
+	    append_sessions(request, r, &mark, &text, err) < 0)
 		return -1;
 	answer_succeed(request->answer, &text);
 	return 0;
@@ -477,14 +457,13 @@ static int run_describe_servers(const struct request *request, const void *field
 {
 	const struct describe_servers_request *r = fields;
 	const struct server *server = &request->agent->server;
-	AUTO(page_done) struct page page = {0};
-	json_t *servers = json_array();
+	AUTO(page_mark_done) struct page_mark mark = {0};
+	json_t *servers;
 
-	if (page_init(&page, r->next_token, r->max_results, err) < 0) {
-		json_decref(servers);
+	if (r->next_token && page_token_read(PAGE_OF_SERVERS, r->next_token, &mark, err) < 0)
 		return -1;
-	}
-	if (is_listed(r->server_ids, server->id) && page_takes(&page, server->id, ""))
+	servers = json_array();
+	if (is_listed(r->server_ids, server->id) && (!mark.id || strcmp(server->id, mark.id) > 0))
 		(void)json_array_append_new(servers, server_to_json(server));
 	return packed(json_pack("{s:o}", "Servers", servers), ret, err);
 }

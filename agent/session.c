@@ -156,6 +156,7 @@ json_t *session_to_record(const struct session *s)
 	if (s->autorun_arguments)
 		(void)json_object_set(record, "AutorunFileArguments", s->autorun_arguments);
 	json_set_text(record, "PermissionsFile", s->permissions);
+	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
 	if (s->end_time_ms > 0)
 		(void)json_object_set_new(record, "EndTimeMs", json_integer(s->end_time_ms));
 	return record;

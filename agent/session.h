@@ -43,6 +43,7 @@ struct session {
 	char *permissions;              /* base64, as given; NULL: the default */
 	char *storage_root;
 	long long max_concurrent_clients; /* 0: no limit */
+	long long attempt;                /* which order of the broker made it; 0: none */
 	enum session_state state;
 	char *state_reason;
 	long long creation_time_ms;     /* since 1970 */

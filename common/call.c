@@ -64,6 +64,13 @@ void answer_fail(struct answer *answer, const struct error *err)
 	answer->give(answer, NULL, err);
 }
 
+const char *answer_request_id(const struct answer *answer)
+{
+	const struct element *e = (const struct element *)(const void *)answer;
+
+	return e->call->request_id;
+}
+
 /* --- the reply ---------------------------------------------------------------------------------
  */
 

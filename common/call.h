@@ -34,6 +34,9 @@ void answer_succeed_json(struct answer *answer, json_t *object);
 
 void answer_fail(struct answer *answer, const struct error *err);
 
+/** The RequestId of the call that @answer, given to carry_out, belongs to. */
+const char *answer_request_id(const struct answer *answer);
+
 struct api {
 	/** @body: well-formed for @op; lives until the answer is given. @caller: from `admit`. */
 	void (*carry_out)(const struct operation *op, const void *caller, json_t *body,

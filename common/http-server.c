@@ -2,7 +2,8 @@
  * never complete; "Expect: 100-continue" is not answered; a POST without any length waits for a
  * body that will not come; lws_write() may be called once per WRITEABLE callback only. Where its
  * idea of the body is not ours, the connection is closed after the answer rather than trusted
- * again. */
+ * again. It also takes the head of a pipelined request for its body, and then goes round for ever:
+ * see may_be_pipelined(). */
 #include "common/http-server.h"
 
 #include <ctype.h>
@@ -24,6 +25,7 @@
 #define HEADER_MAX_BYTES 16384
 #define BODY_TIMEOUT_S 20
 #define WRITE_TIMEOUT_S 20
+#define LINGER_TIMEOUT_S 5
 
 struct http_server {
 	struct ws_role role; /* first: ws.c finds it through the vhost */
@@ -32,6 +34,7 @@ struct http_server {
 	char *unix_path;
 	size_t body_max_bytes;
 	void (*request)(struct http_request *request, void *userdata);
+	void *userdata;
 };
 
 /* One request with its answer. It lives until both the connection and the program are done with it.
@@ -46,6 +49,8 @@ struct exchange {
 	bool is_dispatched; /* the program has it, and owes an answer */
 	bool is_answered;
 	bool close_after;
+	bool is_refused;
+	bool is_lingering; /* answered; what still comes of the body is read and dropped */
 	struct buf head;
 	struct buf body;
 	size_t sent;
@@ -164,7 +169,7 @@ static int read_head(struct exchange *x, struct lws *wsi)
 	if (x->server->unix_path)
 		return read_unix_peer(request, lws_get_socket_fd(wsi));
 	request->peer_uid = (uid_t)-1;
-	(void)lws_get_peer_simple(wsi, request->peer_address, sizeof(request->peer_address));
+	ws_read_peer_address(wsi, request->peer_address, sizeof(request->peer_address));
 	return 0;
 }
 
@@ -173,7 +178,10 @@ static int dispatch(struct exchange *x)
 	x->is_dispatched = true;
 	/* From here on the program answers for the time it takes, not the library. */
 	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
-	x->server->request(&x->request, x->server->role.userdata);
+	/* Until the answer nothing more is read: the library would wake up for it again and again.
+	 */
+	(void)lws_rx_flow_control(x->wsi, 0);
+	x->server->request(&x->request, x->server->userdata);
 	return 0;
 }
 
@@ -182,6 +190,7 @@ static int refuse(struct exchange *x, const struct error *err)
 {
 	x->is_dispatched = true;
 	x->close_after = true;
+	x->is_refused = true;
 	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
 	http_reply_error(&x->request, err, NULL);
 	return 0;
@@ -208,19 +217,20 @@ static int send_continue(struct lws *wsi)
 static int on_head(struct connection *connection, struct lws *wsi)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
-	char length[24] = "", coding[32] = "";
+	AUTO(free_p) char *length = copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+	AUTO(free_p) char *coding = copy_header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
 	struct error err;
 
-	if (!x)
+	if (!x || !length || !coding) {
+		free(x);
 		return -1;
+	}
 	exchange_free(connection->exchange);
 	connection->exchange = x;
 	x->wsi = wsi;
 	x->server = lws_get_vhost_user(lws_get_vhost(wsi));
 	if (read_head(x, wsi) < 0)
 		return -1;
-	(void)lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH);
-	(void)lws_hdr_copy(wsi, coding, sizeof(coding), WSI_TOKEN_HTTP_TRANSFER_ENCODING);
 	x->is_chunked = coding[0] != '\0';
 	if (x->is_chunked && (length[0] || strcasecmp(coding, "chunked") != 0)) {
 		(void)error_set(&err, ERR_INVALID, "Transfer-Encoding '%s' is not supported%s",
@@ -309,7 +319,7 @@ static int write_head(struct exchange *x, int status, const char *content_type,
 		if (buf_printf(&x->head, err, "%s: %s\r\n", headers->name, headers->value) < 0)
 			return -1;
 	}
-	return buf_printf(&x->head, err, "%s\r\n", x->close_after ? "Connection: close\r\n" : "");
+	return 0;
 }
 
 void http_reply(struct http_request *request, int status, const char *content_type,
@@ -331,6 +341,7 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 		return;
 	}
 	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
+	(void)lws_rx_flow_control(x->wsi, 1);
 	(void)lws_callback_on_writable(x->wsi);
 }
 
@@ -349,14 +360,33 @@ void http_reply_error(struct http_request *request, const struct error *err,
 
 static int finish(struct connection *connection)
 {
-	struct exchange *x = TAKE(connection->exchange);
+	struct exchange *x = connection->exchange;
 	struct lws *wsi = x->wsi;
 	bool close_after = x->close_after;
 
+	/* Closing now would make the peer's system throw our answer away while the body is still on
+	 * its way. */
+	if (x->is_refused) {
+		x->is_lingering = true;
+		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, LINGER_TIMEOUT_S);
+		return 0;
+	}
+	connection->exchange = NULL;
 	exchange_free(x);
 	if (close_after)
 		return -1;
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+/* May the peer have sent more than the request that is being answered? A second request that is
+ * read from what was left over of the first would hang libwebsockets if it has a body, so there
+ * must be none: the connection ends with this answer, and a client that pipelines repeats what was
+ * not answered (RFC 9112, 9.3.2). The library tells only whether any connection that is not held
+ * back has input that it has not looked at, so now and then another one is told to connect again
+ * for nothing. */
+static bool may_be_pipelined(struct lws *wsi)
+{
+	return lws_service_adjust_timeout(lws_get_context(wsi), 1, 0) == 0;
 }
 
 /* Head and the beginning of the body leave together; the rest in pieces. */
@@ -368,15 +398,18 @@ static int on_writable(struct connection *connection)
 	unsigned char piece[LWS_PRE + WRITE_MAX_BYTES];
 	struct error err;
 
-	if (!x || !x->is_answered)
+	if (!x || !x->is_answered || x->is_lingering)
 		return 0;
+	x->close_after = x->close_after || may_be_pipelined(x->wsi);
 	is_head_request = strcmp(x->request.method, "HEAD") == 0;
 	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
 	if (x->head.len > 0) {
 		n = x->body.len < WRITE_MAX_BYTES - HEAD_MAX_BYTES ? x->body.len : 0;
 		if (is_head_request)
 			n = 0;
-		if (buf_append(&x->head, x->body.data, n, &err) < 0 ||
+		if (buf_printf(&x->head, &err, "%s\r\n",
+			       x->close_after ? "Connection: close\r\n" : "") < 0 ||
+		    buf_append(&x->head, x->body.data, n, &err) < 0 ||
 		    lws_write(x->wsi, (unsigned char *)x->head.data + LWS_PRE,
 			      x->head.len - LWS_PRE, LWS_WRITE_HTTP_HEADERS) < 0)
 			return -1;
@@ -406,6 +439,28 @@ static void on_closed(struct connection *connection)
 		exchange_free(x);
 }
 
+/* libwebsockets would let a peer that offers nothing of ours talk to protocol 0, which is HTTP. */
+static bool offers_protocol(struct lws *wsi, const struct ws_handler *handler)
+{
+	AUTO(free_p) char *offered = copy_header(wsi, WSI_TOKEN_PROTOCOL);
+	char *rest = NULL;
+
+	for (char *name = offered ? strtok_r(offered, ", \t", &rest) : NULL; name;
+	     name = strtok_r(NULL, ", \t", &rest)) {
+		if (strcmp(name, handler->protocol) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_link_path(const struct http_server *server, struct lws *wsi)
+{
+	AUTO(free_p) char *path = copy_header(wsi, WSI_TOKEN_GET_URI);
+
+	return !server->role.handler->path ||
+	       (path && strcmp(path, server->role.handler->path) == 0);
+}
+
 /* Refuse an upgrade; libwebsockets ends the transaction when this returns 1. */
 static int on_upgrade(struct lws *wsi)
 {
@@ -414,8 +469,12 @@ static int on_upgrade(struct lws *wsi)
 	unsigned char head[LWS_PRE + HEAD_MAX_BYTES];
 	int status = 404, n;
 
-	if (server->role.handler && authorization)
-		status = server->role.handler->authorize(authorization, server->role.userdata);
+	if (server->role.handler && authorization && is_link_path(server, wsi) &&
+	    offers_protocol(wsi, server->role.handler))
+		status = server->role.handler->authorize
+				 ? server->role.handler->authorize(authorization,
+								   server->role.userdata)
+				 : 0;
 	if (status == 0)
 		return 0;
 	n = snprintf((char *)head + LWS_PRE, HEAD_MAX_BYTES,
@@ -437,7 +496,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_HTTP_BODY:
 		return connection->exchange ? on_body(connection->exchange, in, len) : -1;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		if (!connection->exchange)
+		if (!connection->exchange || connection->exchange->is_lingering)
 			return -1;
 		return connection->exchange->is_dispatched ? 0 : dispatch(connection->exchange);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
@@ -490,11 +549,11 @@ static int listen_on(struct loop *loop, struct http_server *server,
 	mode_t mask = 0;
 
 	fill_info(server, options, &info);
-	/* Every local user may connect, whatever the umask we were started with; who it is tells
+	/* Who may connect does not depend on the umask we were started with; who it is tells
 	 * SO_PEERCRED. Set before bind(), so there is no moment with another mode. */
 	if (options->unix_path) {
 		(void)unlink(options->unix_path);
-		mask = umask(0111);
+		mask = umask(options->is_private ? 0177 : 0111);
 	}
 	server->vhost = lws_create_vhost(loop->lws, &info);
 	if (options->unix_path)
@@ -519,7 +578,9 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 		(void)error_oom(err);
 		return NULL;
 	}
-	server->role = (struct ws_role){options->ws, options->userdata};
+	server->role = (struct ws_role){options->ws, options->ws_userdata ? options->ws_userdata
+									  : options->userdata};
+	server->userdata = options->userdata;
 	server->body_max_bytes = options->body_max_bytes;
 	server->request = options->request;
 	server->protocols[0] = (struct lws_protocols){
@@ -572,8 +633,9 @@ static char *form_decode(const char *text, size_t len)
 	char *value = malloc(len + 1), *out = value;
 
 	for (size_t i = 0; value && i < len; i++) {
+		/* "%00" stays as it is: a NUL would hide what follows it */
 		if (text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
-		    hex_value(text[i + 2]) >= 0) {
+		    hex_value(text[i + 2]) >= 0 && strncmp(text + i, "%00", 3) != 0) {
 			*out++ = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
 			i += 2;
 		} else {

@@ -3,7 +3,9 @@
  *
  * A request is handed over when its body is complete and answered with http_reply(), at once or
  * later. Bodies of known length and chunked ones both arrive; a body above the limit is answered
- * 413 here, headers above 16 KiB 431, odd paths (NUL, ill-formed escapes) 4xx.
+ * 413 here, odd paths (NUL, ill-formed escapes) 4xx. Headers above 16 KiB end the connection
+ * without an answer, for libwebsockets leaves no room for one. Requests are not pipelined: of what
+ * arrives before an answer only the first is answered, and the connection is closed.
  */
 #ifndef COMMON_HTTP_SERVER_H
 #define COMMON_HTTP_SERVER_H
@@ -36,7 +38,8 @@ struct http_request {
 };
 
 struct http_server_options {
-	const char *unix_path; /* a Unix socket that every local user may connect to, or */
+	const char *unix_path; /* a Unix socket that every local user may connect to, */
+	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
 	const char *certificate_file, *key_file; /* PEM */
@@ -44,9 +47,10 @@ struct http_server_options {
 
 	/** A request is there. It stays valid until http_reply(), which must come once. */
 	void (*request)(struct http_request *request, void *userdata);
-	/** NULL: no WebSocket here. Its userdata is this one. */
-	const struct ws_handler *ws;
 	void *userdata;
+	/** NULL: no WebSocket here. */
+	const struct ws_handler *ws;
+	void *ws_userdata; /* NULL: the same userdata */
 };
 
 /** Listen. Strings are copied; the handler is borrowed. Errors name the address or path. */

@@ -21,14 +21,16 @@
  *     {"id":n,"status":4xx or 5xx,"body":{"error":"…","code":"<error_wire_name()>"}}
  *
  * "id" is a number of the broker's choice, unique on the link. "body" of an operation is the
- * client's element as it came. "context" is what the broker adds: SessionId and CreationTime (of a
- * session to create), RequestId, Deadline (milliseconds that remain for the answer), and for
- * screenshots MaxWidth, MaxHeight and Format to be used where the body has none.
+ * client's element as it came. "context" is what the broker adds: SessionId, CreationTime and
+ * Attempt (of a session to create; attempts are counted from 1), RequestId, Deadline (milliseconds
+ * that remain for the answer), and for screenshots MaxWidth, MaxHeight and Format to be used where
+ * the body has none.
  *
  * Commands are idempotent by session id: a create for an id that the agent has creates nothing and
- * succeeds. A create is answered when the session is known to the agent (state CREATING); what
- * becomes of it is told by reports. Relayed are: CreateSessions, DeleteSessions,
- * UpdateSessionPermissions, GetSessionScreenshots and OpenServers (clears the host's own mark).
+ * succeeds, unless that session has ended and this is a later attempt at it. A create is answered
+ * when the session is known to the agent (state CREATING); what becomes of it is told by reports.
+ * Relayed are: CreateSessions, DeleteSessions, UpdateSessionPermissions, GetSessionScreenshots and
+ * OpenServers (clears the host's own mark).
  *
  * "Server" and "Sessions" of a report are those of DescribeServers and DescribeSessions, sessions
  * without their "Server" member. Sessions that ended lately are included as DELETED with their

@@ -31,6 +31,7 @@ static int start_lws(struct loop *loop, struct error *err)
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
 			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
 		.foreign_loops = loops,
+		.pcontext = &loop->lws, /* becomes NULL when the context is gone for good */
 		.max_http_header_data = 16384,
 		.max_http_header_pool = 64,
 		.pt_serv_buf_size = 32768,
@@ -72,7 +73,6 @@ void loop_stop(struct loop *loop)
 		uv_close((uv_handle_t *)&loop->signals[i], NULL);
 	if (loop->lws)
 		lws_context_destroy(loop->lws);
-	loop->lws = NULL;
 }
 
 void loop_run(struct loop *loop)
@@ -89,6 +89,10 @@ static void tell_open_handle(uv_handle_t *handle, void *userdata)
 void loop_done(struct loop *loop)
 {
 	loop_stop(loop);
+	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+	/* With connections open, the first call only begins to close; they are closed now. */
+	if (loop->lws)
+		lws_context_destroy(loop->lws);
 	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 	if (uv_loop_close(&loop->uv) == UV_EBUSY)
 		uv_walk(&loop->uv, tell_open_handle, NULL);

@@ -3,73 +3,45 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "common/requests.h"
 #include "common/text.h"
 
-static int set_key(struct buf *key, const char *id, const char *server_id, struct error *err)
+/* "k", id, NUL, server id, NUL; as base64 with letters that a URL leaves alone. */
+int page_token_append(char kind, const char *id, const char *server_id, struct buf *ret,
+		      struct error *err)
 {
-	key->len = 0;
-	if (buf_append(key, id, strlen(id) + 1, err) < 0)
+	AUTO(buf_done) struct buf bytes = {0};
+
+	if (buf_append(&bytes, &kind, 1, err) < 0 ||
+	    buf_append(&bytes, id, strlen(id) + 1, err) < 0 ||
+	    buf_append(&bytes, server_id, strlen(server_id) + 1, err) < 0)
 		return -1;
-	return buf_append(key, server_id, strlen(server_id), err);
+	return base64url_append(ret, bytes.data, bytes.len, err);
 }
 
-int page_init(struct page *page, const char *next_token, long long max_results, struct error *err)
+int page_token_read(char kind, const char *token, struct page_mark *ret, struct error *err)
 {
-	*page = (struct page){.max = max_results > 0 ? (size_t)max_results : RESULTS_MAX};
-	if (!next_token)
-		return 0;
-	if (base64_decode(next_token, &page->after, err) < 0 || page->after.len < 2 ||
-	    !memchr(page->after.data, '\0', page->after.len)) {
-		page_done(page);
-		return error_set(err, ERR_INVALID, "NextToken is not one of ours");
+	struct page_mark mark = {0};
+	size_t id_len = 0, len = 0;
+
+	if (base64_decode(token, &mark.bytes, err) == 0 && mark.bytes.len > 2 &&
+	    mark.bytes.data[0] == kind) {
+		mark.id = mark.bytes.data + 1;
+		id_len = strlen(mark.id);
+		/* Never beyond the NUL that a buffer ends with. */
+		if (2 + id_len <= mark.bytes.len) {
+			mark.server_id = mark.id + id_len + 1;
+			len = 1 + id_len + 1 + strlen(mark.server_id) + 1;
+		}
 	}
+	if (len == 0 || len != mark.bytes.len || id_len == 0) {
+		page_mark_done(&mark);
+		return error_set(err, ERR_INVALID, "NextToken is not valid");
+	}
+	*ret = mark;
 	return 0;
 }
 
-void page_done(struct page *page)
+void page_mark_done(struct page_mark *mark)
 {
-	buf_done(&page->after);
-	buf_done(&page->last);
-}
-
-/* Has the item been on a page before? */
-static bool is_before(const struct page *page, const char *id, const char *server_id)
-{
-	int order;
-
-	if (page->after.len == 0)
-		return false;
-	order = strcmp(id, page->after.data);
-	if (order == 0)
-		order = strcmp(server_id, page->after.data + strlen(page->after.data) + 1);
-	return order <= 0;
-}
-
-bool page_takes(struct page *page, const char *id, const char *server_id)
-{
-	struct error err;
-
-	if (is_before(page, id, server_id))
-		return false;
-	if (page->n == page->max) {
-		page->has_more = true;
-		return false;
-	}
-	/* Without memory for the key there is no token; rather an item less than a token that lies.
-	 */
-	if (set_key(&page->last, id, server_id, &err) < 0)
-		return false;
-	page->n++;
-	return true;
-}
-
-int page_append_token(const struct page *page, struct buf *text, struct error *err)
-{
-	if (!page->has_more)
-		return 0;
-	if (buf_append_text(text, ",\"NextToken\":\"", err) < 0 ||
-	    base64url_append(text, page->last.data, page->last.len, err) < 0)
-		return -1;
-	return buf_append_text(text, "\"", err);
+	buf_done(&mark->bytes);
 }

@@ -87,7 +87,7 @@ static int check_item(const struct param *p, const json_t *item, struct error *e
 {
 	if (p->type == PARAM_OBJECTS) {
 		/* Each use of a sub-table is a list of small objects, read again by its user. */
-		char scratch[256];
+		_Alignas(max_align_t) char scratch[256];
 
 		if (p->sub->size > sizeof(scratch))
 			return error_set(err, ERR_SYSTEM, "%s: table too large", p->name);

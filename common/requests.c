@@ -1,6 +1,7 @@
 #include "common/requests.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 
@@ -104,3 +105,49 @@ static const struct param close_servers_fields[] = {
 	{"Force", .type = PARAM_BOOLEAN, AT(close_server_request, force)},
 };
 TABLE(close_servers, close_server_request);
+
+static int check_console(const struct create_session_request *r, struct error *err)
+{
+	const struct {
+		const char *name;
+		bool is_given;
+	} fields[] = {
+		{"InitFile", r->init_file != NULL},
+		{"InitFilePath", r->init_file_path != NULL},
+		{"AutorunFileArguments", r->autorun_file_arguments != NULL},
+		{"DcvGlEnabled", r->dcv_gl_enabled},
+	};
+
+	for (size_t i = 0; strcmp(r->type, "CONSOLE") == 0 && i < ARRAY_SIZE(fields); i++) {
+		if (fields[i].is_given)
+			return error_set(err, ERR_UNSUPPORTED,
+					 "%s is not supported for CONSOLE sessions",
+					 fields[i].name);
+	}
+	return 0;
+}
+
+int create_session_check(const struct create_session_request *r, long long arguments_max,
+			 long long argument_max, struct error *err)
+{
+	size_t n = json_array_size(r->autorun_file_arguments);
+
+	if (check_console(r, err) < 0)
+		return -1;
+	if (n > 0 && !r->autorun_file)
+		return error_set(err, ERR_INVALID, "AutorunFileArguments needs AutorunFile");
+	if (n > (size_t)arguments_max)
+		return error_set(err, ERR_INVALID,
+				 "AutorunFileArguments: at most %lld arguments allowed",
+				 arguments_max);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *text = json_array_get(r->autorun_file_arguments, i);
+
+		if (params_count_characters(json_string_value(text)) > (size_t)argument_max)
+			return error_set(err, ERR_INVALID,
+					 "AutorunFileArguments: at most %lld characters allowed in "
+					 "an argument",
+					 argument_max);
+	}
+	return 0;
+}

@@ -28,6 +28,19 @@ struct create_session_request {
 	const char *storage_root;
 };
 
+/**
+ * What no platform and no setting of a server could make right: fields that a CONSOLE session does
+ * not have, and the limits of AutorunFileArguments. These are told for the entry, not for the call.
+ *
+ * @arguments_max: most arguments; @argument_max: characters in one
+ */
+int create_session_check(const struct create_session_request *request, long long arguments_max,
+			 long long argument_max, struct error *err);
+
+/** Those limits where no setting says otherwise. */
+#define AUTORUN_ARGUMENTS_MAX 50
+#define AUTORUN_ARGUMENT_MAX 150
+
 struct describe_sessions_request {
 	json_t *session_ids;
 	json_t *filters;       /* objects of struct filter */

@@ -10,6 +10,8 @@
 #include "common/list.h"
 
 #define WRITE_MAX_BYTES 32768
+/* The library keeps the name of this one, between LWS_WRITE_HTTP and LWS_WRITE_PING, to itself. */
+#define WRITE_CLOSE ((enum lws_write_protocol)4)
 
 const lws_retry_bo_t ws_idle_policy = {
 	.secs_since_valid_ping = WS_PING_S,
@@ -31,7 +33,8 @@ struct ws {
 	struct list queue;
 	size_t queued_bytes;
 	enum lws_close_status close_code; /* LWS_CLOSE_STATUS_NOSTATUS while open */
-	char why[124];                    /* fits a close frame */
+	bool is_close_sent;
+	char why[124]; /* fits a close frame */
 	char peer_address[64];
 };
 
@@ -86,6 +89,17 @@ int ws_send(struct ws *ws, const void *text, size_t len, struct error *err)
 	return 0;
 }
 
+void ws_read_peer_address(struct lws *wsi, char *ret, size_t size)
+{
+	static const char mapped[] = "::ffff:"; /* an IPv4 peer of a socket for both families */
+	char text[64] = "";
+	bool is_mapped;
+
+	(void)lws_get_peer_simple(wsi, text, sizeof(text));
+	is_mapped = strncmp(text, mapped, strlen(mapped)) == 0 && strchr(text, '.');
+	(void)snprintf(ret, size, "%s", is_mapped ? text + strlen(mapped) : text);
+}
+
 static struct ws *ws_new(struct lws *wsi)
 {
 	struct ws *ws = calloc(1, sizeof(*ws));
@@ -96,7 +110,7 @@ static struct ws *ws_new(struct lws *wsi)
 	ws->role = lws_get_vhost_user(lws_get_vhost(wsi));
 	ws->close_code = LWS_CLOSE_STATUS_NOSTATUS;
 	list_init(&ws->queue);
-	(void)lws_get_peer_simple(wsi, ws->peer_address, sizeof(ws->peer_address));
+	ws_read_peer_address(wsi, ws->peer_address, sizeof(ws->peer_address));
 	return ws;
 }
 
@@ -151,17 +165,31 @@ static int on_bytes(struct ws *ws, const void *bytes, size_t len)
 	return 0;
 }
 
+/* lws_close_reason() and -1 would drop the connection without a frame, so the frame is written
+ * here. The peer answers it and closes, or the timeout of ws_close() ends the wait: closing at
+ * once, with input not read, would take the frame away from the peer. */
+static int send_close(struct ws *ws)
+{
+	unsigned char bytes[LWS_PRE + 2 + sizeof(ws->why)];
+	size_t len = strlen(ws->why);
+
+	if (ws->is_close_sent)
+		return 0;
+	ws->is_close_sent = true;
+	bytes[LWS_PRE] = (unsigned char)(ws->close_code >> 8);
+	bytes[LWS_PRE + 1] = (unsigned char)(ws->close_code & 0xff);
+	memcpy(bytes + LWS_PRE + 2, ws->why, len);
+	return lws_write(ws->wsi, bytes + LWS_PRE, 2 + len, WRITE_CLOSE) < 0 ? -1 : 0;
+}
+
 static int on_writable(struct ws *ws)
 {
 	struct outgoing *out;
 	size_t n;
 	int flags;
 
-	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS) {
-		lws_close_reason(ws->wsi, ws->close_code, (unsigned char *)ws->why,
-				 strlen(ws->why));
-		return -1;
-	}
+	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
+		return send_close(ws);
 	if (list_is_empty(&ws->queue))
 		return 0;
 	out = list_entry(ws->queue.next, struct outgoing, link);
@@ -208,7 +236,7 @@ int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
 		return *ws ? on_writable(*ws) : -1;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		if (*ws && len >= 2)
+		if (*ws && len >= 2 && (*ws)->close_code == LWS_CLOSE_STATUS_NOSTATUS)
 			(void)snprintf((*ws)->why, sizeof((*ws)->why), "closed by the peer: %.*s",
 				       len > 80 ? 78 : (int)len - 2, (const char *)in + 2);
 		return 0;

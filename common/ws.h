@@ -21,6 +21,7 @@ struct ws;
 /** What an end does with its peers. Every function but message may be NULL. */
 struct ws_handler {
 	const char *protocol; /* subprotocol, with its version */
+	const char *path;     /* server: where the upgrade is; NULL: anywhere */
 	size_t message_max_bytes;
 	size_t queue_max_bytes; /* unsent, per peer */
 
@@ -61,6 +62,8 @@ struct ws_role {
 	const struct ws_handler *handler;
 	void *userdata;
 };
+/** Address of the other end as text, "" if unknown. */
+void ws_read_peer_address(struct lws *wsi, char *ret, size_t size);
 /** A connection stands: make its ws, with @user, in @session. */
 int ws_open(struct lws *wsi, struct ws **session, void *user);
 int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,

@@ -42,8 +42,12 @@ struct screenshot_wish {
 struct engine_ops {
 	const char *name;
 	const char *version;
-	/** Look for sessions that are there already; ends with the event `searched`. */
-	void (*search)(struct engine *engine);
+	/**
+	 * Look for sessions that are there already; ends with the event `searched`, perhaps before
+	 * it returns. An error is one
+	 * that an administrator must mend: to go on would mean to lose living sessions.
+	 */
+	int (*search)(struct engine *engine, struct error *err);
 	/** Begin a session. After success it has a part, and an event will tell more. */
 	int (*create)(struct engine *engine, struct session *session, struct error *err);
 	/** End a session that has a part. May be said again. */

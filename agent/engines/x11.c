@@ -447,7 +447,7 @@ static void search_number(struct x11_engine *x11, long long number)
 	advance(part);
 }
 
-static void search(struct engine *engine)
+static int search(struct engine *engine, struct error *err)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
 	DIR *folder = opendir(x11->run_dir);
@@ -461,10 +461,11 @@ static void search(struct engine *engine)
 	if (folder)
 		(void)closedir(folder);
 	else if (errno != ENOENT)
-		log_error("cannot look for sessions in %s: %s", x11->run_dir, strerror(errno));
+		return error_errno(err, "look for sessions in %s", x11->run_dir);
 	x11->is_searched = true;
 	if (x11->n_searching == 0)
 		x11->events.searched(x11->events.userdata);
+	return 0;
 }
 
 static int create(struct engine *engine, struct session *session, struct error *err)

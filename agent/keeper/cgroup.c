@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -154,13 +157,37 @@ void cgroup_done(struct cgroup *cgroup)
 	*cgroup = (struct cgroup){0};
 }
 
-int cgroup_enter(const struct cgroup *cgroup, struct error *err)
+/* The plain way: fork, and let the child move itself. */
+static pid_t fork_and_enter(const struct cgroup *cgroup, bool *ret_is_child, struct error *err)
 {
-	if (!cgroup->path || cgroup->is_entered)
-		return 0;
-	if (!write_text(cgroup->path, "cgroup.procs", "0"))
+	pid_t pid = fork();
+
+	*ret_is_child = pid == 0;
+	if (pid < 0)
+		return error_errno(err, "fork");
+	if (pid == 0 && cgroup->path && !cgroup->is_entered &&
+	    !write_text(cgroup->path, "cgroup.procs", "0"))
 		return error_errno(err, "enter cgroup %s", cgroup->path);
-	return 0;
+	return pid;
+}
+
+pid_t cgroup_fork(const struct cgroup *cgroup, bool *ret_is_child, struct error *err)
+{
+	struct clone_args arguments = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
+	AUTO(close_p) int fd = -1;
+	long pid;
+
+	if (!cgroup->path || cgroup->is_entered)
+		return fork_and_enter(cgroup, ret_is_child, err);
+	fd = open(cgroup->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fork_and_enter(cgroup, ret_is_child, err);
+	arguments.cgroup = (__u64)fd;
+	pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+	if (pid < 0) /* an older kernel, a filter of system calls, a threaded cgroup */
+		return fork_and_enter(cgroup, ret_is_child, err);
+	*ret_is_child = pid == 0;
+	return (pid_t)pid;
 }
 
 bool cgroup_has(const struct cgroup *cgroup, pid_t pid)

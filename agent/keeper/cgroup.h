@@ -36,8 +36,12 @@ void cgroup_find(struct cgroup *cgroup);
 int cgroup_adopt(struct cgroup *cgroup, const char *path, struct error *err);
 void cgroup_done(struct cgroup *cgroup);
 
-/** In a new program, still as root: enter. Nothing to do when it was born in it. */
-int cgroup_enter(const struct cgroup *cgroup, struct error *err);
+/**
+ * fork() a child that is in the cgroup. It is born there where the kernel can do that: moving a
+ * process waits for every CPU, 10 to 20 ms each time. Returns like fork(); in the child, a failure
+ * to enter is -1 with @err, and *ret_is_child true.
+ */
+pid_t cgroup_fork(const struct cgroup *cgroup, bool *ret_is_child, struct error *err);
 
 /** Whether a process belongs to it or to one below. */
 bool cgroup_has(const struct cgroup *cgroup, pid_t pid);

@@ -1,6 +1,5 @@
 #include "agent/keeper/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "agent/keeper/protocol.h"
 #include "agent/keeper/tree.h"
 #include "common/cleanup.h"
@@ -50,6 +50,15 @@ static int lock_file(const char *path, int operation, int *ret_fd, struct error 
 	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+static int lock_claims(const char *run_dir, int *ret_fd, struct error *err)
+{
+	AUTO(free_p) char *path = NULL;
+
+	if (join(&path, run_dir, CLAIM_LOCK, err) < 0)
+		return -1;
+	return lock_file(path, LOCK_EX, ret_fd, err);
 }
 
 static int name_folder(struct folder *folder, const char *run_dir, int number, struct error *err)
@@ -90,12 +99,6 @@ static int check_other(const char *run_dir, int number, const char *session_id, 
 			 session_id, number);
 }
 
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
-}
-
 static int check_others(const char *run_dir, const char *session_id, struct error *err)
 {
 	AUTO(closedir_p) DIR *folder = opendir(run_dir);
@@ -133,17 +136,16 @@ int folder_claim(struct folder *ret, const char *run_dir, const struct record *r
 		 struct error *err)
 {
 	AUTO(folder_done) struct folder folder = FOLDER_NONE;
-	AUTO(free_p) char *claim_path = NULL;
 	AUTO(close_p) int claim_fd = -1;
 
-	if (file_make_folder(run_dir, 0711, err) < 0 ||
-	    join(&claim_path, run_dir, CLAIM_LOCK, err) < 0 ||
-	    lock_file(claim_path, LOCK_EX, &claim_fd, err) < 0 ||
+	if (file_make_folder(run_dir, 0711, err) < 0 || lock_claims(run_dir, &claim_fd, err) < 0 ||
 	    check_others(run_dir, record->session_id, err) < 0 ||
 	    make_lowest(&folder, run_dir, err) < 0)
 		return -1;
 	if (lock_folder(&folder, err) < 0 || folder_write_record(&folder, record, err) < 0) {
-		folder_remove(&folder);
+		struct error ignored = {0};
+
+		(void)tree_remove(folder.path, &ignored);
 		return -1;
 	}
 	*ret = folder;
@@ -179,8 +181,10 @@ int folder_make_owner(struct folder *folder, const struct account *owner, struct
 int folder_take_over(struct folder *ret, const char *run_dir, int number, struct error *err)
 {
 	AUTO(folder_done) struct folder folder = FOLDER_NONE;
+	AUTO(close_p) int claim_fd = -1;
 
-	if (name_folder(&folder, run_dir, number, err) < 0)
+	if (name_folder(&folder, run_dir, number, err) < 0 ||
+	    lock_claims(run_dir, &claim_fd, err) < 0)
 		return -1;
 	if (access(folder.path, F_OK) < 0)
 		return error_errno(err, "%s", folder.path);
@@ -252,11 +256,15 @@ int folder_listen(const char *path, gid_t group, int *ret_fd, struct error *err)
 	return 0;
 }
 
-void folder_remove(struct folder *folder)
+void folder_remove(struct folder *folder, const char *run_dir)
 {
+	AUTO(close_p) int claim_fd = -1;
 	struct error err = {0};
 
-	if (folder->path && tree_remove(folder->path, &err) < 0)
+	/* The owner's part first and without the lock: should it hang, then nobody else does. */
+	if (folder->path &&
+	    (tree_remove(folder->owner_path, &err) < 0 ||
+	     lock_claims(run_dir, &claim_fd, &err) < 0 || tree_remove(folder->path, &err) < 0))
 		log_error("%s is left behind: %s", folder->path, err.message);
 }
 

@@ -1,7 +1,8 @@
 /**
  * RUN_DIR/NUMBER, the folder of a session: its lock, its record, the control socket, and the
- * owner's own folder in it. The number is the lowest that is free. Claims happen one at a time on
- * the host, so a session id is never taken twice.
+ * owner's own folder in it. The number is the lowest that is free. Claims, take-overs and removals
+ * happen one at a time on the host, so a session id is never taken twice, and no folder is taken
+ * over or looked into while it is made or removed.
  */
 #ifndef AGENT_KEEPER_FOLDER_H
 #define AGENT_KEEPER_FOLDER_H
@@ -49,7 +50,7 @@ int folder_read_record(const struct folder *folder, struct record *ret, struct e
 int folder_listen(const char *path, gid_t group, int *ret_fd, struct error *err);
 
 /** Remove the folder and what is in it. What cannot be removed is logged. */
-void folder_remove(struct folder *folder);
+void folder_remove(struct folder *folder, const char *run_dir);
 void folder_done(struct folder *folder);
 
 #endif

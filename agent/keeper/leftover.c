@@ -96,6 +96,6 @@ int leftover_clean(const struct options *options, int number, struct error *err)
 	} else if (err->code != ERR_NOT_FOUND) {
 		return -1;
 	}
-	folder_remove(&folder);
+	folder_remove(&folder, options->run_dir);
 	return 0;
 }

@@ -60,6 +60,18 @@ static int make_parent(const char *path, struct error *err)
 	return parent ? file_make_folder(parent, 0711, err) : error_oom(err);
 }
 
+/* The agent looks for living keepers here when it starts; nobody else has anything to see. */
+static int open_run_dir(const struct options *options, struct error *err)
+{
+	const char *path = options->run_dir;
+
+	if (file_make_folder(path, 0711, err) < 0)
+		return -1;
+	if (options->is_root && (chown(path, 0, options->agent_gid) < 0 || chmod(path, 0751) < 0))
+		return error_errno(err, "%s", path);
+	return 0;
+}
+
 static int listener_open(struct listener *l, struct error *err)
 {
 	const char *path = l->options->listen_path;
@@ -73,7 +85,8 @@ static int listener_open(struct listener *l, struct error *err)
 	l->signal_fd = signalfd(-1, &l->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (l->signal_fd < 0)
 		return error_errno(err, "signalfd");
-	if (make_parent(path, err) < 0 || remove_dead_socket(path, err) < 0)
+	if (make_parent(path, err) < 0 || open_run_dir(l->options, err) < 0 ||
+	    remove_dead_socket(path, err) < 0)
 		return -1;
 	return folder_listen(path, l->options->agent_gid, &l->fd, err);
 }

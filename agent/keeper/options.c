@@ -112,8 +112,10 @@ static int default_run_dir(struct options *o, struct error *err)
 	if (!runtime || runtime[0] != '/')
 		return error_set(err, ERR_USAGE,
 				 "without root, set XDG_RUNTIME_DIR or give --run-dir");
-	if (asprintf(&o->owned[0], "%s/dcv-session-keeper", runtime) < 0)
+	if (asprintf(&o->owned[0], "%s/dcv-session-keeper", runtime) < 0) {
+		o->owned[0] = NULL;
 		return error_oom(err);
+	}
 	o->run_dir = o->owned[0];
 	return 0;
 }
@@ -126,10 +128,6 @@ static int default_screenshot_program(struct options *o, struct error *err)
 
 	if (o->screenshot_program)
 		return 0;
-#ifdef SCREENSHOT_PROGRAM
-	o->screenshot_program = SCREENSHOT_PROGRAM;
-	return 0;
-#endif
 	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (len < 0)
 		return error_errno(err, "read /proc/self/exe");
@@ -138,8 +136,16 @@ static int default_screenshot_program(struct options *o, struct error *err)
 	if (!slash)
 		return error_set(err, ERR_SYSTEM, "cannot tell where this program lies");
 	*slash = '\0';
-	if (asprintf(&o->owned[1], "%s/dcv-screenshot", self) < 0)
+	if (asprintf(&o->owned[1], "%s/dcv-screenshot", self) < 0) {
+		o->owned[1] = NULL;
 		return error_oom(err);
+	}
+	if (access(o->owned[1], X_OK) < 0) { /* installed: that one is in a folder of PATH */
+		free(o->owned[1]);
+		o->owned[1] = strdup("/usr/bin/dcv-screenshot");
+		if (!o->owned[1])
+			return error_oom(err);
+	}
 	o->screenshot_program = o->owned[1];
 	return 0;
 }

@@ -1,6 +1,5 @@
 #include "agent/keeper/output.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,18 +10,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
 
 #define LOG_SUFFIX ".log"
 #define READS_MAX 16 /* in one turn, so that a flood does not keep us from everything else */
-
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
-}
 
 static bool is_log(const char *name)
 {

@@ -151,8 +151,9 @@ void pam_done(struct pam *pam)
 		return;
 	if (pam->is_open)
 		rc = pam_close_session(pam->handle, PAM_SILENT);
+	/* Usual with pam_systemd: for logind a session whose scope is empty has ended already. */
 	if (rc != PAM_SUCCESS)
-		log_warning("PAM did not close the session: %s", pam_strerror(pam->handle, rc));
+		log_debug("PAM did not close the session: %s", pam_strerror(pam->handle, rc));
 	if (pam->has_credentials)
 		(void)pam_setcred(pam->handle, PAM_DELETE_CRED | PAM_SILENT);
 	(void)pam_end(pam->handle, rc);

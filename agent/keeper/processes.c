@@ -1,6 +1,5 @@
 #include "agent/keeper/processes.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/number.h"
@@ -221,12 +221,6 @@ static size_t signal_cgroup(struct processes *p, int signal, pid_t except)
 			n_found += signal_one(p, members[i], signal);
 	}
 	return n_found;
-}
-
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
 }
 
 static size_t signal_stragglers(struct processes *p, int signal, pid_t except)

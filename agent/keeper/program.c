@@ -102,8 +102,8 @@ static int run_child(const struct program_context *context, const struct program
 	reset_signals();
 	if (setsid() < 0)
 		return error_errno(err, "setsid");
-	if (cgroup_enter(context->cgroup, err) < 0 || arrange_fds(fds, err) < 0 ||
-	    pam_apply_limits(context->pam, err) < 0 || become(context->owner, err) < 0)
+	if (arrange_fds(fds, err) < 0 || pam_apply_limits(context->pam, err) < 0 ||
+	    become(context->owner, err) < 0)
 		return -1;
 	if (chdir(context->owner->home) < 0)
 		return error_errno(err, "go to the home folder %s", context->owner->home);
@@ -113,12 +113,12 @@ static int run_child(const struct program_context *context, const struct program
 }
 
 _Noreturn static void child(const struct program_context *context,
-			    const struct program_start *start, struct child_fds *fds)
+			    const struct program_start *start, struct child_fds *fds,
+			    bool is_inside, struct error *err)
 {
-	struct error err = {0};
-
-	(void)run_child(context, start, fds, &err);
-	if (write(fds->exec, err.message, strlen(err.message)) < 0)
+	if (is_inside)
+		(void)run_child(context, start, fds, err);
+	if (write(fds->exec, err->message, strlen(err->message)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -130,6 +130,8 @@ int program_start(struct program *program, const struct program_context *context
 	AUTO(close_p) int write_fd = -1;
 	struct child_fds fds;
 	int pipe_fds[2];
+	bool is_child = false;
+	pid_t pid;
 
 	if (output_init(&program->output, start->prefix, start->log_fd, &output_fd, err) < 0)
 		return -1;
@@ -138,14 +140,11 @@ int program_start(struct program *program, const struct program_context *context
 	program->exec_fd = pipe_fds[0];
 	write_fd = pipe_fds[1];
 	fds = (struct child_fds){.exec = write_fd, .output = output_fd, .passed = start->passed_fd};
-	program->pid = fork();
-	if (program->pid == 0)
-		child(context, start, &fds);
-	if (program->pid < 0) {
-		program->pid = 0;
-		return error_errno(err, "fork");
-	}
-	return 0;
+	pid = cgroup_fork(context->cgroup, &is_child, err);
+	if (is_child)
+		child(context, start, &fds, pid == 0, err);
+	program->pid = pid < 0 ? 0 : pid;
+	return pid < 0 ? -1 : 0;
 }
 
 bool program_runs(struct program *program, struct error *err)

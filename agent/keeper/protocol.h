@@ -26,10 +26,21 @@
  *    ending   REASON
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
  *    failed   REASON [NUMBER]      answer to a "start" or "clean" that could not be done, last
- * word; NUMBER: of the session that has the SESSION_ID already capture  TAG [REASON]         with
- * the descriptor as SCM_RIGHTS, or REASON why there is none cleaned  NUMBER               last word
+ *                                  word; after a "state" it comes when all is removed, "ending"
+ *                                  before it. NUMBER: of the session that has the SESSION_ID already
+ *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
+ *    cleaned  NUMBER               last word
  *
- * Losing a connection is no event for the keeper: the session goes on.
+ * "ending" is said again, with a number of processes, when the end takes 10 s longer than the grace
+ * period; the keeper goes on. REASON is valid UTF-8 without control characters, whatever programs
+ * and requests contained. Empty INIT_FILE or AUTORUN_FILE is a file with an empty name, and
+ * refused. A first message that does not come within 10 s, and one that cannot be read, is answered
+ * by "failed". On a control socket a message that cannot be read costs its sender the connection. A
+ * keeper has at most 16 peers and 4 capture programs; a peer that does not read is dropped when its
+ * socket is full.
+ *
+ * Losing a connection is no event for the keeper: the session goes on. A connection that closes
+ * without a last word means that the keeper was killed: "clean" its NUMBER.
  */
 #ifndef AGENT_KEEPER_PROTOCOL_H
 #define AGENT_KEEPER_PROTOCOL_H

@@ -67,6 +67,10 @@ static void child_ended(struct session *s, pid_t pid, int status)
 
 	if (pid == s->xlock.helper && xlock_helper_ended(&s->xlock, status, &err) < 0)
 		session_fail(s, err.message);
+	for (size_t i = 0; i < s->n_bystanders; i++) {
+		if (s->bystanders[i] == pid)
+			s->bystanders[i] = 0; /* somebody else may get the pid */
+	}
 	if (!program)
 		return;
 	program->pid = 0;

@@ -15,10 +15,13 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
-#define PAM_TIMEOUT_S 30
+#define PAM_TIMEOUT_MAX_S 30
 
 static void guard_peers(struct session *s, const struct buf *last_word)
 {
+	long long seconds = s->config->create_timeout < PAM_TIMEOUT_MAX_S
+				    ? s->config->create_timeout
+				    : PAM_TIMEOUT_MAX_S;
 	int fds[PEERS_MAX];
 	size_t n = 0;
 
@@ -26,7 +29,7 @@ static void guard_peers(struct session *s, const struct buf *last_word)
 		if (s->peers.peers[i].fd >= 0)
 			fds[n++] = s->peers.peers[i].fd;
 	}
-	guard_begin(PAM_TIMEOUT_S, fds, n, last_word->data, last_word->len);
+	guard_begin((unsigned)seconds, fds, n, last_word->data, last_word->len);
 }
 
 /* Account and PAM: code of others, which may hang. */
@@ -146,7 +149,7 @@ void session_close(struct session *s)
 		close_p(&s->captures[i].reply_fd);
 	}
 	cgroup_remove(&s->cgroup);
-	folder_remove(&s->folder);
+	folder_remove(&s->folder, s->options->run_dir);
 	close_p(&s->control_fd);
 	close_p(&s->log_fd);
 	if (message_build(&last_word, "EVENT", s->has_failed ? "failed" : "ended", "REASON",

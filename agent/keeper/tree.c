@@ -1,28 +1,30 @@
 #include "agent/keeper/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "common/cleanup.h"
 
 #define PASSES_MAX 100000 /* one for each folder that is moved up */
 
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
-}
-
 static DIR *open_folder(int parent, const char *name)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Not into what is mounted there, which may be a file system that never answers. */
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV,
+	};
+	int fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!folder && fd >= 0)
@@ -37,7 +39,15 @@ static bool is_dot(const char *name)
 
 static bool remove_entry(int folder, const char *name)
 {
-	return unlinkat(folder, name, 0) == 0 || unlinkat(folder, name, AT_REMOVEDIR) == 0;
+	char path[NAME_MAX + 64];
+
+	if (unlinkat(folder, name, 0) == 0 || unlinkat(folder, name, AT_REMOVEDIR) == 0)
+		return true;
+	if (errno != EBUSY)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", folder, name);
+	return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 &&
+	       unlinkat(folder, name, AT_REMOVEDIR) == 0;
 }
 
 /* Move the folders of @name up into @top, remove everything else of it. */

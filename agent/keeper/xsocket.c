@@ -1,6 +1,5 @@
 #include "agent/keeper/xsocket.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/keeper/directory.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/number.h"
@@ -86,12 +86,6 @@ static bool is_dead(int display)
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), X_FOLDER "/X%d", display);
 	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
 	       errno == ECONNREFUSED;
-}
-
-static void closedir_p(DIR **folder)
-{
-	if (*folder)
-		(void)closedir(*folder);
 }
 
 void xsocket_remove_dead(uid_t owner)

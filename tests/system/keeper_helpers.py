@@ -42,11 +42,24 @@ class Gone(Exception):
 class Connection:
     """One connection to a keeper or its listener."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, path=None, fd=None):
+        self.socket = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) if fd is None
+                       else socket.socket(fileno=fd))
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
+        if fd is None:
+            self.socket.connect(path)
         self.seen = []
+
+    @classmethod
+    def given(cls, fd):
+        """One that is connected already; the descriptor is taken over."""
+        return cls(fd=fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def send(self, *fields):
         self.socket.send(pack(fields))
@@ -69,7 +82,7 @@ class Connection:
         """The first event of one of these names."""
         while True:
             event = self.receive()
-            if event["EVENT"] in names:
+            if event.get("EVENT") in names:
                 return event
 
     def start(self, session_id, owner, init=None, autorun=None, arguments=()):
@@ -95,7 +108,7 @@ class Keeper:
     """`dcv-session-keeper --listen` with a configuration and folders of its own."""
 
     def __init__(self, prefix=(), user=None, create_timeout=30, delete_grace=2, options=(),
-                 settings=""):
+                 settings="", pam_dir=PAM_DIR):
         self.folder = tempfile.mkdtemp(prefix="keeper-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.init_folder = os.path.join(self.folder, "init")
@@ -118,7 +131,7 @@ class Keeper:
                 shutil.chown(folder, user)
         self.process = subprocess.Popen(
             [*prefix, PROGRAM, "--listen", self.path, "--run-dir", self.run_dir,
-             "--log-dir", self.log_dir, "--conf", self.conf, "--pam-dir", PAM_DIR,
+             "--log-dir", self.log_dir, "--conf", self.conf, "--pam-dir", pam_dir,
              "--agent-user", "root", *options],
             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         self.stderr, self.is_over, self.news = b"", False, threading.Condition()
@@ -218,16 +231,23 @@ class User:
         self.uid, self.gid, self.home = int(fields[2]), int(fields[3]), fields[5]
 
     def processes(self):
-        return [pid for pid in pids() if uid_of(pid) == self.uid]
+        """Living ones; the service manager that systemd gives to a user is not a session's."""
+        return [pid for pid in pids()
+                if uid_of(pid) == self.uid and name_of(pid) not in ("systemd", "(sd-pam)")]
 
-    def remove(self):
-        for pid in self.processes():
+    def remove(self, keep_home=False):
+        def living():
+            return [pid for pid in pids() if uid_of(pid) == self.uid]
+
+        for pid in living() if self.uid else []:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        subprocess.run(["userdel", "-rf", self.name], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, check=False)
+        if self.uid:
+            wait_for(lambda: not living(), "the end of the user's processes")
+        subprocess.run(["userdel", "-f" if keep_home else "-rf", self.name],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def run(*command):

@@ -394,7 +394,7 @@ static void a_keeper_that_does_not_listen_yet_is_waited_for(void **state)
 	/* killed between the order and the answer, the agent finds a folder without socket */
 	(void)snprintf(path, sizeof(path), "%s/5", f->run_dir);
 	assert_int_equal(mkdir(path, 0755), 0);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	assert_int_equal(await_connection(f, f->listener), 0);
 	assert_string_equal(receive(f, 0), "OPERATION=clean|NUMBER=5|");
 	make_number(f, true);
@@ -439,7 +439,7 @@ static void sessions_that_were_there_are_found(void **state)
 	struct fixture *f = *state;
 
 	make_number(f, true);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	assert_int_equal(f->n_searched, 0);
 	(void)await_connection(f, f->control);
 	SAY(f, 0, STATE("ready"));
@@ -454,7 +454,7 @@ static void a_session_that_was_found_ending_is_ending(void **state)
 	struct fixture *f = *state;
 
 	make_number(f, true);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	(void)await_connection(f, f->control);
 	say(f, 0, STATE("ending\0REASON=init file ended"),
 	    sizeof(STATE("ending\0REASON=init file ended")));
@@ -469,7 +469,7 @@ static void sessions_that_nobody_wants_are_left_alone(void **state)
 
 	f->knows_sessions = false;
 	make_number(f, true);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	(void)await_connection(f, f->control);
 	SAY(f, 0, STATE("ready"));
 	run_until(&f->loop, f->n_searched == 1);
@@ -483,7 +483,7 @@ static void the_search_ends_without_anything_to_find(void **state)
 
 	(void)snprintf(path, sizeof(path), "%s/claim.lock", f->run_dir);
 	assert_int_equal(mkdir(path, 0755), 0); /* no number: none of a keeper's */
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	assert_int_equal(f->n_searched, 1);
 }
 
@@ -492,7 +492,7 @@ static void a_keeper_that_says_nothing_does_not_hold_up_the_search(void **state)
 	struct fixture *f = *state;
 
 	make_number(f, true);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	(void)await_connection(f, f->control);
 	run_until(&f->loop, f->n_searched == 1);
 	/* it is found when it speaks */
@@ -506,7 +506,7 @@ static void a_listener_that_says_nothing_does_not_hold_up_the_search(void **stat
 	struct fixture *f = *state;
 
 	make_number(f, false);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	assert_int_equal(await_connection(f, f->listener), 0);
 	run_until(&f->loop, f->n_searched == 1);
 }
@@ -521,7 +521,7 @@ static void one_session_has_one_part(void **state)
 	(void)await_connection(f, f->listener);
 	f->engine->ops->end(f->engine, f->session, "deleted on request");
 	make_number(f, true);
-	f->engine->ops->search(f->engine);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
 	assert_int_equal(await_connection(f, f->control), 1);
 	SAY(f, 1, STATE("starting"));
 	/* what the first was told is told to the keeper that was found */

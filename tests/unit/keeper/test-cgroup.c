@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/keeper/cgroup.h"
 #include "common/cleanup.h"
@@ -45,13 +47,19 @@ static void without_a_cgroup_nothing_is_in_it(void **state)
 {
 	struct cgroup none = {0};
 	struct error err = {0};
-	pid_t pids[4];
+	bool is_child = false;
+	pid_t pids[4], pid;
+	int status = 0;
 
 	(void)state;
 	assert_false(cgroup_has(&none, getpid()));
 	assert_false(cgroup_is_populated(&none));
 	assert_int_equal(cgroup_list(&none, pids, 4), 0);
-	assert_int_equal(cgroup_enter(&none, &err), 0);
+	pid = cgroup_fork(&none, &is_child, &err);
+	if (is_child)
+		_exit(pid == 0 ? 7 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 7);
 	cgroup_kill(&none);
 	cgroup_remove(&none);
 }

@@ -1,0 +1,320 @@
+#include "broker-lite/broker.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "broker-lite/certificate.h"
+#include "broker-lite/command.h"
+#include "broker-lite/operation.h"
+#include "broker-lite/route.h"
+#include "common/cleanup.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/ready.h"
+
+#define STORE_PATIENCE_MS 60000
+#define LARGE_BYTES (256 * 1024)
+#define SECURITY_FOLDER "security"
+#define DATA_FOLDER "broker-data"
+
+static char *path_in(const struct broker_config *config, const char *name, struct error *err)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", config->working_path, name) < 0) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	return path;
+}
+
+char *broker_command_path(const struct broker_config *config, struct error *err)
+{
+	return path_in(config, "command.sock", err);
+}
+
+int broker_check_health(const struct broker *broker, struct error *err)
+{
+	unsigned long long since_ms = store_down_since_ms(broker->store);
+
+	if (broker->loop.is_stopping)
+		return error_set(err, ERR_UNAVAILABLE, "stopping");
+	if (since_ms > 0 && loop_now_ms(&broker->loop) - since_ms > STORE_PATIENCE_MS)
+		return error_set(err, ERR_UNAVAILABLE, "the store cannot be written");
+	return 0;
+}
+
+/* --- files -------------------------------------------------------------------------------------
+ */
+
+static int prepare_folders(const struct broker_config *config, struct error *err)
+{
+	AUTO(free_p) char *security = path_in(config, SECURITY_FOLDER, err);
+	AUTO(free_p) char *data = path_in(config, DATA_FOLDER, err);
+	struct stat st;
+
+	if (!security || !data)
+		return -1;
+	if (stat(config->working_path, &st) < 0)
+		return error_errno(err, "%s", config->working_path);
+	if (!S_ISDIR(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0) ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return error_set(err, ERR_CONFIG,
+				 "%s must be a folder that nobody but the broker can write",
+				 config->working_path);
+	if (file_make_folder(security, 0750, err) < 0 || file_make_folder(data, 0700, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int prepare_certificates(const struct broker_config *config, struct error *err)
+{
+	AUTO(free_p) char *folder = path_in(config, SECURITY_FOLDER, err);
+	AUTO(buf_done) struct buf names = {0};
+
+	if (!folder || certificate_host_names(config->certificate_extra_names, &names, err) < 0)
+		return -1;
+	return certificate_prepare(folder, names.data, err);
+}
+
+/* A secret that comes with no package: made here, for the administrator to copy. */
+static int prepare_statement(struct broker *broker, struct error *err)
+{
+	AUTO(free_p)
+	char *path = path_in(&broker->config, SECURITY_FOLDER "/default-software-statement", err);
+	struct statement *statement;
+
+	if (!path)
+		return -1;
+	if (access(path, F_OK) == 0)
+		return 0;
+	if (statement_list_make(&broker->statements, NULL, NULL, &statement, err) < 0 ||
+	    store_flush(broker->store, err) < 0)
+		return -1;
+	return file_write_atomic(path, statement->text, strlen(statement->text), 0640, err);
+}
+
+/* --- keys --------------------------------------------------------------------------------------
+ */
+
+struct wanted_key {
+	const char *id;
+	struct token_key *key;
+};
+
+static int load_key(const char *id, const char *text, void *userdata, struct error *err)
+{
+	struct wanted_key *wanted = userdata;
+
+	if (strcmp(id, wanted->id) != 0)
+		return 0;
+	if (token_key_read(&wanted->key, text, err) < 0)
+		return error_prefix(err, "key %s", id);
+	return 0;
+}
+
+static int obtain_key(struct broker *broker, const char *id, struct token_key **ret,
+		      struct error *err)
+{
+	struct wanted_key wanted = {id, NULL};
+	struct buf text = {0};
+
+	if (store_load(broker->store, STORE_KEY, load_key, &wanted, err) < 0)
+		return -1;
+	if (!wanted.key) {
+		if (token_key_make(&wanted.key, err) < 0)
+			return -1;
+		if (token_key_write(wanted.key, &text, err) < 0 ||
+		    store_put(broker->store, STORE_KEY, id, &text, NULL, NULL, err) < 0 ||
+		    store_flush(broker->store, err) < 0) {
+			token_key_free(wanted.key);
+			return -1;
+		}
+	}
+	*ret = wanted.key;
+	return 0;
+}
+
+/* --- parts -------------------------------------------------------------------------------------
+ */
+
+static int start_store(struct broker *broker, struct error *err)
+{
+	AUTO(free_p) char *path = path_in(&broker->config, DATA_FOLDER "/broker.db", err);
+
+	if (!path || store_open(&broker->store, &broker->loop, path, err) < 0)
+		return -1;
+	client_list_init(&broker->clients, broker->store);
+	statement_list_init(&broker->statements, broker->store);
+	if (client_list_load(&broker->clients, err) < 0 ||
+	    statement_list_load(&broker->statements, err) < 0)
+		return -1;
+	return prepare_statement(broker, err);
+}
+
+static int start_authorization(struct broker *broker, struct error *err)
+{
+	struct token_key *key = NULL;
+
+	broker->passwords = password_queue_new(&broker->loop, err);
+	if (!broker->passwords || obtain_key(broker, "access", &key, err) < 0 ||
+	    authorization_init(&broker->authorization, &broker->clients, broker->passwords, key,
+			       err) < 0 ||
+	    obtain_key(broker, "connection", &broker->connections.key, err) < 0)
+		return -1;
+	broker->registry =
+		(struct registry){&broker->clients, &broker->statements, broker->passwords};
+	broker->connections.life_s = broker->config.connection_token_minutes * 60;
+	broker->connections.sessions = &broker->fleet.sessions;
+	if (!broker->config.enable_authorization)
+		log_warning("authorization is off: everybody who reaches the API may use it");
+	if (!broker->config.enable_agent_authorization)
+		log_warning("agent authorization is off: every agent is accepted");
+	return 0;
+}
+
+static int start_fleet(struct broker *broker, struct error *err)
+{
+	const struct broker_config *config = &broker->config;
+
+	if (fleet_init(&broker->fleet, &broker->loop, config, broker->store, err) < 0)
+		return -1;
+	agent_list_init(&broker->agents,
+			config->enable_agent_authorization ? &broker->authorization : NULL,
+			&broker->fleet, (size_t)config->agent_message_max_mb * 1024 * 1024);
+	broker->anybody = (struct client){.kind = CLIENT_API, .is_active = true};
+	broker->api = (struct api){
+		.carry_out = operation_carry_out, .admit = route_admit, .userdata = broker};
+	return 0;
+}
+
+static int start_servers(struct broker *broker, struct error *err)
+{
+	const struct broker_config *config = &broker->config;
+	AUTO(free_p)
+	char *certificate = path_in(config, SECURITY_FOLDER "/" CERTIFICATE_LISTENER_FILE, err);
+	AUTO(free_p)
+	char *key = path_in(config, SECURITY_FOLDER "/" CERTIFICATE_LISTENER_KEY_FILE, err);
+	AUTO(free_p) char *socket = broker_command_path(config, err);
+	struct http_server_options options = {
+		.certificate_file = certificate, .key_file = key, .userdata = broker};
+
+	if (!certificate || !key || !socket)
+		return -1;
+	options.bind_host = config->client_bind_host;
+	options.port = (int)config->client_port;
+	options.body_max_bytes = CLIENT_BODY_MAX_BYTES;
+	options.request = route_client;
+	broker->client_server = http_server_new(&broker->loop, &options, err);
+	if (!broker->client_server)
+		return -1;
+	options.bind_host = config->agent_bind_host;
+	options.port = (int)config->agent_port;
+	options.body_max_bytes = AGENT_BODY_MAX_BYTES;
+	options.request = route_agent;
+	options.ws = &broker->agents.handler;
+	options.ws_userdata = &broker->agents;
+	broker->agent_server = http_server_new(&broker->loop, &options, err);
+	if (!broker->agent_server)
+		return -1;
+	options = (struct http_server_options){
+		.unix_path = socket,
+		.is_private = true,
+		.body_max_bytes = COMMAND_BODY_MAX_BYTES,
+		.request = command_serve,
+		.userdata = broker,
+	};
+	broker->command_server = http_server_new(&broker->loop, &options, err);
+	return broker->command_server ? 0 : -1;
+}
+
+static void on_stop(void *userdata)
+{
+	struct broker *broker = userdata;
+	struct error err;
+
+	(void)sd_notify(0, "STOPPING=1");
+	log_info("stopping");
+	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
+	fleet_stop(&broker->fleet);
+	agent_list_cancel(&broker->agents, &err);
+}
+
+static void on_reload(void *userdata)
+{
+	(void)userdata;
+	log_reopen_file();
+}
+
+static int start(struct broker *broker, struct error *err)
+{
+	if (prepare_folders(&broker->config, err) < 0 ||
+	    prepare_certificates(&broker->config, err) < 0 || start_store(broker, err) < 0 ||
+	    start_authorization(broker, err) < 0 || start_fleet(broker, err) < 0 ||
+	    start_servers(broker, err) < 0)
+		return -1;
+	broker->loop.on_stop = on_stop;
+	broker->loop.on_reload = on_reload;
+	return 0;
+}
+
+static void announce(const struct broker *broker, int ready_fd)
+{
+	log_info("broker %s is ready (api=%s:%lld, agents=%s:%lld)", VERSION,
+		 broker->config.client_bind_host, broker->config.client_port,
+		 broker->config.agent_bind_host, broker->config.agent_port);
+	(void)sd_notify(0, "READY=1");
+	ready_tell(&ready_fd);
+}
+
+/* Also after a start that failed half-way: what was not made is empty. */
+static void take_down(struct broker *broker)
+{
+	if (broker->fleet.loop)
+		fleet_stop(&broker->fleet);
+	loop_done(&broker->loop);
+	if (broker->fleet.loop)
+		agent_list_done(&broker->agents);
+	http_server_free(broker->command_server);
+	http_server_free(broker->agent_server);
+	http_server_free(broker->client_server);
+	fleet_done(&broker->fleet);
+	token_key_free(broker->connections.key);
+	authorization_done(&broker->authorization);
+	password_queue_free(broker->passwords);
+	statement_list_done(&broker->statements);
+	client_list_done(&broker->clients);
+	store_free(broker->store);
+	broker_config_done(&broker->config);
+}
+
+int broker_run(const struct broker_config *config, int ready_fd, struct error *err)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+	int result;
+
+	if (!broker)
+		return error_oom(err);
+	/* What is large (hashing a password, an image) goes back to the system when it is freed.
+	 * Left to itself the allocator learns to keep it, once for each thread. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	broker->config = *config;
+	broker->loop.userdata = broker;
+	result = loop_init(&broker->loop, err);
+	broker->loop.userdata = broker;
+	if (result == 0)
+		result = start(broker, err);
+	if (result == 0) {
+		(void)malloc_trim(0); /* making keys and certificates needed more than we do now */
+		announce(broker, ready_fd);
+		loop_run(&broker->loop);
+	}
+	take_down(broker);
+	free(broker);
+	return result;
+}

@@ -1,0 +1,43 @@
+/** The broker: its parts, built, run and taken down together. */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "broker-lite/agent-list.h"
+#include "broker-lite/authorization.h"
+#include "broker-lite/config.h"
+#include "broker-lite/connection.h"
+#include "broker-lite/fleet.h"
+#include "broker-lite/registration.h"
+#include "common/call.h"
+#include "common/http-server.h"
+
+struct broker {
+	struct loop loop;
+	struct broker_config config;
+	struct store *store;
+	struct password_queue *passwords;
+	struct client_list clients;
+	struct statement_list statements;
+	struct registry registry;
+	struct authorization authorization;
+	struct connection_tokens connections;
+	struct fleet fleet;
+	struct agent_list agents;
+	struct api api;
+	struct client anybody; /* who calls when authorization is off */
+	struct http_server *client_server, *agent_server, *command_server;
+};
+
+/**
+ * Serve until a signal comes. @ready_fd: gets "ready\n" when requests are answered; -1: none.
+ * The configuration is taken over. Errors: what kept the broker from starting.
+ */
+int broker_run(const struct broker_config *config, int ready_fd, struct error *err);
+
+/** Path of the socket for commands; free() it. */
+char *broker_command_path(const struct broker_config *config, struct error *err);
+
+/** ERR_UNAVAILABLE while the broker cannot do its work. */
+int broker_check_health(const struct broker *broker, struct error *err);
+
+#endif

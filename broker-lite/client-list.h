@@ -1,0 +1,56 @@
+/**
+ * Who may ask for tokens: API clients, made by the administrator, and agents, which register
+ * themselves. A client is never forgotten, only made inactive, so a pointer to one stays good.
+ */
+#ifndef BROKER_CLIENT_LIST_H
+#define BROKER_CLIENT_LIST_H
+
+#include <stdbool.h>
+
+#include "broker-lite/sorted.h"
+#include "broker-lite/store.h"
+#include "common/text.h"
+
+enum client_kind { CLIENT_API, CLIENT_AGENT };
+
+struct client {
+	char id[UUID_SIZE];
+	enum client_kind kind;
+	char *name;
+	char *password_hash;
+	bool is_active;
+	bool is_remembered; /* it has shown its password since we started: */
+	unsigned char remembered[32];
+};
+
+struct client_list {
+	struct sorted by_id;
+	struct store *store;
+};
+
+void client_list_init(struct client_list *list, struct store *store);
+void client_list_done(struct client_list *list);
+
+/** Read what the store has. */
+int client_list_load(struct client_list *list, struct error *err);
+
+/** Active or not; NULL if there is none of this kind. */
+struct client *client_list_find(const struct client_list *list, enum client_kind kind,
+				const char *id);
+
+/** Is there an active client of this name? */
+bool client_list_has_name(const struct client_list *list, enum client_kind kind, const char *name);
+
+/** A client that is in no list yet. It takes a copy of both texts. */
+struct client *client_new(enum client_kind kind, const char *id, const char *name,
+			  const char *password_hash, struct error *err);
+void client_free(struct client *client);
+
+/** Write @client as it is now; @done as for store_put(). */
+int client_store(const struct client_list *list, const struct client *client, store_done_fn done,
+		 void *userdata, struct error *err);
+
+/** The list owns @client from now on. */
+int client_list_add(struct client_list *list, struct client *client, struct error *err);
+
+#endif

@@ -1,0 +1,436 @@
+#include "broker-lite/creation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker-lite/config.h"
+#include "broker-lite/fleet.h"
+#include "broker-lite/placement.h"
+#include "common/cleanup.h"
+#include "common/failures.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/requests.h"
+
+#define REPLY_TIMEOUT_MS 30000
+#define POKE_MS 10
+/* After our restart the agents need a while to come back; until then nothing is out of servers. */
+#define RETURN_OF_AGENTS_MS 60000
+
+struct accepting {
+	struct creation *creation;
+	struct session *session;
+	struct answer *answer; /* NULL: not the first placement */
+};
+
+static void send_create(struct creation *creation, struct session *session);
+static void look_at_queue(void *userdata);
+
+int creation_init(struct creation *creation, struct fleet *fleet, struct error *err)
+{
+	*creation = (struct creation){.fleet = fleet, .started_ms = loop_now_ms(fleet->loop)};
+	list_init(&creation->waiting);
+	creation->timer = timer_new(fleet->loop, look_at_queue, creation);
+	return creation->timer ? 0 : error_oom(err);
+}
+
+void creation_stop(struct creation *creation)
+{
+	timer_free(creation->timer);
+	creation->timer = NULL;
+}
+
+/* --- reading the request -----------------------------------------------------------------------
+ */
+
+static void read_request(const json_t *body, struct create_session_request *ret)
+{
+	struct error err;
+
+	/* The shape was checked when the request came in. */
+	if (params_read(&create_sessions_params, body, ret, &err) < 0)
+		*ret = (struct create_session_request){.type = "VIRTUAL", .owner = "", .name = ""};
+}
+
+static bool is_console(const struct create_session_request *request)
+{
+	return strcmp(request->type, "CONSOLE") == 0;
+}
+
+/* --- choosing a server -------------------------------------------------------------------------
+ */
+
+static int choose(struct creation *creation, const json_t *body, const json_t *avoid,
+		  struct server **ret, struct error *err)
+{
+	struct create_session_request request;
+	struct requirements *requirements = NULL;
+	struct placement_wish wish;
+
+	read_request(body, &request);
+	if (request.requirements &&
+	    requirements_parse(request.requirements, &requirements, err) < 0)
+		return -1;
+	wish = (struct placement_wish){
+		.owner = request.owner,
+		.is_console = is_console(&request),
+		.needs_windows = is_console(&request) && request.autorun_file,
+		.requirements = requirements,
+		.avoid = avoid,
+	};
+	*ret = placement_choose(&creation->fleet->servers, &wish);
+	requirements_free(requirements);
+	return 0;
+}
+
+static bool wants_queue(const struct session *session)
+{
+	return json_is_true(json_object_get(session->request, "EnqueueRequest"));
+}
+
+static void wait_for_server(struct creation *creation, struct session *session, long long ms)
+{
+	list_append(&creation->waiting, &session->waiting);
+	creation->n_waiting++;
+	fleet_arm(creation->fleet, session, ms > 1 ? (unsigned long long)ms : 1);
+}
+
+static long long queue_time_left_ms(const struct creation *creation, const struct session *session)
+{
+	return session->accepted_ms + creation->fleet->config->queue_max_time_s * 1000 -
+	       time_now_ms();
+}
+
+void creation_cancel(struct creation *creation, struct session *session)
+{
+	if (!session->waiting.next || list_is_empty(&session->waiting))
+		return;
+	list_remove(&session->waiting);
+	creation->n_waiting--;
+}
+
+/* --- accepting ---------------------------------------------------------------------------------
+ */
+
+static void answer_accepted(const struct session *session, struct answer *answer)
+{
+	const json_t *a = session->attributes;
+
+	answer_succeed_json(answer,
+			    json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "Id", session->id, "Name",
+				      json_get_text(a, "Name"), "Owner", json_get_text(a, "Owner"),
+				      "Type", json_get_text(a, "Type"), "State", "CREATING",
+				      "Substate", "SESSION_PLACING"));
+}
+
+/* The record is committed: from here on the session exists. */
+static void on_stored(const struct error *err, void *userdata)
+{
+	AUTO(free_p) struct accepting *accepting = userdata;
+	struct creation *creation = accepting->creation;
+	struct session *session = accepting->session;
+	struct fleet *fleet = creation->fleet;
+
+	if (err && accepting->answer) {
+		answer_fail(accepting->answer, err);
+		creation_cancel(creation, session);
+		session->is_create_pending = false;
+		session_list_forget(&fleet->sessions, session);
+	} else {
+		/* A later placement that could not be stored goes on: after a restart the host's
+		 * report puts it right. */
+		session->is_hidden = false;
+		if (accepting->answer)
+			answer_accepted(session, accepting->answer);
+		if (session->server)
+			send_create(creation, session);
+		else
+			creation_poke(creation);
+	}
+	session_list_release(&fleet->sessions, session);
+}
+
+static int store_placement(struct creation *creation, struct session *session,
+			   struct answer *answer, struct error *err)
+{
+	struct accepting *accepting = malloc(sizeof(*accepting));
+
+	if (!accepting)
+		return error_oom(err);
+	*accepting = (struct accepting){creation, session, answer};
+	session->n_pending++;
+	if (session_list_put(&creation->fleet->sessions, session, on_stored, accepting, err) == 0)
+		return 0;
+	session->n_pending--;
+	free(accepting);
+	return -1;
+}
+
+static json_t *make_attributes(const char *id, const struct create_session_request *request)
+{
+	char created[TIME_SIZE];
+	json_t *attributes;
+
+	time_format(time_now_ms(), created);
+	attributes = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i}", "Id", id, "Name", request->name,
+			       "Owner", request->owner, "Type", request->type, "CreationTime",
+			       created, "NumOfConnections", 0);
+	if (request->max_concurrent_clients > 0)
+		(void)json_object_set_new(attributes, "MaxConcurrentClients",
+					  json_integer(request->max_concurrent_clients));
+	json_set_text(attributes, "StorageRoot", request->storage_root);
+	return attributes;
+}
+
+static int accept_session(struct creation *creation, json_t *body, struct server *server,
+			  struct answer *answer, struct error *err)
+{
+	struct fleet *fleet = creation->fleet;
+	struct create_session_request request;
+	struct session *session;
+	char id[UUID_SIZE];
+
+	read_request(body, &request);
+	uuid_make(id);
+	session = session_new(id, make_attributes(id, &request), err);
+	if (!session)
+		return -1;
+	session->request = json_incref(body);
+	session->owner = fleet;
+	session->is_hidden = true;
+	session->is_create_pending = server != NULL;
+	(void)strcpy(session->request_id, answer_request_id(answer));
+	if (session_list_add(&fleet->sessions, session, server, err) < 0) {
+		session_free(session);
+		return -1;
+	}
+	if (!server)
+		wait_for_server(creation, session, queue_time_left_ms(creation, session));
+	if (store_placement(creation, session, answer, err) == 0)
+		return 0;
+	creation_cancel(creation, session);
+	session_list_forget(&fleet->sessions, session);
+	return -1;
+}
+
+void creation_begin(struct creation *creation, json_t *body, struct answer *answer)
+{
+	const struct broker_config *config = creation->fleet->config;
+	struct create_session_request request;
+	struct server *server = NULL;
+	struct error err = {0};
+
+	read_request(body, &request);
+	if (create_session_check(&request, config->autorun_arguments_max,
+				 config->autorun_argument_max_length, &err) == 0 &&
+	    choose(creation, body, NULL, &server, &err) == 0) {
+		if (!server && !request.enqueue_request)
+			(void)error_set(&err, ERR_LIMIT, FAILURE_NO_PLACE);
+		else if (!server && creation->n_waiting >= (size_t)config->queue_max_size)
+			(void)error_set(&err, ERR_LIMIT, "The create sessions queue is full");
+		else if (accept_session(creation, body, server, answer, &err) == 0)
+			return;
+	}
+	answer_fail(answer, &err);
+}
+
+/* --- at the host -------------------------------------------------------------------------------
+ */
+
+static void on_refused(struct creation *creation, struct session *session, const struct error *err)
+{
+	bool is_final = err->code == ERR_INVALID;
+
+	switch (err->code) {
+	case ERR_LIMIT:
+		/* It is full, whatever we thought: no failure of the session. */
+		if (session->server)
+			session->server->has_refused = true;
+		creation_place_again(creation, session);
+		break;
+	case ERR_UNREACHABLE:
+		/* It may or may not have the session: its next report tells. */
+		break;
+	case ERR_TIMEOUT:
+		/* Should it wake up later, it is to take the session away again. */
+		fleet_send_delete(creation->fleet, session->server, session);
+		creation_failed(creation, session, err->message);
+		break;
+	default:
+		if (is_final)
+			session->n_failures = 1U << 30;
+		creation_failed(creation, session, err->message);
+	}
+}
+
+static void on_reply(const char *body, size_t len, const struct error *err, void *userdata)
+{
+	AUTO(free_p) struct accepting *accepting = userdata;
+	struct creation *creation = accepting->creation;
+	struct session *session = accepting->session;
+
+	(void)body;
+	(void)len;
+	session->is_create_pending = false;
+	if (creation->fleet->is_stopping) {
+		/* the store has what the next start needs */
+	} else if (err) {
+		log_warning("session %s: server %s did not create it: %s", session->id,
+			    session->server ? session->server->id : "?", err->message);
+		on_refused(creation, session, err);
+	} else {
+		session->is_confirmed = true;
+		buf_done(&session->text);
+		if (session->is_delete_ordered)
+			fleet_send_delete(creation->fleet, session->server, session);
+		else
+			fleet_arm(creation->fleet, session, CREATE_DEADLINE_MS);
+	}
+	session_list_release(&creation->fleet->sessions, session);
+}
+
+static void send_create(struct creation *creation, struct session *session)
+{
+	struct accepting *accepting = malloc(sizeof(*accepting));
+	struct relay_command command = {
+		.operation = OPERATION_create_sessions,
+		.context = json_pack("{s:s,s:s*,s:s,s:I}", "SessionId", session->id, "CreationTime",
+				     json_get_text(session->attributes, "CreationTime"),
+				     "RequestId", session->request_id, "Attempt",
+				     (json_int_t)session->n_failures + 1),
+		.body = session->request,
+		.timeout_ms = REPLY_TIMEOUT_MS,
+		.fn = on_reply,
+		.userdata = accepting,
+	};
+	struct error err = {0};
+
+	if (session->is_delete_ordered || !session->request) {
+		/* deleted before it was begun */
+		json_decref(command.context);
+		free(accepting);
+		session->is_create_pending = false;
+		if (session->state != DELETED)
+			fleet_session_gone(creation->fleet, session, NULL);
+		return;
+	}
+	if (accepting)
+		*accepting = (struct accepting){creation, session, NULL};
+	session->n_pending++;
+	if (relay_send(&creation->fleet->relay, accepting ? session->server->agent : NULL, &command,
+		       &err) == 0)
+		return;
+	free(accepting);
+	session->n_pending--;
+	session->is_create_pending = false;
+	/* Nothing has left, so it may go to another host at once. */
+	if (!creation->fleet->is_stopping)
+		creation_place_again(creation, session);
+}
+
+/* --- again -------------------------------------------------------------------------------------
+ */
+
+static void place(struct creation *creation, struct session *session)
+{
+	struct fleet *fleet = creation->fleet;
+	long long waited_ms = (long long)(loop_now_ms(fleet->loop) - creation->started_ms);
+	struct server *server = NULL;
+	struct error err = {0};
+
+	if (choose(creation, session->request, session->avoid, &server, &err) < 0) {
+		fleet_session_gone(fleet, session, err.message);
+		return;
+	}
+	if (server) {
+		if (session_list_bind(&fleet->sessions, session, server, &err) < 0)
+			return;
+		session->is_create_pending = true;
+		if (store_placement(creation, session, NULL, &err) < 0)
+			send_create(creation, session);
+		return;
+	}
+	if (wants_queue(session) && queue_time_left_ms(creation, session) > 0)
+		wait_for_server(creation, session, queue_time_left_ms(creation, session));
+	else if (waited_ms < RETURN_OF_AGENTS_MS)
+		wait_for_server(creation, session, RETURN_OF_AGENTS_MS - waited_ms);
+	else
+		fleet_session_gone(fleet, session,
+				   session->reason ? session->reason : FAILURE_NO_PLACE);
+}
+
+void creation_place_again(struct creation *creation, struct session *session)
+{
+	struct fleet *fleet = creation->fleet;
+	struct error err;
+
+	if (session->is_delete_ordered) {
+		fleet_session_gone(fleet, session, NULL);
+		return;
+	}
+	session->is_confirmed = false;
+	(void)session_event(session, PLACED_AGAIN);
+	(void)session_list_bind(&fleet->sessions, session, NULL, &err);
+	place(creation, session);
+}
+
+void creation_failed(struct creation *creation, struct session *session, const char *reason)
+{
+	const struct broker_config *config = creation->fleet->config;
+	bool may_retry = !json_is_true(json_object_get(session->request, "DisableRetryOnFailure"));
+
+	session_set_reason(session, reason);
+	session->n_failures++;
+	if (session->is_delete_ordered || !may_retry ||
+	    session->n_failures > config->create_retries) {
+		fleet_session_gone(creation->fleet, session, reason);
+		return;
+	}
+	if (!session->avoid)
+		session->avoid = json_array();
+	if (session->server)
+		(void)json_array_append_new(session->avoid, json_string(session->server->id));
+	log_info("session %s is placed again (failures=%u, reason=%s)", session->id,
+		 session->n_failures, reason);
+	creation_place_again(creation, session);
+}
+
+void creation_resume(struct creation *creation, struct session *session)
+{
+	long long ms = wants_queue(session) ? queue_time_left_ms(creation, session)
+					    : RETURN_OF_AGENTS_MS;
+
+	wait_for_server(creation, session, ms);
+}
+
+/* --- the queue ---------------------------------------------------------------------------------
+ */
+
+static void look_at_queue(void *userdata)
+{
+	struct creation *creation = userdata;
+	struct fleet *fleet = creation->fleet;
+
+	list_for_each_safe (session, &creation->waiting, struct session, waiting) {
+		struct server *server = NULL;
+		struct error err = {0};
+
+		if (session->is_hidden ||
+		    choose(creation, session->request, session->avoid, &server, &err) < 0 ||
+		    !server)
+			continue;
+		creation_cancel(creation, session);
+		timer_stop(session->timer);
+		if (session_list_bind(&fleet->sessions, session, server, &err) < 0)
+			continue;
+		session->is_create_pending = true;
+		if (store_placement(creation, session, NULL, &err) < 0)
+			send_create(creation, session);
+	}
+}
+
+void creation_poke(struct creation *creation)
+{
+	if (creation->timer && creation->n_waiting > 0 && !timer_is_active(creation->timer))
+		timer_start(creation->timer, POKE_MS, 0);
+}

@@ -1,0 +1,44 @@
+/**
+ * From the wish for a session to a host that has it: placement, the queue, and another try where a
+ * host fails. Source: the API reference, "Placement, queue, retry".
+ */
+#ifndef BROKER_CREATION_H
+#define BROKER_CREATION_H
+
+#include <jansson.h>
+
+#include "broker-lite/session.h"
+#include "common/call.h"
+
+struct fleet;
+
+struct creation {
+	struct fleet *fleet;
+	struct list waiting; /* session::waiting, first come first */
+	size_t n_waiting;
+	struct timer *timer; /* the queue is looked at soon */
+	unsigned long long started_ms;
+};
+
+int creation_init(struct creation *creation, struct fleet *fleet, struct error *err);
+void creation_stop(struct creation *creation);
+
+/** CreateSessions: accept the session, or say why not. */
+void creation_begin(struct creation *creation, json_t *body, struct answer *answer);
+
+/** The host of @session could not create it, or lost it on the way; @reason for people. */
+void creation_failed(struct creation *creation, struct session *session, const char *reason);
+
+/** The host of @session never heard of it: place it again, which is nobody's failure. */
+void creation_place_again(struct creation *creation, struct session *session);
+
+/** A session of the store that no server has yet. */
+void creation_resume(struct creation *creation, struct session *session);
+
+/** @session waits no longer; harmless if it does not. */
+void creation_cancel(struct creation *creation, struct session *session);
+
+/** A server has changed: those that wait may fit now. */
+void creation_poke(struct creation *creation);
+
+#endif

@@ -1,0 +1,107 @@
+/* dcv-session-manager-broker: the service, and with a command the administrator's tool. */
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "broker-lite/broker.h"
+#include "broker-lite/command-client.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/number.h"
+
+static void print_help(void)
+{
+	printf("usage: dcv-session-manager-broker [--conf FILE] [--ready-fd N]\n"
+	       "       dcv-session-manager-broker COMMAND [OPTIONS]\n\n"
+	       "Without a command: run the broker in the foreground.\n\n"
+	       "  --conf FILE    settings (default: %s)\n"
+	       "  --ready-fd N   write \"ready\" to this descriptor when requests are answered\n"
+	       "  --version, --help\n\n"
+	       "Commands, for the administrator of the running broker (COMMAND --help for "
+	       "more):\n\n",
+	       BROKER_CONFIG_PATH);
+	command_client_list();
+}
+
+struct options {
+	const char *config_path;
+	int ready_fd;
+};
+
+/* Exit status, or -1 to go on. */
+static int read_options(int argc, char **argv, struct options *ret)
+{
+	static const struct option known[] = {
+		{"conf", required_argument, NULL, 'c'},
+		{"ready-fd", required_argument, NULL, 'r'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	long long fd;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			ret->config_path = optarg;
+			break;
+		case 'r':
+			if (!number_parse(optarg, 0, 1023, &fd)) {
+				fprintf(stderr, "--ready-fd: '%s' is no descriptor\n", optarg);
+				return COMMAND_USAGE;
+			}
+			ret->ready_fd = (int)fd;
+			break;
+		case 'v':
+			printf("dcv-session-manager-broker %s\n", VERSION);
+			return COMMAND_DONE;
+		case 'h':
+			print_help();
+			return COMMAND_DONE;
+		default:
+			return COMMAND_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "what is '%s'? see --help\n", argv[optind]);
+	return COMMAND_USAGE;
+}
+
+static void start_log(const struct broker_config *config)
+{
+	enum log_level level;
+	struct error err = {0};
+
+	if (log_level_from_name(config->log_level, &level))
+		log_set_level(level);
+	if (file_make_folder(config->log_directory, 0750, &err) < 0 ||
+	    log_open_file(config->log_directory, "broker.log", &err) < 0)
+		log_warning("no log file: %s", err.message);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.ready_fd = -1};
+	struct broker_config config = {0};
+	struct error err = {0};
+	int status;
+
+	if (argc > 1 && argv[1][0] != '-')
+		return command_client_run(argc, argv);
+	status = read_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	(void)umask(0027);
+	if (broker_config_load(&config, options.config_path, &err) < 0) {
+		broker_config_done(&config);
+		log_error("%s", err.message);
+		return COMMAND_FAILED;
+	}
+	start_log(&config);
+	if (broker_run(&config, options.ready_fd, &err) < 0)
+		log_error("%s", err.message);
+	log_close();
+	return err.code == ERR_NONE ? COMMAND_DONE : COMMAND_FAILED;
+}

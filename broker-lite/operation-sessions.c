@@ -1,0 +1,415 @@
+/* The operations on sessions. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker-lite/broker.h"
+#include "broker-lite/operation.h"
+#include "common/cleanup.h"
+#include "common/failures.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/page.h"
+#include "common/requests.h"
+
+#define PERMISSIONS_TIMEOUT_MS 4000
+#define SCREENSHOT_TIMEOUT_MS 6000
+
+void operation_create_sessions(struct broker *broker, json_t *body, struct answer *answer)
+{
+	creation_begin(&broker->fleet.creation, body, answer);
+}
+
+/* --- DescribeSessions --------------------------------------------------------------------------
+ */
+
+static int check_filters(const json_t *filters, struct error *err)
+{
+	for (size_t i = 0; i < json_array_size(filters); i++) {
+		const char *key = json_get_text(json_array_get(filters, i), "Key");
+
+		if (strcmp(key, "owner") != 0 && (strncmp(key, "tag:", 4) != 0 || !key[4]))
+			return error_set(err, ERR_INVALID,
+					 "Filters: Key must be owner or tag:<key>, not '%.100s'",
+					 key);
+	}
+	return 0;
+}
+
+static bool passes(const struct session *session, const json_t *filters)
+{
+	for (size_t i = 0; i < json_array_size(filters); i++) {
+		const json_t *filter = json_array_get(filters, i);
+		const char *key = json_get_text(filter, "Key");
+		const char *wanted = json_get_text(filter, "Value");
+		const char *value = NULL;
+
+		if (strcmp(key, "owner") == 0)
+			value = session_owner(session);
+		else if (session->server && session->is_confirmed)
+			value = server_tag(session->server, key + 4);
+		if (!value || strcmp(value, wanted) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool is_wanted(const json_t *ids, const char *id)
+{
+	for (size_t i = 0; i < json_array_size(ids); i++) {
+		if (strcmp(json_string_value(json_array_get(ids, i)), id) == 0)
+			return true;
+	}
+	return ids == NULL;
+}
+
+static const char *server_id_of(const struct session *session)
+{
+	return session->server ? session->server->id : "";
+}
+
+static int append_sessions(struct session_list *list,
+			   const struct describe_sessions_request *request, size_t at,
+			   struct buf *text, struct error *err)
+{
+	size_t left = request->max_results > 0 ? (size_t)request->max_results : RESULTS_MAX;
+	const struct session *last = NULL;
+
+	for (; at < list->by_id.n; at++) {
+		struct session *session = list->by_id.items[at];
+
+		if (session->is_hidden || !is_wanted(request->session_ids, session->id) ||
+		    !passes(session, request->filters))
+			continue;
+		if (left-- == 0) {
+			if (buf_append_text(text, "],\"NextToken\":\"", err) < 0 ||
+			    page_token_append(PAGE_OF_SESSIONS, last->id, server_id_of(last), text,
+					      err) < 0)
+				return -1;
+			return buf_append_text(text, "\"}", err);
+		}
+		if ((last && buf_append_text(text, ",", err) < 0) ||
+		    session_append_text(session, text, err) < 0)
+			return -1;
+		last = session;
+	}
+	return buf_append_text(text, "]}", err);
+}
+
+void operation_describe_sessions(struct broker *broker, json_t *body, struct answer *answer)
+{
+	struct session_list *list = &broker->fleet.sessions;
+	struct describe_sessions_request request;
+	struct page_mark mark = {0};
+	AUTO(buf_done) struct buf text = {0};
+	struct error err = {0};
+	size_t at = 0;
+
+	if (params_read(&describe_sessions_params, body, &request, &err) == 0 &&
+	    check_filters(request.filters, &err) == 0 &&
+	    (!request.next_token ||
+	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0)) {
+		if (mark.id)
+			at = session_list_position(list, mark.id, mark.server_id);
+		if (mark.id && session_list_find(list, mark.id, mark.server_id))
+			at++;
+		if (buf_append_text(&text, "{\"Sessions\":[", &err) == 0)
+			(void)append_sessions(list, &request, at, &text, &err);
+	}
+	page_mark_done(&mark);
+	if (err.code == ERR_NONE)
+		answer_succeed(answer, &text);
+	else
+		answer_fail(answer, &err);
+}
+
+/* --- DeleteSessions ----------------------------------------------------------------------------
+ */
+
+struct deletion {
+	struct fleet *fleet;
+	struct session *session;
+	struct answer *answer;
+	bool is_unreachable;
+};
+
+static void carry_out_deletion(const struct deletion *deletion)
+{
+	struct session *session = deletion->session;
+
+	if (session->state == DELETED)
+		return; /* it went by itself meanwhile */
+	(void)session_event(session, ORDERED_AWAY);
+	if (deletion->is_unreachable) {
+		/* Forgotten here; the order waits for the host to come back. */
+		session->is_hidden = true;
+		session_list_sync(&deletion->fleet->sessions, session);
+	} else if (!session->server || list_is_empty(&session->on_server)) {
+		fleet_session_gone(deletion->fleet, session, NULL);
+	} else if (!session->is_create_pending) {
+		/* else the order follows the creation */
+		fleet_send_delete(deletion->fleet, session->server, session);
+	}
+}
+
+static void on_deletion_stored(const struct error *err, void *userdata)
+{
+	AUTO(free_p) struct deletion *deletion = userdata;
+	struct session *session = deletion->session;
+
+	if (err) {
+		if (session->state != DELETING)
+			session->is_delete_ordered = false;
+		answer_fail(deletion->answer, err);
+	} else {
+		answer_succeed_json(deletion->answer, json_pack("{s:s,s:s}", "SessionId",
+								session->id, "State", "DELETING"));
+		carry_out_deletion(deletion);
+	}
+	session_list_release(&deletion->fleet->sessions, session);
+}
+
+static int begin_deletion(struct fleet *fleet, struct session *session, bool is_unreachable,
+			  struct answer *answer, struct error *err)
+{
+	bool was_ordered = session->is_delete_ordered;
+	bool was_hidden = session->is_hidden;
+	struct deletion *deletion = malloc(sizeof(*deletion));
+	int result;
+
+	if (!deletion)
+		return error_oom(err);
+	*deletion = (struct deletion){fleet, session, answer, is_unreachable};
+	session->is_delete_ordered = true;
+	session->is_hidden = is_unreachable; /* for the record */
+	session->n_pending++;
+	result = session_list_put(&fleet->sessions, session, on_deletion_stored, deletion, err);
+	session->is_hidden = was_hidden;
+	if (result == 0)
+		return 0;
+	session->is_delete_ordered = was_ordered;
+	session->n_pending--;
+	free(deletion);
+	return -1;
+}
+
+void operation_delete_sessions(struct broker *broker, json_t *body, struct answer *answer)
+{
+	struct fleet *fleet = &broker->fleet;
+	struct delete_session_request request;
+	struct error err = {0};
+	struct session *session = NULL;
+	bool is_unreachable = false;
+
+	if (params_read(&delete_sessions_params, body, &request, &err) == 0)
+		session = session_list_find_owned(&fleet->sessions, request.session_id,
+						  request.owner, &err);
+	if (session) {
+		is_unreachable = session->server && !session->server->agent &&
+				 session->server->is_lost;
+		if ((is_unreachable || session->state == UNKNOWN) && !request.force)
+			(void)error_set(&err, ERR_CONFLICT, FAILURE_UNREACHABLE_USE_FORCE);
+	}
+	if (err.code != ERR_NONE ||
+	    begin_deletion(fleet, session, is_unreachable, answer, &err) < 0)
+		answer_fail(answer, &err);
+}
+
+/* --- UpdateSessionPermissions ------------------------------------------------------------------
+ */
+
+struct relaying {
+	struct answer *answer;
+	char id[]; /* of the session */
+};
+
+static struct relaying *relaying_new(struct answer *answer, const char *id, struct error *err)
+{
+	struct relaying *relaying = malloc(sizeof(*relaying) + strlen(id) + 1);
+
+	if (!relaying) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	relaying->answer = answer;
+	(void)strcpy(relaying->id, id);
+	return relaying;
+}
+
+static void on_permissions_set(const char *body, size_t len, const struct error *err,
+			       void *userdata)
+{
+	AUTO(free_p) struct relaying *relaying = userdata;
+
+	(void)body;
+	(void)len;
+	if (err)
+		answer_fail(relaying->answer, err);
+	else
+		answer_succeed_json(relaying->answer,
+				    json_pack("{s:s}", "SessionId", relaying->id));
+}
+
+static int check_permissions(const char *text, struct error *err)
+{
+	AUTO(buf_done) struct buf decoded = {0};
+
+	if (base64_decode(text, &decoded, err) < 0)
+		return error_set(err, ERR_INVALID, FAILURE_BAD_PERMISSIONS);
+	if (decoded.len > PERMISSIONS_MAX_BYTES)
+		return error_set(err, ERR_TOO_LARGE, "PermissionsFile is larger than %d bytes",
+				 PERMISSIONS_MAX_BYTES);
+	return 0;
+}
+
+/* Not placed yet: the creation is to use the new file. */
+static void replace_stored_permissions(struct fleet *fleet, struct session *session,
+				       const char *permissions, struct answer *answer)
+{
+	json_t *request = json_copy(session->request);
+
+	(void)json_object_del(request, "PermissionFile");
+	json_set_text(request, "PermissionsFile", permissions);
+	json_decref(session->request);
+	session->request = request;
+	session_list_sync(&fleet->sessions, session);
+	answer_succeed_json(answer, json_pack("{s:s}", "SessionId", session->id));
+}
+
+static int relay_for(struct broker *broker, enum operation_id operation, struct session *session,
+		     json_t *context, json_t *body, unsigned timeout_ms, relay_fn fn,
+		     struct answer *answer, struct error *err)
+{
+	struct relaying *relaying = relaying_new(answer, session->id, err);
+	struct relay_command command = {
+		.operation = operation,
+		.context = context,
+		.body = body,
+		.timeout_ms = timeout_ms,
+		.fn = fn,
+		.userdata = relaying,
+	};
+
+	json_set_text(context, "RequestId", answer_request_id(answer));
+	if (relaying &&
+	    relay_send(&broker->fleet.relay, session->server ? session->server->agent : NULL,
+		       &command, err) == 0)
+		return 0;
+	if (!relaying)
+		json_decref(context);
+	free(relaying);
+	return -1;
+}
+
+void operation_update_session_permissions(struct broker *broker, json_t *body,
+					  struct answer *answer)
+{
+	struct fleet *fleet = &broker->fleet;
+	struct update_session_permissions_request request;
+	struct error err = {0};
+	struct session *session = NULL;
+
+	if (params_read(&update_session_permissions_params, body, &request, &err) == 0 &&
+	    check_permissions(request.permissions_file, &err) == 0)
+		session = session_list_find_owned(&fleet->sessions, request.session_id,
+						  request.owner, &err);
+	if (session && session->state == CREATING && !session->server && session->request) {
+		replace_stored_permissions(fleet, session, request.permissions_file, answer);
+		return;
+	}
+	if (!session || relay_for(broker, OPERATION_update_session_permissions, session,
+				  json_pack("{s:s}", "SessionId", session->id), body,
+				  PERMISSIONS_TIMEOUT_MS, on_permissions_set, answer, &err) < 0)
+		answer_fail(answer, &err);
+}
+
+/* --- GetSessionConnectionData ------------------------------------------------------------------
+ */
+
+static int append_connection_data(struct broker *broker, struct session *session, const char *user,
+				  struct buf *text, struct error *err)
+{
+	if (buf_append_text(text, "{\"Session\":", err) < 0 ||
+	    session_append_text(session, text, err) < 0 ||
+	    buf_append_text(text, ",\"ConnectionToken\":\"", err) < 0 ||
+	    connection_token_append(&broker->connections, session, user, text, err) < 0)
+		return -1;
+	return buf_append_text(text, "\"}", err);
+}
+
+void operation_get_session_connection_data(struct broker *broker, json_t *body,
+					   struct answer *answer)
+{
+	struct get_session_connection_data_request request;
+	struct session *session = NULL;
+	AUTO(buf_done) struct buf text = {0};
+	struct error err = {0};
+
+	if (params_read(&get_session_connection_data_params, body, &request, &err) < 0) {
+		answer_fail(answer, &err);
+		return;
+	}
+	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
+	if (!session || session->state == DELETED)
+		(void)error_set(&err, ERR_INVALID, "Session not found: %.300s", request.session_id);
+	else if (session->state != READY && session->state != UNKNOWN)
+		(void)error_set(&err, ERR_INVALID,
+				"Session %.300s is neither in READY nor in UNKNOWN state",
+				request.session_id);
+	else
+		(void)append_connection_data(broker, session, request.user, &text, &err);
+	if (err.code == ERR_NONE)
+		answer_succeed(answer, &text);
+	else
+		answer_fail(answer, &err);
+}
+
+/* --- GetSessionScreenshots ---------------------------------------------------------------------
+ */
+
+/* The image is passed on as the bytes that came. */
+static void on_screenshot(const char *body, size_t len, const struct error *err, void *userdata)
+{
+	AUTO(free_p) struct relaying *relaying = userdata;
+	struct buf text = {0};
+	struct error own;
+
+	if (err) {
+		answer_fail(relaying->answer, err);
+	} else if (buf_append(&text, body, len, &own) < 0) {
+		answer_fail(relaying->answer, &own);
+	} else {
+		answer_succeed(relaying->answer, &text);
+	}
+}
+
+void operation_get_session_screenshots(struct broker *broker, json_t *body, struct answer *answer)
+{
+	const struct broker_config *config = &broker->config;
+	struct get_session_screenshot_request request;
+	struct session *session = NULL;
+	struct error err = {0};
+	json_t *context;
+
+	if (params_read(&get_session_screenshots_params, body, &request, &err) < 0) {
+		answer_fail(answer, &err);
+		return;
+	}
+	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
+	if (!session || session->state == DELETED)
+		(void)error_set(&err, ERR_NOT_FOUND, FAILURE_NO_SUCH_SESSION_SCREENSHOT);
+	else if (session->state == UNKNOWN)
+		(void)error_set(&err, ERR_UNREACHABLE, FAILURE_NO_ANSWER);
+	else if (session->state != READY)
+		(void)error_set(&err, ERR_CONFLICT, FAILURE_NOT_READY_SCREENSHOT);
+	if (err.code != ERR_NONE) {
+		answer_fail(answer, &err);
+		return;
+	}
+	context = json_pack("{s:s,s:I,s:I,s:s}", "SessionId", session->id, "MaxWidth",
+			    (json_int_t)config->screenshot_max_width, "MaxHeight",
+			    (json_int_t)config->screenshot_max_height, "Format",
+			    config->screenshot_format);
+	if (relay_for(broker, OPERATION_get_session_screenshots, session, context, body,
+		      SCREENSHOT_TIMEOUT_MS, on_screenshot, answer, &err) < 0)
+		answer_fail(answer, &err);
+}

@@ -1,0 +1,90 @@
+#include "broker-lite/route.h"
+
+#include <string.h>
+
+#include "broker-lite/broker.h"
+#include "common/call.h"
+#include "common/link-protocol.h"
+
+#define TOKEN_PATH "/oauth2/token"
+#define HEALTH_PATH "/health"
+#define TOKEN_CHECK_PATH "/agent/validate-authentication-token"
+
+static void refuse_method(struct http_request *request, const char *allow)
+{
+	const struct http_header headers[] = {{"Allow", allow}, {NULL, NULL}};
+	struct error err;
+
+	(void)error_set(&err, ERR_METHOD, "%s allows %s only", request->path, allow);
+	http_reply_error(request, &err, headers);
+}
+
+static void refuse_path(struct http_request *request)
+{
+	struct error err;
+
+	(void)error_set(&err, ERR_NOT_FOUND, "Not found");
+	http_reply_error(request, &err, NULL);
+}
+
+static void serve_health(const struct broker *broker, struct http_request *request)
+{
+	static const struct http_header later[] = {{"Retry-After", "5"}, {NULL, NULL}};
+	struct buf body = {0};
+	struct error err = {0};
+
+	if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
+		refuse_method(request, "GET, HEAD");
+	} else if (broker_check_health(broker, &err) < 0) {
+		http_reply_error(request, &err, later);
+	} else {
+		(void)buf_append_text(&body, "{\"status\": \"ok\"}", &err);
+		http_reply(request, 200, "application/json", &body, NULL);
+	}
+}
+
+void route_client(struct http_request *request, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	if (strcmp(request->path, HEALTH_PATH) == 0)
+		serve_health(broker, request);
+	else if (strcmp(request->path, TOKEN_PATH) != 0)
+		call_route(&broker->api, request);
+	else if (broker->config.enable_authorization_server)
+		authorization_serve_token(&broker->authorization, CLIENT_API, request);
+	else
+		refuse_path(request);
+}
+
+void route_agent(struct http_request *request, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	if (strcmp(request->path, HEALTH_PATH) == 0)
+		serve_health(broker, request);
+	else if (strcmp(request->path, LINK_TOKEN_PATH) == 0)
+		authorization_serve_token(&broker->authorization, CLIENT_AGENT, request);
+	else if (strcmp(request->path, LINK_REGISTER_PATH) == 0)
+		registry_serve_agent(&broker->registry, request);
+	else if (strcmp(request->path, TOKEN_CHECK_PATH) != 0)
+		refuse_path(request);
+	else if (strcmp(request->method, "POST") == 0)
+		connection_serve_check(&broker->connections, request);
+	else
+		refuse_method(request, "POST");
+}
+
+void *route_admit(const struct http_request *request, const struct operation *op,
+		  const struct http_header **ret_headers, void *userdata, struct error *err)
+{
+	struct broker *broker = userdata;
+	struct client *client = &broker->anybody;
+
+	(void)op; /* every authorized client may do everything */
+	if (broker->config.enable_authorization &&
+	    authorization_check(&broker->authorization, CLIENT_API, request->has_authorization,
+				request->authorization, &client, ret_headers, err) < 0)
+		return NULL;
+	return client;
+}

@@ -1,0 +1,21 @@
+/** What is served on which port. */
+#ifndef BROKER_ROUTE_H
+#define BROKER_ROUTE_H
+
+#include "common/http-server.h"
+#include "common/operations.h"
+
+#define CLIENT_BODY_MAX_BYTES (4 * 1024 * 1024)
+#define AGENT_BODY_MAX_BYTES (64 * 1024)
+
+/** A request on the port for API clients; @userdata is the broker. */
+void route_client(struct http_request *request, void *userdata);
+
+/** A request on the port for agents and DCV servers. */
+void route_agent(struct http_request *request, void *userdata);
+
+/** For struct api: may this request be made? */
+void *route_admit(const struct http_request *request, const struct operation *op,
+		  const struct http_header **ret_headers, void *userdata, struct error *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* JSON from outside through the table of an operation, which the first byte chooses: what is
+ * accepted has what it must have, and its echo is accepted too and is its own echo. */
+#include <stdint.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/operations.h"
+#include "common/params.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_required(const struct param_table *table, const char *request)
+{
+	for (size_t i = 0; i < table->n_params; i++) {
+		const struct param *p = &table->params[i];
+		const char *text;
+
+		if (!p->required || (p->type != PARAM_STRING && p->type != PARAM_CHOICE))
+			continue;
+		memcpy(&text, request + p->offset, sizeof(text));
+		if (!text || !*text)
+			__builtin_trap();
+	}
+}
+
+static void check_object(const struct param_table *table, const json_t *object)
+{
+	_Alignas(max_align_t) char request[512];
+	struct error err = {0};
+	json_auto_t *echo = NULL, *again = NULL;
+
+	if (params_read(table, object, request, &err) < 0) {
+		if (err.code != ERR_INVALID || err.message[0] == '\0')
+			__builtin_trap();
+		return;
+	}
+	check_required(table, request);
+	echo = params_echo(table, object);
+	if (params_read(table, echo, request, &err) < 0)
+		__builtin_trap();
+	again = params_echo(table, echo);
+	if (!json_equal(echo, again))
+		__builtin_trap();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(buf_done) struct buf text = {0};
+	json_auto_t *value = NULL, *again = NULL;
+	const struct param_table *table;
+	struct error err = {0};
+
+	if (size == 0)
+		return 0;
+	table = operations[data[0] % N_OPERATIONS].params;
+	if (json_parse((const char *)data + 1, size - 1, &value, &err) < 0)
+		return 0;
+	/* what was read can be written and read again; reals may lose digits, so not compared */
+	if (json_append(&text, value, &err) < 0 ||
+	    json_parse(text.data, text.len, &again, &err) < 0)
+		__builtin_trap();
+	if (!json_is_array(value))
+		check_object(table, value);
+	for (size_t i = 0; i < json_array_size(value); i++)
+		check_object(table, json_array_get(value, i));
+	return 0;
+}

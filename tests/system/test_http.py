@@ -1,0 +1,717 @@
+"""The wire behaviour of everything that listens through common/http-server and common/ws, seen through
+the stand-in tests/doubles/http-echo.c: real sockets, whole and half requests, and nonsense."""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import re
+import signal
+import select
+import socket
+import ssl
+import stat
+import struct
+import subprocess
+import time
+
+import pytest
+
+from conftest import free_port, wait_until
+
+BODY_MAX = 100000
+MESSAGE_MAX = 2 << 20
+
+
+@pytest.fixture
+def echo(build, start, tmp_path, certificates):
+    """The server on a Unix socket and on TLS; with .unix, .port and .program."""
+
+    class Echo:
+        unix = str(tmp_path / "echo.sock")
+        port = free_port()
+        program = start([build / "doubles/http-echo", "--unix", unix, "--port", port,
+                         "--certificate", certificates / "server.pem",
+                         "--key", certificates / "server.key"], ready_option="--ready-fd")
+
+        @staticmethod
+        def connect(timeout=20):
+            peer = socket.socket(socket.AF_UNIX)
+            peer.settimeout(timeout)
+            peer.connect(Echo.unix)
+            return peer
+
+        @staticmethod
+        def connect_tls(timeout=20, **versions):
+            context = ssl.create_default_context(cafile=certificates / "ca.pem")
+            for name, value in versions.items():
+                setattr(context, name, value)
+            peer = socket.create_connection(("127.0.0.1", Echo.port), timeout)
+            return context.wrap_socket(peer, server_hostname="localhost")
+
+        @staticmethod
+        def rss():
+            status = pathlib.Path(f"/proc/{Echo.program.pid}/status").read_text()
+            return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+        @staticmethod
+        def cpu_ticks():
+            """Processor time so far, in hundredths of a second."""
+            fields = pathlib.Path(f"/proc/{Echo.program.pid}/stat").read_text().split()
+            return int(fields[13]) + int(fields[14])
+
+    return Echo
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Reader:
+    """Reads one response after the other from a connection."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.bytes = b""
+
+    def more(self):
+        got = self.peer.recv(65536)
+        self.bytes += got
+        return bool(got)
+
+    def until(self, mark):
+        while mark not in self.bytes:
+            assert self.more(), f"closed after {self.bytes!r}"
+        found, self.bytes = self.bytes.split(mark, 1)
+        return found
+
+    def take(self, n):
+        while len(self.bytes) < n:
+            assert self.more(), f"closed after {len(self.bytes)} of {n} bytes"
+        found, self.bytes = self.bytes[:n], self.bytes[n:]
+        return found
+
+    def response(self, has_body=True):
+        lines = self.until(b"\r\n\r\n").decode().split("\r\n")
+        status = int(lines[0].split()[1])
+        headers = {name.lower(): value.strip() for name, value in
+                   (line.split(":", 1) for line in lines[1:])}
+        length = int(headers.get("content-length", 0))
+        return Response(status, headers, self.take(length) if has_body else b"")
+
+    def is_closed(self):
+        """Nothing more comes, and the other end closes."""
+        try:
+            while self.more():
+                pass
+        except ConnectionResetError:
+            pass
+        return not self.bytes
+
+
+def ask(peer, request, has_body=True):
+    peer.sendall(request)
+    return Reader(peer).response(has_body)
+
+
+def is_answering(echo):
+    with echo.connect(5) as peer:
+        return ask(peer, b"GET /still-there HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+def test_a_request_arrives_with_its_parts(echo):
+    with echo.connect() as peer:
+        got = ask(peer, b"POST //a/b%20c?x=1&y=%2F HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                        b"Authorization: Bearer t\r\nContent-Type: application/json\r\n\r\nhello")
+    assert got.status == 200
+    assert got.headers["content-type"] == "application/json"
+    said = got.json()
+    assert said["method"] == "POST"
+    assert said["path"] == "/a/b c"
+    assert said["query"].startswith("x=1&y=")
+    assert said["authorization"] == "Bearer t" and said["hasAuthorization"]
+    assert said["contentType"] == "application/json"
+    assert said["body"] == "hello"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_every_method_arrives(echo, method):
+    with echo.connect() as peer:
+        got = ask(peer, f"{method} /m HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+    assert got.json()["method"] == method
+    assert got.json()["bodyLength"] == 0
+
+
+def test_a_body_arrives_however_slowly_it_is_sent_and_costs_nobody_else_anything(echo):
+    request = b"PUT /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n" + b"s" * 20
+    with echo.connect() as slow:
+        for i, byte in enumerate(request):
+            slow.sendall(bytes([byte]))
+            if i % 10 == 0:
+                assert is_answering(echo)
+        assert Reader(slow).response().json()["body"] == "s" * 20
+
+
+def test_half_a_request_and_a_peer_that_goes_are_no_event(echo):
+    pieces = [b"", b"G", b"GET / HT", b"GET / HTTP/1.1\r\nHos",
+              b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhal",
+              b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe"]
+    for piece in pieces:
+        with echo.connect() as peer:
+            peer.sendall(piece)
+    assert is_answering(echo)
+
+
+def test_a_connection_is_kept_for_the_next_request(echo):
+    with echo.connect_tls() as peer:
+        for i in range(20):
+            body = b"x" * i
+            got = ask(peer, b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+                      % (i, i, body))
+            assert got.json()["path"] == f"/{i}"
+            assert got.json()["bodyLength"] == i
+
+
+GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("first", [GET, POST])
+@pytest.mark.parametrize("second", [GET, POST, POST * 9, POST[:10], POST[:-2]],
+                         ids=["GET", "POST", "many", "half a head", "half a body"])
+def test_of_pipelined_requests_the_first_is_answered_and_the_connection_closed(echo, first, second):
+    """libwebsockets would go round for ever in a POST that was read together with what is before."""
+    for connect in (echo.connect, echo.connect_tls):
+        with connect() as peer:
+            peer.sendall(first % b"first" + second.replace(b"%s", b"second"))
+            reader = Reader(peer)
+            got = reader.response()
+            assert got.json()["path"] == "/first"
+            assert got.headers["connection"] == "close"
+            assert reader.is_closed()
+        assert is_answering(echo)
+
+
+@pytest.mark.parametrize("first", [GET, POST])
+@pytest.mark.parametrize("then", [GET, POST, b""], ids=["GET", "POST", "the end"])
+def test_what_comes_while_an_answer_is_awaited_costs_nothing(echo, first, then):
+    with echo.connect_tls() as peer:
+        peer.sendall(first % b"hold")
+        assert is_answering(echo)
+        if then:
+            peer.sendall(then.replace(b"%s", b"next"))
+        else:
+            peer.shutdown(socket.SHUT_WR)
+        before = echo.cpu_ticks()
+        for _ in range(5):
+            assert is_answering(echo)
+        select.select([], [], [], 0.3)
+        assert echo.cpu_ticks() - before < 15
+        with echo.connect() as other:
+            assert ask(other, GET % b"release").status == 200
+    assert is_answering(echo)
+
+
+@pytest.mark.parametrize("first", [GET, POST])
+def test_a_pipelining_peer_whose_answer_comes_later_is_in_nobodys_way(echo, first):
+    with echo.connect() as peer:
+        peer.sendall(first % b"hold" + POST % b"next")
+        for _ in range(3):
+            assert is_answering(echo)
+        with echo.connect() as other:
+            assert ask(other, GET % b"release").status == 200
+        reader = Reader(peer)
+        assert reader.response().json()["path"] == "/hold"
+        assert reader.is_closed()
+
+
+def test_a_peer_that_goes_before_its_answer_is_no_event(echo):
+    peers = [echo.connect() for _ in range(5)]
+    for peer in peers:
+        peer.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert is_answering(echo)
+    for peer in peers:
+        peer.close()
+    with echo.connect() as other:
+        assert ask(other, b"GET /release HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+
+
+def test_head_is_answered_without_a_body(echo):
+    with echo.connect() as peer:
+        got = ask(peer, b"HEAD /big?size=5000 HTTP/1.1\r\nHost: x\r\n\r\n", has_body=False)
+        assert got.status == 200
+        assert got.headers["content-length"] == "5000"
+        got = ask(peer, b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert got.json()["path"] == "/next"
+
+
+def test_http_1_0_is_answered_and_closed(echo):
+    with echo.connect() as peer:
+        peer.sendall(b"GET /old HTTP/1.0\r\n\r\n")
+        reader = Reader(peer)
+        assert reader.response().json()["path"] == "/old"
+        assert reader.is_closed()
+
+
+def test_a_post_without_a_length_has_no_body(echo):
+    with echo.connect() as peer:
+        got = ask(peer, b"POST /oauth2/token?grant_type=x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert got.status == 200
+        assert got.json()["bodyLength"] == 0
+
+
+def test_expect_100_continue_is_answered(echo):
+    with echo.connect() as peer:
+        peer.sendall(b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+                     b"Expect: 100-continue\r\n\r\n")
+        reader = Reader(peer)
+        assert reader.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue"
+        peer.sendall(b"ok")
+        assert reader.response().json()["body"] == "ok"
+
+
+@pytest.mark.parametrize("target", [
+    "/a%00b", "/a%zz", "/%", "/..%2f..%2fetc/passwd", "/" + "a/../" * 50, "*", "http://x/y", "a"])
+def test_odd_paths_do_no_harm(echo, target):
+    with echo.connect() as peer:
+        peer.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        peer.shutdown(socket.SHUT_WR)
+        while peer.recv(65536):
+            pass
+    assert is_answering(echo)
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"\x00" * 100, b"\xff\xfe\r\n\r\n", b"\r\n" * 1000, b"FOO / HTTP/1.1\r\n\r\n", b"GET\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET / HTTP/1.1\r\n: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+def test_nonsense_does_no_harm(echo, request_bytes):
+    for connect in (echo.connect, echo.connect_tls):
+        with connect() as peer:
+            try:
+                peer.sendall(request_bytes)
+                peer.settimeout(0.2)
+                while peer.recv(65536):
+                    pass
+            except OSError:
+                pass
+    assert is_answering(echo)
+
+
+# --- bodies -------------------------------------------------------------------------------------
+
+
+def test_a_body_of_the_greatest_size_arrives(echo):
+    with echo.connect_tls() as peer:
+        got = ask(peer, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+                  % (BODY_MAX, b"b" * BODY_MAX))
+        assert got.json()["bodyLength"] == BODY_MAX
+
+
+@pytest.mark.parametrize("length", [BODY_MAX + 1, 10 ** 12, 10 ** 23, 10 ** 40])
+def test_a_body_above_the_limit_is_413_before_it_is_sent(echo, length):
+    with echo.connect() as peer:
+        peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
+        reader = Reader(peer)
+        assert reader.response().status == 413
+        assert reader.is_closed()
+
+
+@pytest.mark.parametrize("length", ["-1", "1x", "0x10", "+5", "1 2", "1,1"])
+def test_a_length_that_is_no_number_is_400(echo, length):
+    with echo.connect() as peer:
+        peer.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        reader = Reader(peer)
+        assert reader.response().status == 400
+        assert reader.is_closed()
+
+
+CHUNKED = b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_chunked_body_arrives(echo):
+    for connect in (echo.connect, echo.connect_tls):
+        with connect() as peer:
+            got = ask(peer, CHUNKED + b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: x\r\n\r\n")
+            assert got.json()["body"] == "hello world"
+
+
+def test_a_chunked_body_arrives_byte_by_byte(echo):
+    with echo.connect() as peer:
+        peer.sendall(CHUNKED)
+        for byte in b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n":
+            peer.sendall(bytes([byte]))
+        assert Reader(peer).response().json()["body"] == "abcde"
+
+
+@pytest.mark.parametrize("body", [b"x\r\n", b"5\nhello\r\n", b"5\r\nhelloX\r\n", b"-1\r\n",
+                                  b"FFFFFFFFFFFFFFFFFF\r\n", b"0\r\n\n"])
+def test_a_malformed_chunked_body_is_400(echo, body):
+    with echo.connect() as peer:
+        peer.sendall(CHUNKED + body)
+        reader = Reader(peer)
+        got = reader.response()
+        assert got.status == 400
+        assert got.json() == {"error": "ill-formed chunked body"}
+        assert reader.is_closed()
+
+
+def test_a_chunked_body_above_the_limit_is_413(echo):
+    with echo.connect() as peer:
+        peer.sendall(CHUNKED + b"%x\r\n" % (BODY_MAX + 1) + b"c" * (BODY_MAX + 1))
+        assert Reader(peer).response().status == 413
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "chunked, chunked", "identity",
+                                    "x" * 100 + ", chunked"])
+def test_other_transfer_codings_are_400(echo, coding):
+    with echo.connect() as peer:
+        got = ask(peer, f"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n"
+                  .encode())
+        assert got.status == 400
+
+
+def test_both_a_length_and_chunks_are_400(echo):
+    with echo.connect() as peer:
+        peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n")
+        reader = Reader(peer)
+        assert reader.response().status == 400
+        assert reader.is_closed()
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 30719, 30720, 32768, 65536, 65537, 20_000_000])
+def test_an_answer_of_any_size_arrives_whole(echo, size):
+    for connect in (echo.connect, echo.connect_tls):
+        with connect() as peer:
+            got = ask(peer, b"GET /big?size=%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
+            assert len(got.body) == size
+            wanted = bytes(range(ord("a"), ord("a") + 23)) * (size // 23 + 1)
+            assert hashlib.sha256(got.body).digest() == hashlib.sha256(wanted[:size]).digest()
+            assert ask(peer, b"GET /n HTTP/1.1\r\nHost: x\r\n\r\n").json()["path"] == "/n"
+
+
+def test_headers_up_to_the_limit_arrive(echo):
+    with echo.connect() as peer:
+        got = ask(peer, b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"t" * 12000
+                  + b"\r\n\r\n")
+        assert len(got.json()["authorization"]) == 12007
+
+
+@pytest.mark.parametrize("header", [b"Authorization: Bearer ", b"X-Unknown: "])
+def test_headers_above_the_limit_end_the_connection(echo, header):
+    """Without an answer: libwebsockets drops the connection before we hear of the request."""
+    for connect in (echo.connect, echo.connect_tls):
+        with connect() as peer:
+            try:
+                peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + header + b"t" * 40000
+                             + b"\r\n\r\n")
+                assert Reader(peer).is_closed()
+            except OSError:
+                pass
+    assert is_answering(echo)
+
+
+def test_a_peer_that_never_reads_holds_no_more_than_its_answer_and_is_dropped(echo):
+    size = 30_000_000
+    before = echo.rss()
+    with echo.connect(60) as peer:
+        peer.sendall(b"GET /big?size=%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
+        assert is_answering(echo)
+        assert echo.rss() - before < 2 * size
+        hangup = select.poll()
+        hangup.register(peer, 0)  # POLLHUP comes unasked
+        assert hangup.poll(40_000)  # WRITE_TIMEOUT_S of the server
+
+
+def test_a_peer_that_says_nothing_is_dropped(echo):
+    with echo.connect(60) as silent, echo.connect(60) as half:
+        half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        assert Reader(half).is_closed()
+        assert Reader(silent).is_closed()
+
+
+# --- who is there -------------------------------------------------------------------------------
+
+
+def test_the_unix_socket_tells_who_is_there_with_all_groups(echo, make_user):
+    user = make_user()
+    subprocess.run(["usermod", "-a", "-G", "audio,video", user.pw_name], check=True)
+    os.chmod(pathlib.Path(echo.unix).parent, 0o755)
+    for folder in pathlib.Path(echo.unix).parents:
+        if folder != pathlib.Path("/") and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o011)
+    got = subprocess.run(
+        ["su", "-s", "/bin/sh", user.pw_name, "-c",
+         f"curl -s --unix-socket {echo.unix} http://localhost/who"],
+        check=True, capture_output=True).stdout
+    said = json.loads(got)
+    groups = {int(group) for group in subprocess.run(
+        ["id", "-G", user.pw_name], check=True, capture_output=True).stdout.split()}
+    assert said["uid"] == user.pw_uid
+    assert set(said["groups"]) == groups
+    assert len(groups) == 3
+    assert said["address"] == ""
+
+
+def test_tcp_tells_the_address_and_no_user(echo):
+    with echo.connect_tls() as peer:
+        said = ask(peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").json()
+    assert said["uid"] == -1 and said["groups"] == []
+    assert said["address"] == "127.0.0.1"
+
+
+def test_every_user_may_connect_whatever_the_umask(build, start, tmp_path):
+    path = tmp_path / "umask.sock"
+    start([build / "doubles/http-echo", "--unix", path], ready_option="--ready-fd", umask=0o077)
+    mode = path.stat().st_mode
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) & 0o666 == 0o666
+
+
+def test_a_socket_left_by_a_killed_server_is_replaced(build, start, tmp_path):
+    path = tmp_path / "left.sock"
+    first = start([build / "doubles/http-echo", "--unix", path], ready_option="--ready-fd")
+    first.stop(signal.SIGKILL)
+    assert path.exists()
+    second = start([build / "doubles/http-echo", "--unix", path], ready_option="--ready-fd")
+    assert second.stop() == 0
+    assert not path.exists()
+
+
+def test_a_path_that_cannot_be_listened_on_is_an_error_that_names_it(build, start, tmp_path):
+    program = start([build / "doubles/http-echo", "--unix", tmp_path / "none/x.sock"])
+    assert program.process.wait(20) == 1
+    assert "none/x.sock" in program.output()
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it(build, start, certificates, echo):
+    program = start([build / "doubles/http-echo", "--port", echo.port, "--certificate",
+                     certificates / "server.pem", "--key", certificates / "server.key"])
+    assert program.process.wait(20) == 1
+    assert f"port {echo.port}" in program.output()
+
+
+# --- TLS ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_1_2_and_1_3_are_spoken(echo, version):
+    with echo.connect_tls(minimum_version=version, maximum_version=version) as peer:
+        assert ask(peer, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+
+
+def test_tls_1_1_is_refused(echo):
+    # at the lowest security level, or OpenSSL would refuse before anything was sent
+    got = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{echo.port}", "-tls1_1",
+                          "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True)
+    assert b"alert protocol version" in got.stderr
+    assert is_answering(echo)
+
+
+def test_plain_http_on_the_tls_port_is_not_answered(echo):
+    with socket.create_connection(("127.0.0.1", echo.port), 20) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        try:
+            assert b"200" not in peer.recv(65536)
+        except ConnectionResetError:
+            pass
+    assert is_answering(echo)
+
+
+# --- WebSocket ----------------------------------------------------------------------------------
+
+
+class WebSocket:
+    """A client that can do everything wrong. Source: RFC 6455."""
+
+    def __init__(self, peer, authorization=None, protocol="echo"):
+        self.peer = peer
+        self.reader = Reader(peer)
+        key = base64.b64encode(os.urandom(16)).decode()
+        request = ["GET /ws HTTP/1.1", "Host: localhost", "Upgrade: websocket",
+                   "Connection: Upgrade", f"Sec-WebSocket-Key: {key}",
+                   "Sec-WebSocket-Version: 13"]
+        if protocol:
+            request.append(f"Sec-WebSocket-Protocol: {protocol}")
+        if authorization:
+            request.append(f"Authorization: {authorization}")
+        peer.sendall(("\r\n".join(request) + "\r\n\r\n").encode())
+        self.response = self.reader.response()
+
+    def send(self, payload, opcode=1, final=True, length=None):
+        length = len(payload) if length is None else length
+        head = bytes([opcode | (0x80 if final else 0)])
+        if length < 126:
+            head += bytes([0x80 | length])
+        elif length < 65536:
+            head += struct.pack("!BH", 0x80 | 126, length)
+        else:
+            head += struct.pack("!BQ", 0x80 | 127, length)
+        mask = os.urandom(4)
+        repeated = mask * (len(payload) // 4 + 1)
+        masked = (int.from_bytes(payload, "big")
+                  ^ int.from_bytes(repeated[:len(payload)], "big")).to_bytes(len(payload), "big")
+        self.peer.sendall(head + mask + masked)
+
+    def frame(self):
+        first, length = self.reader.take(2)
+        if length == 126:
+            length = struct.unpack("!H", self.reader.take(2))[0]
+        elif length == 127:
+            length = struct.unpack("!Q", self.reader.take(8))[0]
+        return first & 0x0f, bool(first & 0x80), self.reader.take(length)
+
+    def message(self):
+        """The next whole message, pings answered; ("close", code) at its end."""
+        whole = b""
+        while True:
+            opcode, final, payload = self.frame()
+            if opcode == 8:
+                return "close", struct.unpack("!H", payload[:2])[0] if payload else None
+            if opcode == 9:
+                self.send(payload, opcode=10)
+                continue
+            if opcode == 10:
+                continue
+            whole += payload
+            if final:
+                return whole.decode()
+
+
+@pytest.fixture(params=["unix", "tls"])
+def websocket(request, echo):
+    peer = echo.connect() if request.param == "unix" else echo.connect_tls()
+    with peer:
+        ws = WebSocket(peer)
+        assert ws.response.status == 101
+        ws.echo = echo
+        yield ws
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 200000, MESSAGE_MAX])
+def test_a_message_of_any_size_comes_back(websocket, size):
+    text = "x" * size
+    websocket.send(text.encode())
+    assert websocket.message() == text
+
+
+def test_a_message_in_fragments_with_a_ping_between_comes_back_whole(websocket):
+    websocket.send(b"one ", final=False)
+    websocket.send(b"are you there", opcode=9)
+    websocket.send(b"two ", opcode=0, final=False)
+    websocket.send(b"three", opcode=0)
+    opcode, _, payload = websocket.frame()
+    assert (opcode, payload) == (10, b"are you there")
+    assert websocket.message() == "one two three"
+
+
+def test_a_message_above_the_limit_is_closed_with_1009(websocket):
+    websocket.send(b"x", length=MESSAGE_MAX + 1)
+    assert websocket.message() == ("close", 1009)
+
+
+def test_fragments_above_the_limit_are_closed_with_1009(websocket):
+    websocket.send(b"x" * MESSAGE_MAX, final=False)
+    websocket.send(b"x" * 10, opcode=0)
+    assert websocket.message() == ("close", 1009)
+
+
+def test_a_binary_message_is_closed_with_1003(websocket):
+    websocket.send(b"\x00\x01", opcode=2)
+    assert websocket.message() == ("close", 1003)
+
+
+def test_a_close_is_answered(websocket):
+    websocket.send(b"close")
+    assert websocket.message() == ("close", 1000)
+
+
+def test_a_peer_that_closes_is_answered(websocket):
+    websocket.send(struct.pack("!H", 1000) + b"bye", opcode=8)
+    assert websocket.message() == ("close", 1000)
+    wait_until(lambda: "closed by the peer: bye" in websocket.echo.program.output(), 10)
+
+
+@pytest.mark.parametrize("half", [b"\x81", b"\x81\xfe\x01", b"\x81\x85abcd", b"\x81\x85abcdhe",
+                                  b"\x01\x83abcdxyz"])
+def test_half_a_frame_and_a_peer_that_goes_are_no_event(websocket, half):
+    websocket.peer.sendall(half)
+    websocket.peer.close()
+    assert is_answering(websocket.echo)
+
+
+@pytest.mark.parametrize("bad", [b"\x81\x02hi", b"\xf1\x82abcdxy", b"\x83\x80abcd", b"\x8b\x80abcd",
+                                 b"\x80\x81abcdx", b"\x81\xff" + b"\xff" * 8 + b"abcd",
+                                 b"\x89\xfe\x01\x00abcd" + b"p" * 256])
+def test_frames_that_break_the_protocol_do_no_harm(websocket, bad):
+    websocket.peer.sendall(bad)
+    websocket.peer.settimeout(0.3)
+    try:
+        websocket.message()
+    except (OSError, AssertionError):
+        pass
+    assert is_answering(websocket.echo)
+
+
+def test_a_peer_that_never_reads_is_dropped_when_its_queue_is_full(websocket):
+    echo = websocket.echo
+    before = echo.rss()
+    websocket.send(b"flood 5")
+    websocket.send(b"flood 500")
+    wait_until(lambda: "why=peer does not read" in echo.program.output(), 20, "the drop")
+    assert echo.rss() - before < 40 << 20
+    assert is_answering(echo)
+
+
+def test_a_peer_that_reads_gets_everything_that_fits_the_queue(websocket):
+    websocket.send(b"flood 7")
+    for _ in range(7):
+        assert websocket.message() == "x" * (1 << 20)
+
+
+def test_an_upgrade_may_be_refused(echo):
+    with echo.connect() as peer:
+        refused = WebSocket(peer, authorization="Bearer bad")
+        assert refused.response.status == 401
+        assert refused.reader.is_closed()
+
+
+def test_an_upgrade_to_another_protocol_is_refused(echo):
+    for protocol in ("other", "echo2, ech", None):
+        with echo.connect() as peer:
+            assert WebSocket(peer, protocol=protocol).response.status == 404
+    with echo.connect() as peer:
+        assert WebSocket(peer, protocol="other, echo").response.status == 101
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def test_it_stops_cleanly_with_every_kind_of_connection_open(echo):
+    peers = [echo.connect(), echo.connect_tls(), echo.connect(), echo.connect(), echo.connect()]
+    peers[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+    peers[2].sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    peers[3].sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+    peers[4].sendall(b"GET /big?size=9000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+    websockets = [WebSocket(echo.connect()), WebSocket(echo.connect_tls())]
+    websockets[0].send(b"flood 5")
+    websockets[1].send(b"half", final=False)
+    assert is_answering(echo)
+    started = time.monotonic()
+    assert echo.program.stop() == 0
+    assert time.monotonic() - started < 5
+    for peer in peers + [websocket.peer for websocket in websockets]:
+        peer.close()
+    assert not pathlib.Path(echo.unix).exists()

@@ -1,0 +1,311 @@
+"""The whole product, as packaging/demo.sh sets it up: a client that knows only the API, and daemons that
+are killed while it works.
+
+The services are those of `demo.sh --keep`: broker and agent as a user of their own, the keeper as root,
+a real user, real PAM, real Xvnc.
+"""
+
+import base64
+import concurrent.futures
+import contextlib
+import os
+import json
+import pathlib
+import pwd
+import shlex
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+import requests
+
+from conftest import wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEMO = ["sh", str(ROOT / "packaging/demo.sh")]
+KILL_S = float(os.environ.get("WHOLE_KILL_S", "8"))
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
+
+
+def demo(build, *arguments, cwd="/"):
+    return subprocess.run([*DEMO, *map(str, arguments)], cwd=cwd, text=True, timeout=240,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          env={**os.environ, "DCV_BUILD": str(build)})
+
+
+def demo_users():
+    return {user.pw_name for user in pwd.getpwall() if user.pw_name.startswith("dcvdemo-")}
+
+
+def x_sockets():
+    with contextlib.suppress(FileNotFoundError):
+        return set(os.listdir("/tmp/.X11-unix"))
+    return set()
+
+
+def png_size(data):
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", data[16:24])
+
+
+class Kept:
+    """What `demo.sh --keep` left, seen by somebody who has read its demo.env and the API."""
+
+    def __init__(self, folder, build, children):
+        self.folder = folder
+        self.build = build
+        self.children = children  # what this process started, to be waited for
+        self.env = dict(word.split("=", 1) for word in
+                        shlex.split((folder / "demo.env").read_text()))
+        self.user = self.env["DEMO_USER"]
+        self.http = requests.Session()
+        self.http.trust_env = False  # or REQUESTS_CA_BUNDLE would be believed instead
+        self.http.verify = self.env["BROKER_CA"]
+        self.sign_in()
+
+    def sign_in(self):
+        reply = self.http.post(
+            self.env["BROKER_URL"] + "/oauth2/token?grant_type=client_credentials",
+            auth=(self.env["CLIENT_ID"], self.env["CLIENT_PASSWORD"]), timeout=10)
+        assert reply.status_code == 200, reply.text
+        self.http.headers["Authorization"] = "Bearer " + reply.json()["access_token"]
+
+    def call(self, operation, body=None, method="POST"):
+        reply = self.http.request(method, f"{self.env['BROKER_URL']}/{operation}", json=body,
+                                  timeout=10)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def local(self, operation, body):
+        """The same at the agent's own socket."""
+        words = subprocess.run(
+            ["curl", "-s", "--max-time", "10", "--unix-socket", self.env["AGENT_SOCKET"],
+             f"http://localhost/{operation}", "--data-binary", "@-"],
+            input=json.dumps(body), text=True, capture_output=True, check=True)
+        return json.loads(words.stdout)
+
+    def create(self, **fields):
+        body = {"Name": "whole", "Owner": self.user, "Type": "VIRTUAL", "InitFile": "quiet.sh",
+                **fields}
+        reply = self.call("createSessions", [body])
+        assert reply["UnsuccessfulList"] == [], reply
+        return reply["SuccessfulList"][0]["Id"]
+
+    def session(self, session_id):
+        sessions = self.call("describeSessions", {"SessionIds": [session_id]})["Sessions"]
+        return sessions[0] if sessions else None
+
+    def state(self, session_id):
+        session = self.session(session_id)
+        return session["State"] if session else None
+
+    def await_state(self, session_id, *wanted, timeout=30):
+        return wait_until(lambda: self.state(session_id) in wanted, timeout,
+                          f"{session_id} in {wanted}, last {self.session(session_id)}")
+
+    def delete(self, session_id):
+        reply = self.call("deleteSessions", [{"SessionId": session_id, "Owner": self.user}])
+        assert [entry["State"] for entry in reply["SuccessfulList"]] == ["DELETING"], reply
+        self.await_state(session_id, "DELETED")
+
+    def living(self):
+        return {s["Id"] for s in self.call("describeSessions")["Sessions"]
+                if s["State"] not in ("DELETED",)}
+
+    def pid(self, name):
+        return int((self.folder / f"{name}.pid").read_text())
+
+    def kill(self, name):
+        """kill -9, and wait until it is gone."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not pathlib.Path(f"/proc/{pid}/cmdline").exists()
+                   or pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() == b"", 10, f"end of {name}")
+
+    def start(self, name):
+        """Start it again as demo.sh did; returns when it says that it is ready."""
+        env, user = self.env, self.env["SERVICE_USER"]
+        programs = {
+            "broker": [self.build / "dcv-session-manager-broker", "--conf", env["BROKER_CONF"]],
+            "agent": [self.build / "dcv-session-manager-agent", "--conf", env["AGENT_CONF"],
+                      "--state-dir", self.folder / "agent-state", "--socket", env["AGENT_SOCKET"],
+                      "--keeper-socket", env["KEEPER_SOCKET"],
+                      "--keeper-run-dir", self.folder / "keepers"],
+        }
+        read_fd, write_fd = os.pipe()
+        with open(self.folder / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(
+                ["setpriv", "--reuid", user, "--regid", user, "--init-groups",
+                 *map(str, programs[name]), "--ready-fd", str(write_fd)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_fd],
+                start_new_session=True)
+        os.close(write_fd)
+        with open(read_fd, "rb") as ready:
+            assert ready.readline() == b"ready\n", (self.folder / f"{name}.log").read_text()[-2000:]
+        (self.folder / f"{name}.pid").write_text(str(process.pid))
+        self.children.append(process)
+
+    def await_agent(self):
+        wait_until(lambda: [s["Availability"] for s in self.call("describeServers")["Servers"]]
+                   == ["AVAILABLE"], 60, "the agent at the broker")
+
+
+@pytest.fixture(scope="module")
+def kept(build, tmp_path_factory):
+    # a short path: sockets lie below it
+    folder = pathlib.Path("/tmp") / f"dcv-kept-{tmp_path_factory.mktemp('kept').name}-{os.getpid()}"
+    done = demo(build, "--keep", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    children = []
+    try:
+        quiet = folder / "init/quiet.sh"
+        quiet.write_text("#!/bin/sh\nexec sleep 100000\n")
+        quiet.chmod(0o755)
+        conf = folder / "agent.conf"
+        conf.write_text(conf.read_text().replace("max_concurrent_sessions_per_user = 4",
+                                                 "max_concurrent_sessions_per_user = 40"))
+        whole = Kept(folder, build, children)
+        whole.kill("agent")
+        whole.start("agent")
+        whole.await_agent()
+        yield whole
+    finally:
+        done = demo(build, "--stop", folder)
+        for process in children:
+            process.wait(20)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not folder.exists()
+    assert whole.user not in demo_users()
+
+
+def test_the_demo_does_the_main_job_and_leaves_nothing(build, tmp_path):
+    users, sockets = demo_users(), x_sockets()
+    done = demo(build, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert png_size((tmp_path / "demo.png").read_bytes()) == (1280, 800)
+    assert "READY" in done.stdout and str(tmp_path / "demo.png") in done.stdout
+    assert demo_users() == users
+    assert x_sockets() == sockets
+    assert not [p for p in pathlib.Path("/tmp").glob("dcv-demo.*")]
+
+
+def test_the_demo_says_what_is_wrong(build, tmp_path):
+    for arguments, sentence in ((["--stop", tmp_path], "nothing was kept there"),
+                                (["--keep"], "--keep DIR"), (["--nonsense"], "demo.sh")):
+        done = demo(build, *arguments)
+        assert done.returncode != 0
+        assert sentence.lower() in (done.stdout + done.stderr).lower()
+
+
+def test_a_client_of_the_api_does_everything(kept):
+    server = kept.call("describeServers")["Servers"][0]
+    assert server["Availability"] == "AVAILABLE"
+    assert {"Key": "purpose", "Value": "demo"} in server["Tags"]
+    session_id = kept.create(Name="naïve \"name\" $(id)\n../x \u202e", InitFile="desktop.sh",
+                             AutorunFile="greet.sh", AutorunFileArguments=["a b", "$(id)"],
+                             Requirements="tag:purpose = 'demo'")
+    kept.await_state(session_id, "READY")
+    session = kept.session(session_id)
+    assert session["Name"] == "naïve \"name\" $(id)\n../x \u202e"
+    assert session["Server"]["Id"] == server["Id"]
+    assert session["NumOfConnections"] == 0
+    # the same at the host itself
+    local = kept.local("describeSessions", {"SessionIds": [session_id]})["Sessions"][0]
+    assert {key: local[key] for key in ("Id", "Name", "Owner", "State", "CreationTime")} == \
+           {key: session[key] for key in ("Id", "Name", "Owner", "State", "CreationTime")}
+    shots = kept.call("getSessionScreenshots", [{"SessionId": session_id, "MaxWidth": 321},
+                                                {"SessionId": "gone"}])
+    image = shots["SuccessfulList"][0]["SessionScreenshot"]["Images"][0]
+    assert image["Primary"] is True
+    assert png_size(base64.b64decode(image["Data"])) == (160, 100)
+    assert shots["UnsuccessfulList"][0]["FailureReason"] == "Dcv session not found."
+    data = kept.call(f"sessionConnectionData/{session_id}/{kept.user}", method="GET")
+    assert data["Session"]["Id"] == session_id and data["ConnectionToken"]
+    kept.delete(session_id)
+    reply = kept.call("deleteSessions", [{"SessionId": session_id, "Owner": kept.user}])
+    assert reply["UnsuccessfulList"] == [
+        {"SessionId": session_id, "FailureReason": "The requested dcvSession does not exist"}]
+
+
+def test_what_cannot_be_created_says_why(kept):
+    wrong = {"root": "system accounts", "daemon": "system accounts", "nobodyhere": "not found"}
+    reply = kept.call("createSessions", [
+        {"Name": owner, "Owner": owner, "Type": "VIRTUAL"} for owner in wrong]
+        + [{"Name": "absent", "Owner": kept.user, "Type": "VIRTUAL", "InitFile": "absent.sh"}])
+    for entry in reply["SuccessfulList"]:
+        kept.await_state(entry["Id"], "DELETED")
+        reason = kept.session(entry["Id"])["StateReason"]
+        assert wrong.get(entry["Name"], "absent.sh") in reason, reason
+
+
+def test_sessions_survive_the_death_of_broker_and_agent(kept):
+    session_id = kept.create()
+    kept.await_state(session_id, "READY")
+    kept.kill("agent")
+    kept.kill("broker")
+    kept.start("broker")
+    kept.start("agent")
+    kept.sign_in()
+    kept.await_agent()
+    kept.await_state(session_id, "READY", timeout=60)
+    kept.delete(session_id)
+
+
+def test_a_create_that_the_broker_accepted_outlives_the_broker(kept):
+    ids = [kept.create() for _ in range(3)]
+    kept.kill("broker")
+    kept.start("broker")
+    kept.sign_in()
+    for session_id in ids:
+        kept.await_state(session_id, "READY", timeout=90)
+    for session_id in ids:
+        kept.delete(session_id)
+
+
+def test_killing_the_agent_again_and_again_ends_with_a_consistent_list(kept):
+    """Sessions are made and deleted while the agent is killed; whatever is said to live does."""
+    end = time.monotonic() + KILL_S
+
+    def churn(number):
+        made = []
+        while time.monotonic() < end:
+            with contextlib.suppress(AssertionError, requests.RequestException):
+                made.append(kept.create(Name=f"churn-{number}", EnqueueRequest=True))
+            if len(made) > 2:
+                with contextlib.suppress(requests.RequestException):
+                    kept.http.post(kept.env["BROKER_URL"] + "/deleteSessions", timeout=10,
+                                   json=[{"SessionId": made.pop(0), "Owner": kept.user}])
+            # the pace of a client, not a wait for something
+            time.sleep(0.2)
+        return made
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        workers = [pool.submit(churn, n) for n in range(3)]
+        while time.monotonic() < end:
+            kept.kill("agent")
+            kept.start("agent")
+            time.sleep(0.7)
+        for worker in workers:
+            worker.result()
+    kept.await_agent()
+
+    def settled():
+        states = {s["Id"]: s["State"] for s in kept.call("describeSessions")["Sessions"]}
+        return set(states.values()) <= {"READY", "DELETED"} and states
+
+    wait_until(settled, 150, "every session READY or DELETED")
+    at_broker = kept.living()
+    at_agent = {s["Id"] for s in kept.local("describeSessions", {})["Sessions"]
+                if s["State"] != "DELETED"}
+    assert at_agent == at_broker
+    folders = [f for f in (kept.folder / "keepers").iterdir() if f.name.isdigit()]
+    assert len(folders) == len(at_agent)
+    for session_id in at_broker:
+        kept.delete(session_id)
+    wait_until(lambda: not [f for f in (kept.folder / "keepers").iterdir() if f.name.isdigit()], 20,
+               "the keepers' folders")
+    left = subprocess.run(["pgrep", "-u", kept.user], capture_output=True, text=True)
+    assert left.stdout == ""
