@@ -25,6 +25,7 @@
 
 #define RETRY_MS 50         /* the listener's queue is full */
 #define RECONNECT_MS 1000   /* the listener is not there, or does not do what it is told */
+#define ABSENT_MAX 20       /* RETRY_MS each: a keeper takes less to make a folder, or remove it */
 #define UNANSWERED_MAX 3    /* a listener that only hangs up will not begin a session */
 #define ADOPT_LIMIT_MS 3000 /* a keeper that says nothing does not hold up the agent's start */
 
@@ -52,6 +53,7 @@ struct engine_session {
 	struct session *session; /* NULL while it is not known who it is */
 	enum step step;
 	long long number; /* of its folder in RUN_DIR; -1: not known yet */
+	int n_absent;     /* tries that found its folder without a control socket */
 	int n_unanswered; /* orders to start after which the connection was closed */
 	struct packet_socket *socket;
 	struct timer *timer; /* for the next try, or the limit of adoption */
@@ -376,13 +378,16 @@ static bool has_folder(const struct engine_session *part)
 	       access(path, F_OK) == 0;
 }
 
-/* A control socket that nobody listens on is a killed keeper's, and so is a folder without one,
- * unless its keeper is about to listen, which it says when that folder is to be cleaned. Without
- * the folder the session is over. Everything else is worth another try. */
+/* A control socket that nobody listens on is a killed keeper's, and so is a folder that stays
+ * without one. Without the folder the session is over. Everything else is worth another try. */
 static void on_step_failed(struct engine_session *part, const struct error *err)
 {
-	if (part->step == STEP_CONTROL &&
-	    (err->code == ERR_UNREACHABLE || (err->code == ERR_NOT_FOUND && has_folder(part)))) {
+	bool is_absent = part->step == STEP_CONTROL && err->code == ERR_NOT_FOUND &&
+			 has_folder(part);
+
+	if (is_absent && ++part->n_absent < ABSENT_MAX) {
+		timer_start(part->timer, RETRY_MS, 0);
+	} else if (is_absent || (part->step == STEP_CONTROL && err->code == ERR_UNREACHABLE)) {
 		part->step = STEP_CLEAN;
 		advance(part);
 	} else if (part->step == STEP_CONTROL && err->code == ERR_NOT_FOUND) {
