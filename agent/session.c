@@ -212,6 +212,7 @@ struct session *session_from_record(const json_t *record, struct error *err)
 		return NULL;
 	s->state = (enum session_state)state;
 	s->end_time_ms = end_time_ms;
+	s->attempt = json_integer_value(json_object_get(record, "Attempt"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
 	return s;
 }

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +345,18 @@ int http_client_connect(struct http_client *client, const struct http_client_req
 	return attempt_begin(a, err);
 }
 
+/* libwebsockets goes on without it, and then trusts nobody. */
+static int check_authority(const char *path, struct error *err)
+{
+	X509_STORE *store = X509_STORE_new();
+	int loaded = store ? X509_STORE_load_file(store, path) : 0;
+
+	X509_STORE_free(store);
+	ERR_clear_error();
+	return loaded == 1 ? 0
+			   : error_set(err, ERR_CONFIG, "cannot use the authority file %s", path);
+}
+
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
 				    struct error *err)
 {
@@ -359,6 +373,10 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 
 	if (!client) {
 		(void)error_oom(err);
+		return NULL;
+	}
+	if (options->is_strict && options->ca_file && check_authority(options->ca_file, err) < 0) {
+		free(client);
 		return NULL;
 	}
 	client->loop = loop;

@@ -268,6 +268,23 @@ static void the_broker_repeats_itself_without_effect(void **state)
 	assert_int_equal(f->n_created, 1);
 }
 
+static void a_later_attempt_at_what_has_ended_begins_anew(void **state)
+{
+	static const char body[] = "{'Name':'n','Owner':'alice','Type':'VIRTUAL'}";
+	struct fixture *f = *state;
+
+	json_decref(call(f, &broker, "CreateSessions", body, "{'SessionId':'s','Attempt':1}"));
+	/* it lives: whatever the attempt, there is nothing to do */
+	json_decref(call(f, &broker, "CreateSessions", body, "{'SessionId':'s','Attempt':2}"));
+	assert_int_equal(f->n_created, 1);
+	session_list_find(&f->agent.sessions, "s")->state = SESSION_DELETED;
+	json_decref(call(f, &broker, "CreateSessions", body, "{'SessionId':'s','Attempt':1}"));
+	assert_int_equal(f->n_created, 1);
+	json_decref(call(f, &broker, "CreateSessions", body, "{'SessionId':'s','Attempt':2}"));
+	assert_int_equal(f->n_created, 2);
+	assert_int_equal(session_list_find(&f->agent.sessions, "s")->state, SESSION_CREATING);
+}
+
 static void an_id_of_the_brokers_must_be_one(void **state)
 {
 	struct fixture *f = *state;
@@ -293,7 +310,7 @@ static void what_may_not_begin_is_refused_with_a_reason(void **state)
 		{"{'Name':'n','Owner':'alice','Type':'CONSOLE','InitFile':'x'}", ERR_UNSUPPORTED,
 		 "InitFile is not supported for CONSOLE sessions"},
 		{"{'Name':'n','Owner':'alice','Type':'console','AutorunFile':'x'}", ERR_UNSUPPORTED,
-		 "AutorunFile is not supported for CONSOLE sessions"},
+		 "AutorunFile is not supported for CONSOLE sessions on Linux"},
 		{"{'Name':'n','Owner':'alice','Type':'CONSOLE','DcvGLEnabled':true}",
 		 ERR_UNSUPPORTED, "DcvGlEnabled is not supported for CONSOLE sessions"},
 		{"{'Name':'n','Owner':'alice','Type':'VIRTUAL','AutorunFileArguments':['x']}",
@@ -674,6 +691,7 @@ int main(void)
 		TEST(a_session_begins),
 		TEST(the_same_request_twice_makes_two_sessions),
 		TEST(the_broker_repeats_itself_without_effect),
+		TEST(a_later_attempt_at_what_has_ended_begins_anew),
 		TEST(an_id_of_the_brokers_must_be_one),
 		TEST(what_may_not_begin_is_refused_with_a_reason),
 		TEST(blank_requirements_and_features_not_asked_for_are_fine),
