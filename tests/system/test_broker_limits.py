@@ -1,0 +1,40 @@
+"""What one peer, or one damaged record, can do to the broker: nothing that others notice."""
+
+import os
+import sqlite3
+import subprocess
+
+import pytest
+
+from broker_helpers import PROGRAM, Broker
+
+
+
+@pytest.fixture
+def make_broker():
+    made = []
+
+    def make(**settings):
+        made.append(Broker(**settings).start().log_in())
+        return made[-1]
+    yield make
+    for b in made:
+        b.done()
+
+
+@pytest.fixture
+def broker(make_broker):
+    return make_broker()
+
+
+def test_a_damaged_record_is_told_and_no_crash():
+    broker = Broker().start()
+    broker.stop()
+    with sqlite3.connect(os.path.join(broker.folder, "broker-data/broker.db")) as store:
+        store.execute("INSERT INTO record VALUES ('session', 'x', '{}')")
+    store.close()
+    result = subprocess.run([PROGRAM, "--conf", broker.conf], capture_output=True, text=True,
+                            timeout=30)
+    assert result.returncode == 1
+    assert "session x: the record is damaged" in result.stderr
+    broker.done()
