@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from broker_helpers import PROGRAM, Broker
-
+from link_client import wait_until
 
 
 @pytest.fixture
@@ -38,3 +38,11 @@ def test_a_damaged_record_is_told_and_no_crash():
     assert result.returncode == 1
     assert "session x: the record is damaged" in result.stderr
     broker.done()
+
+
+def test_a_creation_that_no_link_can_carry_fails_at_once(make_broker):
+    broker = make_broker(agent_to_broker_max_message_size_mb=1)
+    broker.agent()
+    identity = broker.create(PermissionsFile="A" * 1500000)
+    wait_until(lambda: broker.state(identity) == "DELETED", 5)
+    assert "bytes, limit 1048576" in broker.session(identity)["StateReason"]
