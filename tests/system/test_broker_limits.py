@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from broker_helpers import PROGRAM, Broker
-from link_client import wait_until
+from link_client import LinkRefused, WebSocket, fetch_token, wait_until
 
 
 @pytest.fixture
@@ -46,3 +46,13 @@ def test_a_creation_that_no_link_can_carry_fails_at_once(make_broker):
     identity = broker.create(PermissionsFile="A" * 1500000)
     wait_until(lambda: broker.state(identity) == "DELETED", 5)
     assert "bytes, limit 1048576" in broker.session(identity)["StateReason"]
+
+
+def test_no_link_becomes_http_2(broker):
+    agent = broker.agent(connect=False)
+    token = fetch_token(broker.agent_port, agent.client_id, agent.secret).json()["access_token"]
+    with pytest.raises(LinkRefused) as refused:
+        WebSocket(broker.agent_port, token, upgrade="h2c",
+                  headers=["HTTP2-Settings: AAMAAABkAAQAAP__"])
+    assert refused.value.status == 404
+    agent.connect()
