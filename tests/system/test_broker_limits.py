@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -56,3 +57,16 @@ def test_no_link_becomes_http_2(broker):
                   headers=["HTTP2-Settings: AAMAAABkAAQAAP__"])
     assert refused.value.status == 404
     agent.connect()
+
+
+def test_many_ids_in_one_request_keep_nobody_waiting(broker):
+    agent = broker.agent()
+    agent.sessions = {str(i): {"Id": str(i), "Owner": "mira", "State": "READY", "Type": "VIRTUAL"}
+                      for i in range(3000)}
+    agent.report(wait=True)
+    begin = time.monotonic()
+    ids = [f"x{i}" for i in range(300000)] + ["7"]
+    found = broker.ok("/describeSessions", {"SessionIds": ids})["Sessions"]
+    assert [s["Id"] for s in found] == ["7"]
+    assert broker.ok("/describeServers", {"ServerIds": ids + [agent.server_id]})["Servers"]
+    assert time.monotonic() - begin < 5
