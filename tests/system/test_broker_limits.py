@@ -70,3 +70,18 @@ def test_many_ids_in_one_request_keep_nobody_waiting(broker):
     assert [s["Id"] for s in found] == ["7"]
     assert broker.ok("/describeServers", {"ServerIds": ids + [agent.server_id]})["Servers"]
     assert time.monotonic() - begin < 5
+
+
+def test_a_huge_report_keeps_nobody_waiting(broker):
+    agent = broker.agent()
+    tags = [{"Key": f"k{i}", "Value": "v"} for i in range(200000)]
+    agent.server["Tags"] = tags + [{"Key": "k7", "Value": "last"}]
+    begin = time.monotonic()
+    agent.report(wait=True)
+    assert time.monotonic() - begin < 5
+    found = broker.ok("/describeServers")["Servers"][0]["Tags"]
+    assert len(found) == 200000 and {"Key": "k7", "Value": "last"} in found
+    del agent.server["Tags"]
+    agent.sessions = {str(i): {"Id": str(i), "State": "READY"} for i in range(50001)}
+    agent.report()
+    assert agent.closed.wait(5) and b"more than 50000 sessions" in agent.close_frame
