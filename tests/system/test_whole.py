@@ -8,6 +8,7 @@ a real user, real PAM, real Xvnc.
 import base64
 import concurrent.futures
 import contextlib
+import datetime
 import os
 import json
 import pathlib
@@ -58,6 +59,7 @@ class Kept:
         self.folder = folder
         self.build = build
         self.children = children  # what this process started, to be waited for
+        self.is_sanitized = b"__asan_init" in (build / "dcv-session-manager-agent").read_bytes()
         self.env = dict(word.split("=", 1) for word in
                         shlex.split((folder / "demo.env").read_text()))
         self.user = self.env["DEMO_USER"]
@@ -125,7 +127,7 @@ class Kept:
         wait_until(lambda: not pathlib.Path(f"/proc/{pid}/cmdline").exists()
                    or pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() == b"", 10, f"end of {name}")
 
-    def start(self, name):
+    def start(self, name, *wrapper):
         """Start it again as demo.sh did; returns when it says that it is ready."""
         env, user = self.env, self.env["SERVICE_USER"]
         programs = {
@@ -141,7 +143,7 @@ class Kept:
                 self.agent_log_start = log.tell()
             process = subprocess.Popen(
                 ["setpriv", "--reuid", user, "--regid", user, "--init-groups",
-                 *map(str, programs[name]), "--ready-fd", str(write_fd)],
+                 *wrapper, *map(str, programs[name]), "--ready-fd", str(write_fd)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_fd],
                 start_new_session=True)
         os.close(write_fd)
@@ -259,6 +261,24 @@ def test_sessions_survive_the_death_of_broker_and_agent(kept):
     kept.await_agent()
     kept.await_state(session_id, "READY", timeout=60)
     kept.delete(session_id)
+
+
+@pytest.mark.parametrize("offset", ["-3600s", "+3600s"])
+def test_an_agent_whose_clock_is_an_hour_off_works(kept, offset):
+    if kept.is_sanitized:
+        pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
+    kept.kill("agent")
+    kept.start("agent", "faketime", "-f", offset)
+    kept.await_agent()
+    before = time.time()
+    session_id = kept.create()
+    kept.await_state(session_id, "READY")
+    created = datetime.datetime.fromisoformat(kept.session(session_id)["CreationTime"][:-1])
+    assert abs(created.replace(tzinfo=datetime.timezone.utc).timestamp() - before) < 60
+    kept.delete(session_id)
+    kept.kill("agent")
+    kept.start("agent")
+    kept.await_agent()
 
 
 def test_a_create_that_the_broker_accepted_outlives_the_broker(kept):
