@@ -13,6 +13,7 @@ import os
 import json
 import pathlib
 import pwd
+import select
 import shlex
 import signal
 import struct
@@ -122,10 +123,10 @@ class Kept:
 
     def kill(self, name):
         """kill -9, and wait until it is gone."""
-        pid = self.pid(name)
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not pathlib.Path(f"/proc/{pid}/cmdline").exists()
-                   or pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() == b"", 10, f"end of {name}")
+        fd = os.pidfd_open(self.pid(name))
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        assert select.select([fd], [], [], 10)[0], f"{name} does not end"
+        os.close(fd)
 
     def start(self, name, *wrapper):
         """Start it again as demo.sh did; returns when it says that it is ready."""
@@ -183,9 +184,9 @@ def kept(build, tmp_path_factory):
         yield whole
     finally:
         done = demo(build, "--stop", folder)
+        assert done.returncode == 0, done.stdout + done.stderr
         for process in children:
             process.wait(20)
-    assert done.returncode == 0, done.stdout + done.stderr
     assert not folder.exists()
     assert whole.user not in demo_users()
 
@@ -197,7 +198,7 @@ def test_the_demo_does_the_main_job_and_leaves_nothing(build, tmp_path):
     assert png_size((tmp_path / "demo.png").read_bytes()) == (1280, 800)
     assert "READY" in done.stdout and str(tmp_path / "demo.png") in done.stdout
     assert demo_users() == users
-    assert x_sockets() == sockets
+    assert not x_sockets() - sockets
     assert not [p for p in pathlib.Path("/tmp").glob("dcv-demo.*")]
 
 
@@ -267,8 +268,11 @@ def test_sessions_survive_the_death_of_broker_and_agent(kept):
 def test_an_agent_whose_clock_is_an_hour_off_works(kept, offset):
     if kept.is_sanitized:
         pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
+    (library,) = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
     kept.kill("agent")
-    kept.start("agent", "faketime", "-f", offset)
+    # by hand: the program faketime would be a process between us and the agent
+    kept.start("agent", "env", f"LD_PRELOAD={library}", f"FAKETIME={offset}",
+               "DONT_FAKE_MONOTONIC=1")
     kept.await_agent()
     before = time.time()
     session_id = kept.create()
