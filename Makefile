@@ -42,13 +42,14 @@ archive = $(BUILD)/lib$(1).a
 sources = $(filter-out %/main.c,$(foreach dir,$(1),$(wildcard $(dir)/*.c)))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-ROOMS = common agent keeper broker-lite screenshot ctl
+ROOMS = common agent keeper broker-lite screenshot ctl fleet
 common_DIRS = common
 agent_DIRS = agent agent/engines
 keeper_DIRS = agent/keeper
 broker-lite_DIRS = broker-lite
 screenshot_DIRS = screenshot
 ctl_DIRS = ctl
+fleet_DIRS = tests/doubles/fleet
 
 # Programs: the room of main.c, the archives in link order, the libraries.
 PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-manager-broker dcv-screenshot dcvctl
@@ -90,6 +91,7 @@ $(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
 
 define program_rule
 $(BUILD)/$(1): $(BUILD)/$($(1)_MAIN)/main.o $(foreach room,$($(1)_ROOMS),$(call archive,$(room)))
+	@mkdir -p $$(@D)
 	$$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $$^ $(LIBS) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
@@ -116,8 +118,12 @@ endef
 $(foreach t,$(UNIT_SOURCES),$(eval $(call test_rule,$(t),unit,unit,-lcmocka)))
 $(foreach t,$(FUZZ_SOURCES),$(eval $(call test_rule,$(t),fuzz,targets,-fsanitize=fuzzer)))
 
-# Stand-ins used by the system tests and benchmarks: one source file each, over common/.
-DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubles/*.c))
+# Stand-ins used by the system tests and benchmarks, over common/: one source file each, or a room.
+doubles/fleet_MAIN = tests/doubles/fleet
+doubles/fleet_ROOMS = fleet common
+$(eval $(call program_rule,doubles/fleet))
+DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubles/*.c)) \
+          $(BUILD)/doubles/fleet
 $(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@

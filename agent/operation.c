@@ -133,7 +133,7 @@ static int check_create(const struct request *request, const struct create_sessi
 		return -1;
 	if (strcmp(r->type, "CONSOLE") == 0 && r->autorun_file)
 		return error_set(err, ERR_UNSUPPORTED,
-				 "AutorunFile is not supported for CONSOLE sessions on Linux");
+				 "AutorunFile is not supported for CONSOLE sessions");
 	return check_permissions(r->permissions_file, err);
 }
 

@@ -1,6 +1,5 @@
 #include "common/ws.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +61,11 @@ void ws_close(struct ws *ws, enum lws_close_status code, const char *reason)
 	(void)lws_callback_on_writable(ws->wsi);
 	/* A peer that does not read makes no socket writable: do not wait for it for long. */
 	lws_set_timeout(ws->wsi, PENDING_TIMEOUT_CLOSE_SEND, 2);
+}
+
+void ws_set_reading(struct ws *ws, bool is_reading)
+{
+	(void)lws_rx_flow_control(ws->wsi, is_reading);
 }
 
 int ws_send(struct ws *ws, const void *text, size_t len, struct error *err)

@@ -9,6 +9,7 @@
 #define COMMON_WS_H
 
 #include <libwebsockets.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -54,6 +55,12 @@ int ws_send(struct ws *ws, const void *text, size_t len, struct error *err);
 
 /** Close when the loop turns; messages in the queue are dropped. @code: RFC 6455, 7.4.1. */
 void ws_close(struct ws *ws, enum lws_close_status code, const char *reason);
+
+/**
+ * Stop to read, or go on. One that does not read answers no ping either: what a host does that has
+ * come to a standstill.
+ */
+void ws_set_reading(struct ws *ws, bool is_reading);
 
 /* For http-server.c and http-client.c, which own the connections. */
 

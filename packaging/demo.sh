@@ -11,7 +11,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
-bin=${DCV_BUILD:-$top/build} # DCV_BUILD: programs that are built already
+build=${DCV_BUILD:-$top/build} # DCV_BUILD: programs that are built already
 step_number=0
 
 say() { printf '%s\n' "$*"; }
@@ -155,6 +155,16 @@ make_users() {
 	say "    $DEMO_USER will own the desktop, $SERVICE_USER runs agent and broker"
 }
 
+# The desktop's owner must be able to run the capture program, and this source tree may lie where
+# nobody but root can go.
+install_programs() {
+	mkdir -p "$bin"
+	for program in dcv-session-manager-broker dcv-session-manager-agent dcv-session-keeper \
+		dcv-screenshot dcvctl doubles/fleet; do
+		install -m 755 "$build/$program" "$bin"
+	done
+}
+
 make_folders() {
 	mkdir -p "$dir/init" "$dir/autorun" "$dir/tags"
 	for name in agent-state agent-log agent-run broker; do
@@ -287,7 +297,7 @@ simulate_fleet() {
 		  "Tags": [{"Key": "purpose", "Value": "simulated"}], "Behaviour": {"create_ms": 200}}]
 	END
 	chmod 644 "$dir/fleet.json"
-	start fleet "$SERVICE_USER" "$bin/doubles/fleet" --broker-url "$BROKER_AGENT_URL" \
+	start fleet "$SERVICE_USER" "$bin/fleet" --broker-url "$BROKER_AGENT_URL" \
 		--ca-file "$BROKER_CA" --software-statement "$SOFTWARE_STATEMENT" --count 20 \
 		--control "$dir/agent-run/fleet.sock" "$dir/fleet.json"
 	say "    servers at the broker: $(broker_ctl --output json describe-servers | jq '.Servers | length')"
@@ -305,11 +315,13 @@ run() {
 	. "$here/packages.sh"
 	install_build_packages
 	install_run_packages
+	install_demo_packages
 	[ -n "${DCV_BUILD:-}" ] || make -C "$top" -s -j"$(nproc)" all doubles
-	say "    programs are in $bin"
+	say "    programs are in $build"
 
 	step "Two temporary users"
 	make_users
+	install_programs
 	make_folders
 	write_configuration
 
@@ -334,9 +346,6 @@ run() {
 	step "Its screenshot"
 	take_screenshot broker_ctl "$picture"
 
-	step "A fleet of twenty simulated hosts at the same broker"
-	simulate_fleet
-
 	if [ -n "$keep" ]; then
 		write_env
 		trap - EXIT INT TERM
@@ -345,7 +354,10 @@ run() {
 		say "    sh packaging/demo.sh --stop $dir"
 		return
 	fi
-	step "Deleting it"
+	step "A fleet of twenty simulated hosts at the same broker"
+	simulate_fleet
+
+	step "Deleting the session"
 	remove_session broker_ctl
 	step "Cleaning up"
 	stop_all
@@ -360,6 +372,7 @@ umask 022
 case "${1:-}" in
 "")
 	dir=$(mktemp -d /tmp/dcv-demo.XXXXXX)
+	bin=$dir/bin
 	chmod 755 "$dir"
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM
@@ -370,6 +383,7 @@ case "${1:-}" in
 	[ ! -e "$2/demo.env" ] || fail "$2 has a demo in it already: end it with --stop $2"
 	mkdir -p "$2"
 	dir=$(cd "$2" && pwd)
+	bin=$dir/bin
 	chmod 755 "$dir"
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM
@@ -379,6 +393,7 @@ case "${1:-}" in
 	[ $# -eq 2 ] || usage 2
 	[ -f "$2/demo.env" ] || fail "$2/demo.env does not exist: nothing was kept there"
 	dir=$(cd "$2" && pwd)
+	bin=$dir/bin
 	. "$dir/demo.env"
 	stop_all
 	say "The demo in $dir has ended."

@@ -1,5 +1,6 @@
 # The Debian 12 packages that the project needs. To be sourced: defines install_build_packages,
-# install_run_packages and install_test_packages, which call apt-get only for what is missing.
+# install_run_packages, install_demo_packages and install_test_packages, which call apt-get only for
+# what is missing.
 
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libssl-dev
 	libjansson-dev libpng-dev libturbojpeg0-dev libdeflate-dev libxcb1-dev libxcb-shm0-dev
@@ -10,6 +11,8 @@ BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libss
 # dbus-run-session is in dbus-daemon, useradd in passwd.
 RUN_PACKAGES="libwebsockets-evlib-uv tigervnc-standalone-server dbus-daemon x11-common xterm x11-apps
 	x11-xserver-utils xauth passwd openssl curl"
+
+DEMO_PACKAGES="jq procps fonts-dejavu-core"
 
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
 	python3-requests imagemagick jq xvfb psmisc procps iproute2 git"
@@ -40,6 +43,11 @@ install_run_packages() {
 }
 
 # shellcheck disable=SC2086
+install_demo_packages() {
+	install_missing $DEMO_PACKAGES
+}
+
+# shellcheck disable=SC2086
 install_test_packages() {
-	install_missing $TEST_PACKAGES
+	install_missing $DEMO_PACKAGES $TEST_PACKAGES
 }

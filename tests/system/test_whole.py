@@ -137,6 +137,8 @@ class Kept:
         }
         read_fd, write_fd = os.pipe()
         with open(self.folder / f"{name}.log", "ab") as log:
+            if name == "agent":
+                self.agent_log_start = log.tell()
             process = subprocess.Popen(
                 ["setpriv", "--reuid", user, "--regid", user, "--init-groups",
                  *map(str, programs[name]), "--ready-fd", str(write_fd)],
@@ -148,9 +150,14 @@ class Kept:
         (self.folder / f"{name}.pid").write_text(str(process.pid))
         self.children.append(process)
 
+    def server(self):
+        return self.call("describeServers")["Servers"][0]
+
     def await_agent(self):
-        wait_until(lambda: [s["Availability"] for s in self.call("describeServers")["Servers"]]
-                   == ["AVAILABLE"], 60, "the agent at the broker")
+        """Until the broker has answered a report of the agent that was started last."""
+        log = self.folder / "agent.log"
+        wait_until(lambda: b"sessionsUpdateResponse" in log.read_bytes()[self.agent_log_start:], 60,
+                   "the agent at the broker")
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +208,7 @@ def test_the_demo_says_what_is_wrong(build, tmp_path):
 
 
 def test_a_client_of_the_api_does_everything(kept):
-    server = kept.call("describeServers")["Servers"][0]
+    server = kept.server()
     assert server["Availability"] == "AVAILABLE"
     assert {"Key": "purpose", "Value": "demo"} in server["Tags"]
     session_id = kept.create(Name="naïve \"name\" $(id)\n../x \u202e", InitFile="desktop.sh",
