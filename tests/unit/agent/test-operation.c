@@ -310,7 +310,7 @@ static void what_may_not_begin_is_refused_with_a_reason(void **state)
 		{"{'Name':'n','Owner':'alice','Type':'CONSOLE','InitFile':'x'}", ERR_UNSUPPORTED,
 		 "InitFile is not supported for CONSOLE sessions"},
 		{"{'Name':'n','Owner':'alice','Type':'console','AutorunFile':'x'}", ERR_UNSUPPORTED,
-		 "AutorunFile is not supported for CONSOLE sessions on Linux"},
+		 "AutorunFile is not supported for CONSOLE sessions"},
 		{"{'Name':'n','Owner':'alice','Type':'CONSOLE','DcvGLEnabled':true}",
 		 ERR_UNSUPPORTED, "DcvGlEnabled is not supported for CONSOLE sessions"},
 		{"{'Name':'n','Owner':'alice','Type':'VIRTUAL','AutorunFileArguments':['x']}",
