@@ -123,6 +123,8 @@ static void send_reply(struct link *link, json_int_t id, const struct buf *body,
 	AUTO(buf_done) struct buf text = {0};
 	struct error err;
 
+	if (!link->ws)
+		return;
 	if (!failure && body->len + 128 > link->message_max_bytes) {
 		(void)error_set(&err, ERR_TOO_LARGE, "the answer is larger than %llu bytes",
 				link->message_max_bytes);
@@ -196,19 +198,13 @@ static void on_hello(struct link *link, const json_t *body)
 		link->message_max_bytes = (unsigned long long)limit;
 }
 
-static void on_message(struct ws *ws, const char *text, size_t len, void *userdata)
+int link_take_message(struct link *link, const char *text, size_t len, struct error *err)
 {
-	struct link *link = ws_user(ws);
 	json_auto_t *message = NULL;
-	struct error err;
 	const char *operation, *event;
 
-	(void)userdata;
-	if (json_parse(text, len, &message, &err) < 0) {
-		log_error("message from the broker: %s", err.message);
-		ws_close(ws, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "not JSON");
-		return;
-	}
+	if (json_parse(text, len, &message, err) < 0)
+		return -1;
 	operation = json_get_text(message, "operation");
 	event = json_get_text(message, "event");
 	if (operation)
@@ -219,6 +215,18 @@ static void on_message(struct ws *ws, const char *text, size_t len, void *userda
 		on_report_received(link, json_object_get(message, "body"));
 	else
 		log_warning("unknown message from the broker: %s", event ? event : "no event");
+	return 0;
+}
+
+static void on_message(struct ws *ws, const char *text, size_t len, void *userdata)
+{
+	struct error err;
+
+	(void)userdata;
+	if (link_take_message(ws_user(ws), text, len, &err) == 0)
+		return;
+	log_error("message from the broker: %s", err.message);
+	ws_close(ws, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "not JSON");
 }
 
 /* --- up and down -------------------------------------------------------------------------------

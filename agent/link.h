@@ -22,6 +22,12 @@ void link_free(struct link *link);
 /** Begin to connect, once the agent knows its sessions. */
 void link_start(struct link *link);
 
+/**
+ * One message of the broker. ERR_INVALID: it is no JSON, and the link is not worth keeping; other
+ * nonsense is answered or passed over. Here for tests, which have no broker.
+ */
+int link_take_message(struct link *link, const char *text, size_t len, struct error *err);
+
 /** Something a report would tell has changed: send one soon. Takes NULL. */
 void link_report_soon(struct link *link);
 

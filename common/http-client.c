@@ -16,6 +16,7 @@ struct http_client {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
 	bool is_strict;
+	const struct attempt *starting; /* whose connection is just being begun */
 };
 
 /* One request from the look-up of the name to its answer, or to the moment when a link stands. */
@@ -136,6 +137,16 @@ static int on_readable(struct lws *wsi)
 	return lws_http_client_read(wsi, &at, &len) < 0 ? -1 : 0;
 }
 
+/* The last that is heard of a connection. One that was between its states when the loop stopped has
+ * told nothing else. */
+static void on_destroyed(struct attempt *a, struct lws *wsi)
+{
+	if (a->client->starting == a)
+		return;
+	lws_set_opaque_user_data(wsi, NULL);
+	fail(a, "connection closed");
+}
+
 /* What both kinds of connections have: headers to add, and an end without an answer. */
 static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
 {
@@ -152,6 +163,9 @@ static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, v
 			a->status = (int)lws_http_client_http_response(wsi);
 		fail(a, in ? in : "connection failed");
 		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		on_destroyed(a, wsi);
+		return 0;
 	default:
 		return 0;
 	}
@@ -165,6 +179,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+	case LWS_CALLBACK_WSI_DESTROY:
 		return attempt_callback(wsi, reason, in, len);
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
 	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
@@ -208,7 +223,7 @@ static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	int result;
 
 	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
-	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
+	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR || reason == LWS_CALLBACK_WSI_DESTROY)
 		return attempt_callback(wsi, reason, in, len);
 	if (reason != LWS_CALLBACK_CLIENT_ESTABLISHED)
 		return ws_callback(wsi, reason, session, in, len);
@@ -227,6 +242,7 @@ static void start_connection(struct attempt *a, const char *address)
 {
 	struct http_client *client = a->client;
 	struct lws *wsi = NULL;
+	bool has_begun;
 	struct lws_client_connect_info info = {
 		.context = client->loop->lws,
 		.vhost = client->vhost,
@@ -251,7 +267,10 @@ static void start_connection(struct attempt *a, const char *address)
 				       LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	/* A connection that fails within this call has told so by its callback already, unless it
 	 * did not come to have one; then pwsi was never set. */
-	if (!lws_client_connect_via_info(&info) && !wsi)
+	client->starting = a;
+	has_begun = lws_client_connect_via_info(&info) || wsi;
+	client->starting = NULL;
+	if (!has_begun)
 		fail(a, "cannot begin a connection");
 }
 
