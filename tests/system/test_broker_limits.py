@@ -85,3 +85,20 @@ def test_a_huge_report_keeps_nobody_waiting(broker):
     agent.sessions = {str(i): {"Id": str(i), "State": "READY"} for i in range(50001)}
     agent.report()
     assert agent.closed.wait(5) and b"more than 50000 sessions" in agent.close_frame
+
+
+def test_a_host_cannot_break_an_answer_or_speak_for_another_session(broker):
+    good, bad = broker.agent("good"), broker.agent("bad")
+    for agent, identity in ((good, "g"), (bad, "b")):
+        agent.sessions[identity] = {"Id": identity, "Owner": "mira", "State": "READY",
+                                    "Type": "CONSOLE"}
+        agent.report(wait=True)
+    whole = bad.screenshot
+    for bad.screenshot in ("\u00e9", 'x","Odd":"y'):
+        reply = broker.ok("/getSessionScreenshots", [{"SessionId": "b"}, {"SessionId": "g"}])
+        assert [s["SessionScreenshot"]["SessionId"] for s in reply["SuccessfulList"]] == ["g"]
+        assert reply["UnsuccessfulList"][0]["FailureReason"] == \
+            "the host's answer is not a screenshot"
+    bad.screenshot, bad.claims = whole, "g"
+    shots = broker.ok("/getSessionScreenshots", [{"SessionId": "b"}])["SuccessfulList"]
+    assert [s["SessionScreenshot"]["SessionId"] for s in shots] == ["b"]
