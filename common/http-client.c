@@ -22,6 +22,8 @@ struct http_client {
 struct attempt {
 	struct http_client *client;
 	uv_getaddrinfo_t lookup;
+	struct addrinfo *found; /* addresses of the host, tried one after the other */
+	const struct addrinfo *next;
 	char *host, *path, *authorization, *content_type;
 	int port;
 	struct buf body;
@@ -44,6 +46,7 @@ static void attempt_free(struct attempt *a)
 	free(a->content_type);
 	buf_done(&a->body);
 	buf_done(&a->response);
+	uv_freeaddrinfo(a->found);
 	free(a);
 }
 
@@ -169,13 +172,18 @@ static void note_bad_certificate(struct lws *wsi, X509_STORE_CTX *verification)
 	}
 }
 
+static void try_next_address(struct attempt *a);
+
 /* @said: what libwebsockets makes of it, or NULL. It has emptied OpenSSL's queue of errors. */
 static void fail_connection(struct attempt *a, struct lws *wsi, const char *said)
 {
 	int number = 0;
 	socklen_t len = sizeof(number);
 
-	if (a->err.code != ERR_NONE)
+	/* A name may have an address of each family, and the server listen on one of them. */
+	if (a->err.code == ERR_NONE && a->status == 0 && a->next && !a->client->loop->is_stopping)
+		try_next_address(a);
+	else if (a->err.code != ERR_NONE)
 		fail(a, a->err.message);
 	else if (getsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_ERROR, &number, &len) == 0 &&
 		 number != 0)
@@ -309,22 +317,31 @@ static void start_connection(struct attempt *a, const char *address)
 		fail(a, "cannot begin a connection");
 }
 
+static void try_next_address(struct attempt *a)
+{
+	const struct addrinfo *to = a->next;
+	char address[64];
+
+	a->next = to->ai_next;
+	if (getnameinfo(to->ai_addr, to->ai_addrlen, address, sizeof(address), NULL, 0,
+			NI_NUMERICHOST) != 0)
+		fail(a, "address cannot be understood");
+	else
+		start_connection(a, address);
+}
+
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
 	struct attempt *a = lookup->data;
-	char address[64];
 
-	if (a->client->loop->is_stopping) {
+	a->found = found;
+	a->next = found;
+	if (a->client->loop->is_stopping)
 		attempt_free(a);
-	} else if (status < 0) {
+	else if (status < 0)
 		fail(a, uv_strerror(status));
-	} else if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), NULL, 0,
-			       NI_NUMERICHOST) != 0) {
-		fail(a, "address cannot be understood");
-	} else {
-		start_connection(a, address);
-	}
-	uv_freeaddrinfo(found);
+	else
+		try_next_address(a);
 }
 
 static char *copy(const char *text)

@@ -1,6 +1,7 @@
 """What common/http-client tells when a server cannot be reached or is not to be trusted."""
 
 import http.server
+import os
 import socket
 import ssl
 import subprocess
@@ -134,3 +135,13 @@ def test_a_server_without_tls_is_told(fetch, certificates):
         "--ca", certificates / "ca.pem", "127.0.0.1", server.server_port)
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another /etc/hosts needs root")
+def test_every_address_of_a_name_is_tried(build, certificates, good, tmp_path):
+    (tmp_path / "hosts").write_text("::1 localhost\n127.0.0.1 localhost\n")
+    result = subprocess.run(
+        ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
+         tmp_path / "hosts", build / "doubles/http-fetch", "--ca", certificates / "ca.pem",
+         "localhost", str(good)], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "200 ok\n", result.stderr
