@@ -6,6 +6,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#define HEADER_POOL 4096
+
 /* The library's own messages are for its developers; what concerns an administrator we say. */
 static void on_lws_log(int level, const char *line)
 {
@@ -33,7 +35,9 @@ static int start_lws(struct loop *loop, struct error *err)
 		.foreign_loops = loops,
 		.pcontext = &loop->lws, /* becomes NULL when the context is gone for good */
 		.max_http_header_data = 16384,
-		.max_http_header_pool = 64,
+		/* Every connection has one from its accept() to the end of its headers, on every
+		 * listener; when none is left nobody gets in. They are allocated when needed. */
+		.max_http_header_pool = HEADER_POOL,
 		.pt_serv_buf_size = 32768,
 	};
 
