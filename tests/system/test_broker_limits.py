@@ -1,6 +1,8 @@
 """What one peer, or one damaged record, can do to the broker: nothing that others notice."""
 
 import os
+import resource
+import socket
 import sqlite3
 import subprocess
 import time
@@ -102,3 +104,16 @@ def test_a_host_cannot_break_an_answer_or_speak_for_another_session(broker):
     bad.screenshot, bad.claims = whole, "g"
     shots = broker.ok("/getSessionScreenshots", [{"SessionId": "b"}])["SuccessfulList"]
     assert [s["SessionScreenshot"]["SessionId"] for s in shots] == ["b"]
+
+
+def test_connections_that_say_nothing_keep_nobody_out(make_broker):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))  # the broker inherits it
+    try:
+        broker = make_broker()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    connections = [socket.create_connection(("127.0.0.1", broker.port)) for _ in range(200)]
+    assert broker.http.get(broker.url("/health"), timeout=5, headers={"Connection": "close"}).ok
+    for connection in connections:
+        connection.close()
