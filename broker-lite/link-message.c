@@ -5,19 +5,9 @@
 #include "broker-lite/span.h"
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/text.h"
 
 #define FAILURE_MAX_BYTES 65536
-
-/* Step over @what, or tell that it is not there. */
-static bool skip(const char **at, const char *what)
-{
-	size_t len = strlen(what);
-
-	if (strncmp(*at, what, len) != 0)
-		return false;
-	*at += len;
-	return true;
-}
 
 /* Up to 15 digits: any of our ids, and no way to overflow. */
 static bool read_number(const char **at, long long *ret)
@@ -38,11 +28,12 @@ static bool read_reply_head(const char **at, struct link_message *message)
 {
 	long long status;
 
-	if (!skip(at, "{\"id\":") || !read_number(at, &message->id) || !skip(at, ",\"status\":") ||
-	    !read_number(at, &status) || status < 200 || status > 599)
+	if (!text_skip(at, "{\"id\":") || !read_number(at, &message->id) ||
+	    !text_skip(at, ",\"status\":") || !read_number(at, &status) || status < 200 ||
+	    status > 599)
 		return false;
 	message->status = (int)status;
-	return skip(at, ",\"body\":");
+	return text_skip(at, ",\"body\":");
 }
 
 int link_message_read(const char *text, size_t len, struct link_message *ret, struct error *err)
@@ -50,7 +41,7 @@ int link_message_read(const char *text, size_t len, struct link_message *ret, st
 	struct link_message message = {0};
 	const char *at = text;
 
-	message.is_report = skip(&at, "{\"event\":\"report\",\"body\":");
+	message.is_report = text_skip(&at, "{\"event\":\"report\",\"body\":");
 	if (!message.is_report && !read_reply_head(&at, &message))
 		return error_set(err, ERR_INVALID, "neither a report nor a reply");
 	message.body = at;

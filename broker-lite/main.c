@@ -1,6 +1,7 @@
 /* dcv-session-manager-broker: the service, and with a command the administrator's tool. */
 #include <getopt.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "broker-lite/broker.h"
@@ -8,6 +9,8 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/number.h"
+
+#define DESCRIPTORS_MAX 65536
 
 static void print_help(void)
 {
@@ -69,6 +72,18 @@ static int read_options(int argc, char **argv, struct options *ret)
 	return COMMAND_USAGE;
 }
 
+/* A connection needs a descriptor, and the usual limit of 1024 is for programs that use select(). The
+ * bound is what libwebsockets can make room for at little cost. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_MAX)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void start_log(const struct broker_config *config)
 {
 	enum log_level level;
@@ -100,6 +115,7 @@ int main(int argc, char **argv)
 		return COMMAND_FAILED;
 	}
 	start_log(&config);
+	raise_descriptor_limit();
 	if (broker_run(&config, options.ready_fd, &err) < 0)
 		log_error("%s", err.message);
 	log_close();

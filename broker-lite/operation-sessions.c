@@ -4,6 +4,7 @@
 
 #include "broker-lite/broker.h"
 #include "broker-lite/operation.h"
+#include "broker-lite/screenshot-reply.h"
 #include "broker-lite/wanted.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
@@ -361,20 +362,21 @@ void operation_get_session_connection_data(struct broker *broker, json_t *body,
 /* --- GetSessionScreenshots ---------------------------------------------------------------------
  */
 
-/* The image is passed on as the bytes that came. */
+/* The images are passed on as the bytes that came. */
 static void on_screenshot(const char *body, size_t len, const struct error *err, void *userdata)
 {
 	AUTO(free_p) struct relaying *relaying = userdata;
-	struct buf text = {0};
+	AUTO(buf_done) struct buf text = {0};
 	struct error own;
 
-	if (err) {
-		answer_fail(relaying->answer, err);
-	} else if (buf_append(&text, body, len, &own) < 0) {
-		answer_fail(relaying->answer, &own);
-	} else {
-		answer_succeed(relaying->answer, &text);
+	if (!err && screenshot_reply_append(relaying->id, body, len, &text, &own) < 0) {
+		log_warning("session %s: %s", relaying->id, own.message);
+		err = &own;
 	}
+	if (err)
+		answer_fail(relaying->answer, err);
+	else
+		answer_succeed(relaying->answer, &text);
 }
 
 void operation_get_session_screenshots(struct broker *broker, json_t *body, struct answer *answer)

@@ -2,10 +2,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/cleanup.h"
 
-enum field_type { STRING, INTEGER, NUMBER, OBJECT, LIST };
+/* COUNT: 32 bits, as the clients that are generated from the API's description read it. */
+enum field_type { STRING, COUNT, BYTES, NUMBER, OBJECT, LIST };
 
 struct field {
 	const char *name;
@@ -27,8 +29,8 @@ static const struct field os_fields[] = {{"Family", STRING, NULL},
 					 {"BuildNumber", STRING, NULL}};
 static SHAPE(os);
 
-static const struct field memory_fields[] = {{"TotalBytes", INTEGER, NULL},
-					     {"UsedBytes", INTEGER, NULL}};
+static const struct field memory_fields[] = {{"TotalBytes", BYTES, NULL},
+					     {"UsedBytes", BYTES, NULL}};
 static SHAPE(memory);
 
 static const struct field aws_fields[] = {{"Region", STRING, NULL},
@@ -40,8 +42,8 @@ static SHAPE(aws);
 static const struct field cpu_fields[] = {{"Vendor", STRING, NULL},
 					  {"ModelName", STRING, NULL},
 					  {"Architecture", STRING, NULL},
-					  {"NumberOfCpus", INTEGER, NULL},
-					  {"PhysicalCoresPerCpu", INTEGER, NULL}};
+					  {"NumberOfCpus", COUNT, NULL},
+					  {"PhysicalCoresPerCpu", COUNT, NULL}};
 static SHAPE(cpu);
 
 static const struct field load_fields[] = {{"OneMinute", NUMBER, NULL},
@@ -66,7 +68,7 @@ static const struct field tag_fields[] = {{"Key", STRING, NULL}, {"Value", STRIN
 static SHAPE(tag);
 
 static const struct field endpoint_fields[] = {{"IpAddress", STRING, NULL},
-					       {"Port", INTEGER, NULL},
+					       {"Port", COUNT, NULL},
 					       {"WebUrlPath", STRING, NULL},
 					       {"Protocol", STRING, NULL}};
 static SHAPE(endpoint);
@@ -91,8 +93,8 @@ static const struct field shape_server_fields[] = {
 	{"SessionManagerAgentVersion", STRING, NULL},
 	{"Availability", STRING, NULL},
 	{"UnavailabilityReason", STRING, NULL},
-	{"ConsoleSessionCount", INTEGER, NULL},
-	{"VirtualSessionCount", INTEGER, NULL},
+	{"ConsoleSessionCount", COUNT, NULL},
+	{"VirtualSessionCount", COUNT, NULL},
 	{"Host", OBJECT, &host},
 	{"Tags", LIST, &tag},
 };
@@ -103,13 +105,13 @@ static const struct field shape_session_fields[] = {
 	{"Name", STRING, NULL},
 	{"Owner", STRING, NULL},
 	{"Type", STRING, NULL},
-	{"MaxConcurrentClients", INTEGER, NULL},
+	{"MaxConcurrentClients", COUNT, NULL},
 	{"State", STRING, NULL},
 	{"Substate", STRING, NULL},
 	{"StateReason", STRING, NULL},
 	{"CreationTime", STRING, NULL},
 	{"LastDisconnectionTime", STRING, NULL},
-	{"NumOfConnections", INTEGER, NULL},
+	{"NumOfConnections", COUNT, NULL},
 	{"StorageRoot", STRING, NULL},
 };
 SHAPE(shape_session);
@@ -119,8 +121,11 @@ static bool has_type(const json_t *value, enum field_type type)
 	switch (type) {
 	case STRING:
 		return json_is_string(value);
-	case INTEGER:
-		return json_is_integer(value);
+	case COUNT:
+		return json_is_integer(value) && json_integer_value(value) >= 0 &&
+		       json_integer_value(value) <= INT32_MAX;
+	case BYTES:
+		return json_is_integer(value) && json_integer_value(value) >= 0;
 	case NUMBER:
 		return json_is_number(value);
 	case OBJECT:

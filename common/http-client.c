@@ -2,11 +2,11 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/cleanup.h"
 
@@ -23,6 +23,8 @@ struct http_client {
 struct attempt {
 	struct http_client *client;
 	uv_getaddrinfo_t lookup;
+	struct addrinfo *found; /* addresses of the host, tried one after the other */
+	const struct addrinfo *next;
 	char *host, *path, *authorization, *content_type;
 	int port;
 	struct buf body;
@@ -45,6 +47,7 @@ static void attempt_free(struct attempt *a)
 	free(a->content_type);
 	buf_done(&a->body);
 	buf_done(&a->response);
+	uv_freeaddrinfo(a->found);
 	free(a);
 }
 
@@ -147,6 +150,61 @@ static void on_destroyed(struct attempt *a, struct lws *wsi)
 	fail(a, "connection closed");
 }
 
+/* --- failures ----------------------------------------------------------------------------------
+ * libwebsockets keeps to itself why a server is not trusted or not there; an administrator is to
+ * see it in the log.
+ */
+
+/* OpenSSL has found something wrong with the server's certificate; what is remembered here is told
+ * when the connection has failed for it. */
+static void note_bad_certificate(struct lws *wsi, X509_STORE_CTX *verification)
+{
+	struct attempt *a = lws_get_opaque_user_data(wsi);
+	int problem = X509_STORE_CTX_get_error(verification);
+
+	if (!a || !a->client->is_strict)
+		return;
+	switch (problem) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		(void)error_set(&a->err, ERR_UNREACHABLE,
+				"the certificate is for another name or address");
+		break;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		(void)error_set(&a->err, ERR_UNREACHABLE, "the certificate has expired");
+		break;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		(void)error_set(&a->err, ERR_UNREACHABLE,
+				"the certificate is not valid yet (is a clock wrong?)");
+		break;
+	default:
+		(void)error_set(&a->err, ERR_UNREACHABLE, "the certificate is not trusted: %s",
+				X509_verify_cert_error_string(problem));
+	}
+}
+
+static void try_next_address(struct attempt *a);
+
+/* @said: what libwebsockets makes of it, or NULL. It has emptied OpenSSL's queue of errors. */
+static void fail_connection(struct attempt *a, struct lws *wsi, const char *said)
+{
+	int number = 0;
+	socklen_t len = sizeof(number);
+
+	/* A name may have an address of each family, and the server listen on one of them. */
+	if (a->err.code == ERR_NONE && a->status == 0 && a->next && !a->client->loop->is_stopping)
+		try_next_address(a);
+	else if (a->err.code != ERR_NONE)
+		fail(a, a->err.message);
+	else if (getsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_ERROR, &number, &len) == 0 &&
+		 number != 0)
+		fail(a, strerror(number));
+	else if (said && strncmp(said, "connect SSL err", 15) == 0)
+		fail(a, "the TLS handshake failed (is it a port that speaks TLS?)");
+	else
+		fail(a, said ? said : "connection failed");
+}
+
 /* What both kinds of connections have: headers to add, and an end without an answer. */
 static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
 {
@@ -161,7 +219,7 @@ static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, v
 		lws_set_opaque_user_data(wsi, NULL);
 		if (a->is_link)
 			a->status = (int)lws_http_client_http_response(wsi);
-		fail(a, in ? in : "connection failed");
+		fail_connection(a, wsi, in);
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		on_destroyed(a, wsi);
@@ -181,6 +239,10 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
 	case LWS_CALLBACK_WSI_DESTROY:
 		return attempt_callback(wsi, reason, in, len);
+	case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION:
+		if (len == 0) /* what OpenSSL thinks of it; our answer does not change that */
+			note_bad_certificate(wsi, session);
+		return 0;
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
 	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
@@ -274,22 +336,31 @@ static void start_connection(struct attempt *a, const char *address)
 		fail(a, "cannot begin a connection");
 }
 
+static void try_next_address(struct attempt *a)
+{
+	const struct addrinfo *to = a->next;
+	char address[64];
+
+	a->next = to->ai_next;
+	if (getnameinfo(to->ai_addr, to->ai_addrlen, address, sizeof(address), NULL, 0,
+			NI_NUMERICHOST) != 0)
+		fail(a, "address cannot be understood");
+	else
+		start_connection(a, address);
+}
+
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
 	struct attempt *a = lookup->data;
-	char address[64];
 
-	if (a->client->loop->is_stopping) {
+	a->found = found;
+	a->next = found;
+	if (a->client->loop->is_stopping)
 		attempt_free(a);
-	} else if (status < 0) {
+	else if (status < 0)
 		fail(a, uv_strerror(status));
-	} else if (getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), NULL, 0,
-			       NI_NUMERICHOST) != 0) {
-		fail(a, "address cannot be understood");
-	} else {
-		start_connection(a, address);
-	}
-	uv_freeaddrinfo(found);
+	else
+		try_next_address(a);
 }
 
 static char *copy(const char *text)

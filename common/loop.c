@@ -7,6 +7,7 @@
 #include "common/log.h"
 
 #define WAIT_S 20
+#define HEADER_POOL 4096
 
 /* The library's own messages are for its developers; what concerns an administrator we say. */
 static void on_lws_log(int level, const char *line)
@@ -35,7 +36,9 @@ static int start_lws(struct loop *loop, struct error *err)
 		.foreign_loops = loops,
 		.pcontext = &loop->lws, /* becomes NULL when the context is gone for good */
 		.max_http_header_data = 16384,
-		.max_http_header_pool = 64,
+		/* Every connection has one from its accept() to the end of its headers, on every
+		 * listener; when none is left nobody gets in. They are allocated when needed. */
+		.max_http_header_pool = HEADER_POOL,
 		.pt_serv_buf_size = 32768,
 		/* Of the whole context alone, whatever a vhost says: a client's wait for an answer,
 		 * too, which would be 5 s. */

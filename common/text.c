@@ -8,6 +8,16 @@
 #include <string.h>
 #include <time.h>
 
+bool text_skip(const char **at, const char *what)
+{
+	size_t len = strlen(what);
+
+	if (strncmp(*at, what, len) != 0)
+		return false;
+	*at += len;
+	return true;
+}
+
 static void random_bytes(unsigned char *ret, size_t len)
 {
 	/* Without randomness nothing that follows would be safe, and OpenSSL has tried everything.

@@ -11,6 +11,9 @@
 #define UUID_SIZE 37 /* with the NUL */
 #define TIME_SIZE 25
 
+/** Step over @what if @at begins with it. */
+bool text_skip(const char **at, const char *what);
+
 /** A random UUID (version 4), lower case. */
 void uuid_make(char ret[UUID_SIZE]);
 bool is_uuid(const char *text);

@@ -141,6 +141,7 @@ class AgentDouble:
         self.refuse = None             # (status, code, sentence) for creations
         self.becomes = "READY"         # what a created session goes on to; None: nothing
         self.screenshot = "iVBORw0KGgo="
+        self.claims = None             # the session that a screenshot says to be of
         self.lock = threading.RLock()
         self.reported = threading.Condition(self.lock)
         self.confirmed = 0
@@ -253,7 +254,7 @@ class AgentDouble:
             self.set_state(identity, "DELETED")
             return 200, {"SessionId": identity, "State": "DELETING"}
         if operation == "GetSessionScreenshots":
-            return 200, {"SessionScreenshot": {"SessionId": identity, "Images": [{
+            return 200, {"SessionScreenshot": {"SessionId": self.claims or identity, "Images": [{
                 "Format": context["Format"], "Data": self.screenshot,
                 "CreationTime": "2026-03-02T10:15:00.120Z", "Primary": True}]}}
         return 200, {"SessionId": identity}

@@ -1,6 +1,8 @@
 """What one peer, or one damaged record, can do to the broker: nothing that others notice."""
 
 import os
+import resource
+import socket
 import sqlite3
 import subprocess
 import time
@@ -85,3 +87,33 @@ def test_a_huge_report_keeps_nobody_waiting(broker):
     agent.sessions = {str(i): {"Id": str(i), "State": "READY"} for i in range(50001)}
     agent.report()
     assert agent.closed.wait(5) and b"more than 50000 sessions" in agent.close_frame
+
+
+def test_a_host_cannot_break_an_answer_or_speak_for_another_session(broker):
+    good, bad = broker.agent("good"), broker.agent("bad")
+    for agent, identity in ((good, "g"), (bad, "b")):
+        agent.sessions[identity] = {"Id": identity, "Owner": "mira", "State": "READY",
+                                    "Type": "CONSOLE"}
+        agent.report(wait=True)
+    whole = bad.screenshot
+    for bad.screenshot in ("\u00e9", 'x","Odd":"y'):
+        reply = broker.ok("/getSessionScreenshots", [{"SessionId": "b"}, {"SessionId": "g"}])
+        assert [s["SessionScreenshot"]["SessionId"] for s in reply["SuccessfulList"]] == ["g"]
+        assert reply["UnsuccessfulList"][0]["FailureReason"] == \
+            "the host's answer is not a screenshot"
+    bad.screenshot, bad.claims = whole, "g"
+    shots = broker.ok("/getSessionScreenshots", [{"SessionId": "b"}])["SuccessfulList"]
+    assert [s["SessionScreenshot"]["SessionId"] for s in shots] == ["b"]
+
+
+def test_connections_that_say_nothing_keep_nobody_out(make_broker):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))  # the broker inherits it
+    try:
+        broker = make_broker()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    connections = [socket.create_connection(("127.0.0.1", broker.port)) for _ in range(200)]
+    assert broker.http.get(broker.url("/health"), timeout=5, headers={"Connection": "close"}).ok
+    for connection in connections:
+        connection.close()
