@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,8 @@
 #define SCRYPT_MAX_BYTES (64UL * 1024 * 1024)
 #define SALT_BYTES 16
 #define HASH_BYTES 32
-#define PREFIX "scrypt$16384$8$1$"
 
-static int derive(const char *password, const unsigned char *salt, unsigned char *ret)
+static int derive_scrypt(const char *password, const unsigned char *salt, unsigned char *ret)
 {
 	return EVP_PBE_scrypt(password, strlen(password), salt, SALT_BYTES, SCRYPT_N, SCRYPT_R,
 			      SCRYPT_P, SCRYPT_MAX_BYTES, ret, HASH_BYTES) == 1
@@ -29,16 +29,35 @@ static int derive(const char *password, const unsigned char *salt, unsigned char
 		       : -1;
 }
 
-char *password_hash(const char *password, struct error *err)
+static int derive_sha256(const char *password, const unsigned char *salt, unsigned char *ret)
+{
+	unsigned len = HASH_BYTES;
+
+	return HMAC(EVP_sha256(), salt, SALT_BYTES, (const unsigned char *)password,
+		    strlen(password), ret, &len)
+		       ? 0
+		       : -1;
+}
+
+/* A hash as text is the name of its scheme, then salt and hash in base64 with '$' between. */
+struct scheme {
+	const char *name;
+	int (*derive)(const char *password, const unsigned char *salt, unsigned char *ret);
+};
+
+static const struct scheme scrypt = {"scrypt$16384$8$1$", derive_scrypt};
+static const struct scheme sha256 = {"hmac-sha256$", derive_sha256};
+
+static char *hash_with(const struct scheme *scheme, const char *password, struct error *err)
 {
 	unsigned char salt[SALT_BYTES], hash[HASH_BYTES];
 	AUTO(buf_done) struct buf text = {0};
 
-	if (RAND_bytes(salt, sizeof(salt)) != 1 || derive(password, salt, hash) < 0) {
+	if (RAND_bytes(salt, sizeof(salt)) != 1 || scheme->derive(password, salt, hash) < 0) {
 		(void)error_set(err, ERR_SYSTEM, "cannot hash a password");
 		return NULL;
 	}
-	if (buf_append_text(&text, PREFIX, err) < 0 ||
+	if (buf_append_text(&text, scheme->name, err) < 0 ||
 	    base64_append(&text, salt, sizeof(salt), err) < 0 ||
 	    buf_append_text(&text, "$", err) < 0 ||
 	    base64_append(&text, hash, sizeof(hash), err) < 0)
@@ -46,8 +65,24 @@ char *password_hash(const char *password, struct error *err)
 	return buf_steal(&text);
 }
 
+char *password_hash(const char *password, struct error *err)
+{
+	return hash_with(&scrypt, password, err);
+}
+
+char *password_hash_random(const char *secret, struct error *err)
+{
+	return hash_with(&sha256, secret, err);
+}
+
+static bool is_of(const struct scheme *scheme, const char *hash)
+{
+	return strncmp(hash, scheme->name, strlen(scheme->name)) == 0;
+}
+
 bool password_matches(const char *hash, const char *password)
 {
+	const struct scheme *scheme = is_of(&scrypt, hash) ? &scrypt : &sha256;
 	AUTO(buf_done) struct buf salt = {0};
 	AUTO(buf_done) struct buf expected = {0};
 	AUTO(free_p) char *salt_text = NULL;
@@ -55,9 +90,9 @@ bool password_matches(const char *hash, const char *password)
 	const char *dollar;
 	struct error err;
 
-	if (strncmp(hash, PREFIX, strlen(PREFIX)) != 0)
+	if (!is_of(scheme, hash))
 		return false;
-	hash += strlen(PREFIX);
+	hash += strlen(scheme->name);
 	dollar = strchr(hash, '$');
 	if (!dollar)
 		return false;
@@ -66,7 +101,7 @@ bool password_matches(const char *hash, const char *password)
 	    base64_decode(dollar + 1, &expected, &err) < 0 || salt.len != SALT_BYTES ||
 	    expected.len != HASH_BYTES)
 		return false;
-	return derive(password, (unsigned char *)salt.data, found) == 0 &&
+	return scheme->derive(password, (unsigned char *)salt.data, found) == 0 &&
 	       CRYPTO_memcmp(found, expected.data, HASH_BYTES) == 0;
 }
 

@@ -17,6 +17,12 @@
 /** A text that tells whether a password is the right one; free() it. Blocks. */
 char *password_hash(const char *password, struct error *err);
 
+/**
+ * The same for a secret that we made from random bytes: there is nothing to guess, so nothing is won
+ * by being slow, and thousands of agents come back at once after a restart. Fast.
+ */
+char *password_hash_random(const char *secret, struct error *err);
+
 /** Constant time. False also for a hash that is no such text. Blocks. */
 bool password_matches(const char *hash, const char *password);
 

@@ -104,14 +104,18 @@ int registry_add(struct registry *registry, enum client_kind kind, const char *n
 	r->userdata = userdata;
 	r->name = strdup(name);
 	random_text(r->secret, PASSWORD_LENGTH);
-	if (!r->name ||
-	    password_submit(registry->passwords, r->secret, NULL, on_hashed, r, err) < 0) {
-		int result = r->name ? -1 : error_oom(err);
-
+	if (!r->name) {
 		registration_free(r);
-		return result;
+		return error_oom(err);
 	}
-	return 0;
+	if (kind == CLIENT_AGENT) {
+		on_hashed(password_hash_random(r->secret, err), false, r);
+		return 0;
+	}
+	if (password_submit(registry->passwords, r->secret, NULL, on_hashed, r, err) == 0)
+		return 0;
+	registration_free(r);
+	return -1;
 }
 
 /* --- agents ------------------------------------------------------------------------------------
