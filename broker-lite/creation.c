@@ -138,10 +138,11 @@ static void on_stored(const struct error *err, void *userdata)
 		session_list_forget(&fleet->sessions, session);
 	} else {
 		/* A later placement that could not be stored goes on: after a restart the host's
-		 * report puts it right. */
-		session->is_hidden = false;
-		if (accepting->answer)
+		 * report puts it right. It may have been deleted meanwhile and hidden for good. */
+		if (accepting->answer) {
+			session->is_hidden = false;
 			answer_accepted(session, accepting->answer);
+		}
 		if (session->server)
 			send_create(creation, session);
 		else
@@ -239,7 +240,7 @@ void creation_begin(struct creation *creation, json_t *body, struct answer *answ
 
 static void on_refused(struct creation *creation, struct session *session, const struct error *err)
 {
-	bool is_final = err->code == ERR_INVALID;
+	bool is_final = err->code == ERR_INVALID || err->code == ERR_TOO_LARGE;
 
 	switch (err->code) {
 	case ERR_LIMIT:
@@ -323,9 +324,13 @@ static void send_create(struct creation *creation, struct session *session)
 	free(accepting);
 	session->n_pending--;
 	session->is_create_pending = false;
-	/* Nothing has left, so it may go to another host at once. */
-	if (!creation->fleet->is_stopping)
-		creation_place_again(creation, session);
+	if (creation->fleet->is_stopping)
+		return;
+	/* Nothing has left, so it may go to another host at once, and to this one when it has
+	 * reported again: while a link closes it is still there, and would be chosen for ever. */
+	if (err.code != ERR_TOO_LARGE)
+		err.code = ERR_LIMIT;
+	on_refused(creation, session, &err);
 }
 
 /* --- again -------------------------------------------------------------------------------------
@@ -420,7 +425,8 @@ static void look_at_queue(void *userdata)
 		    !server)
 			continue;
 		creation_cancel(creation, session);
-		timer_stop(session->timer);
+		if (session->timer)
+			timer_stop(session->timer);
 		if (session_list_bind(&fleet->sessions, session, server, &err) < 0)
 			continue;
 		session->is_create_pending = true;

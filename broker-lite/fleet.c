@@ -12,6 +12,10 @@
 
 #define DELETE_REPLY_TIMEOUT_MS 30000
 #define SERVER_ID_MAX_BYTES 512
+/* Far more than a host has, and what the broker takes in one turn of its loop without a pause that
+ * others would notice. Messages may be larger, for the sake of screenshots. */
+#define REPORT_MAX_BYTES (16UL * 1024 * 1024)
+#define REPORT_MAX_SESSIONS 50000
 
 /* --- deadlines of sessions ---------------------------------------------------------------------
  */
@@ -500,6 +504,9 @@ int fleet_report(struct fleet *fleet, struct agent *agent, const char *body, siz
 
 	if (fleet->is_stopping)
 		return error_set(err, ERR_UNAVAILABLE, "stopping");
+	if (len > REPORT_MAX_BYTES)
+		return error_set(err, ERR_TOO_LARGE, "report: larger than %lu bytes",
+				 REPORT_MAX_BYTES);
 	if (json_parse(body, len, &report, err) < 0)
 		return error_prefix(err, "report");
 	host = json_object_get(report, "Server");
@@ -508,6 +515,9 @@ int fleet_report(struct fleet *fleet, struct agent *agent, const char *body, siz
 	if (!id || !*id || strlen(id) > SERVER_ID_MAX_BYTES || !json_is_array(sessions))
 		return error_set(err, ERR_INVALID,
 				 "report: Server with an Id and Sessions are required");
+	if (json_array_size(sessions) > REPORT_MAX_SESSIONS)
+		return error_set(err, ERR_TOO_LARGE, "report: more than %d sessions",
+				 REPORT_MAX_SESSIONS);
 	server = server_list_obtain(&fleet->servers, id, err);
 	if (!server || attach(fleet, server, agent, err) < 0 ||
 	    server_set_report(server, host, err) < 0 ||

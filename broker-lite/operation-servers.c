@@ -4,6 +4,7 @@
 
 #include "broker-lite/broker.h"
 #include "broker-lite/operation.h"
+#include "broker-lite/wanted.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
@@ -15,17 +16,9 @@
 /* --- DescribeServers ---------------------------------------------------------------------------
  */
 
-static bool is_wanted(const json_t *ids, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(ids); i++) {
-		if (strcmp(json_string_value(json_array_get(ids, i)), id) == 0)
-			return true;
-	}
-	return ids == NULL;
-}
-
 static int append_servers(struct server_list *list, const struct describe_servers_request *request,
-			  size_t at, struct buf *text, struct error *err)
+			  const struct wanted *wanted, size_t at, struct buf *text,
+			  struct error *err)
 {
 	size_t left = request->max_results > 0 ? (size_t)request->max_results : RESULTS_MAX;
 	const struct server *last = NULL;
@@ -34,7 +27,7 @@ static int append_servers(struct server_list *list, const struct describe_server
 		struct server *server = list->by_id.items[at];
 		const struct buf *item;
 
-		if (!server->report || !is_wanted(request->server_ids, server->id))
+		if (!server->report || !wanted_has(wanted, server->id))
 			continue;
 		if (left-- == 0) {
 			if (buf_append_text(text, "],\"NextToken\":\"", err) < 0 ||
@@ -58,19 +51,21 @@ void operation_describe_servers(struct broker *broker, json_t *body, struct answ
 	struct server_list *list = &broker->fleet.servers;
 	struct describe_servers_request request;
 	struct page_mark mark = {0};
+	AUTO(wanted_done) struct wanted wanted = {0};
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 	size_t at = 0;
 
 	if (params_read(&describe_servers_params, body, &request, &err) == 0 &&
 	    (!request.next_token ||
-	     page_token_read(PAGE_OF_SERVERS, request.next_token, &mark, &err) == 0)) {
+	     page_token_read(PAGE_OF_SERVERS, request.next_token, &mark, &err) == 0) &&
+	    wanted_init(&wanted, request.server_ids, &err) == 0) {
 		if (mark.id)
 			at = sorted_position(&list->by_id, mark.id);
 		if (mark.id && server_list_find(list, mark.id))
 			at++;
 		if (buf_append_text(&text, "{\"Servers\":[", &err) == 0)
-			(void)append_servers(list, &request, at, &text, &err);
+			(void)append_servers(list, &request, &wanted, at, &text, &err);
 	}
 	page_mark_done(&mark);
 	if (err.code == ERR_NONE)

@@ -4,6 +4,7 @@
 
 #include "broker-lite/broker.h"
 #include "broker-lite/operation.h"
+#include "broker-lite/wanted.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
@@ -53,23 +54,15 @@ static bool passes(const struct session *session, const json_t *filters)
 	return true;
 }
 
-static bool is_wanted(const json_t *ids, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(ids); i++) {
-		if (strcmp(json_string_value(json_array_get(ids, i)), id) == 0)
-			return true;
-	}
-	return ids == NULL;
-}
-
 static const char *server_id_of(const struct session *session)
 {
 	return session->server ? session->server->id : "";
 }
 
 static int append_sessions(struct session_list *list,
-			   const struct describe_sessions_request *request, size_t at,
-			   struct buf *text, struct error *err)
+			   const struct describe_sessions_request *request,
+			   const struct wanted *wanted, size_t at, struct buf *text,
+			   struct error *err)
 {
 	size_t left = request->max_results > 0 ? (size_t)request->max_results : RESULTS_MAX;
 	const struct session *last = NULL;
@@ -77,7 +70,7 @@ static int append_sessions(struct session_list *list,
 	for (; at < list->by_id.n; at++) {
 		struct session *session = list->by_id.items[at];
 
-		if (session->is_hidden || !is_wanted(request->session_ids, session->id) ||
+		if (session->is_hidden || !wanted_has(wanted, session->id) ||
 		    !passes(session, request->filters))
 			continue;
 		if (left-- == 0) {
@@ -100,6 +93,7 @@ void operation_describe_sessions(struct broker *broker, json_t *body, struct ans
 	struct session_list *list = &broker->fleet.sessions;
 	struct describe_sessions_request request;
 	struct page_mark mark = {0};
+	AUTO(wanted_done) struct wanted wanted = {0};
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 	size_t at = 0;
@@ -107,13 +101,14 @@ void operation_describe_sessions(struct broker *broker, json_t *body, struct ans
 	if (params_read(&describe_sessions_params, body, &request, &err) == 0 &&
 	    check_filters(request.filters, &err) == 0 &&
 	    (!request.next_token ||
-	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0)) {
+	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0) &&
+	    wanted_init(&wanted, request.session_ids, &err) == 0) {
 		if (mark.id)
 			at = session_list_position(list, mark.id, mark.server_id);
 		if (mark.id && session_list_find(list, mark.id, mark.server_id))
 			at++;
 		if (buf_append_text(&text, "{\"Sessions\":[", &err) == 0)
-			(void)append_sessions(list, &request, at, &text, &err);
+			(void)append_sessions(list, &request, &wanted, at, &text, &err);
 	}
 	page_mark_done(&mark);
 	if (err.code == ERR_NONE)

@@ -107,12 +107,18 @@ int server_list_set_closed(struct server_list *list, struct server *server, bool
 /* --- reports -----------------------------------------------------------------------------------
  */
 
+struct tag {
+	const char *key;
+	size_t at;
+	json_t *object;
+};
+
 static int compare_tags(const void *a, const void *b)
 {
-	const char *left = json_get_text(*(json_t *const *)a, "Key");
-	const char *right = json_get_text(*(json_t *const *)b, "Key");
+	const struct tag *left = a, *right = b;
+	int order = strcmp(left->key, right->key);
 
-	return strcmp(left ? left : "", right ? right : "");
+	return order ? order : left->at < right->at ? -1 : 1;
 }
 
 /* Sorted by key; of two with one key the last one stays. Tags without key or value go. */
@@ -120,23 +126,21 @@ static json_t *sort_tags(json_t *tags)
 {
 	size_t n = 0;
 	json_t *sorted = json_array();
-	json_t **items = calloc(json_array_size(tags) + 1, sizeof(json_t *));
+	AUTO(free_p) struct tag *items = calloc(json_array_size(tags) + 1, sizeof(*items));
 
-	for (size_t i = json_array_size(tags); items && i-- > 0;) {
+	for (size_t i = 0; items && i < json_array_size(tags); i++) {
 		json_t *tag = json_array_get(tags, i);
 		const char *key = json_get_text(tag, "Key");
-		bool is_new = key && json_get_text(tag, "Value");
 
-		for (size_t j = 0; is_new && j < n; j++)
-			is_new = strcmp(json_get_text(items[j], "Key"), key) != 0;
-		if (is_new)
-			items[n++] = tag;
+		if (key && json_get_text(tag, "Value"))
+			items[n++] = (struct tag){key, i, tag};
 	}
 	if (items)
-		qsort(items, n, sizeof(json_t *), compare_tags);
-	for (size_t i = 0; i < n; i++)
-		(void)json_array_append(sorted, items[i]);
-	free(items);
+		qsort(items, n, sizeof(*items), compare_tags);
+	for (size_t i = 0; i < n; i++) {
+		if (i + 1 == n || strcmp(items[i].key, items[i + 1].key) != 0)
+			(void)json_array_append(sorted, items[i].object);
+	}
 	return sorted;
 }
 

@@ -461,16 +461,17 @@ static bool is_link_path(const struct http_server *server, struct lws *wsi)
 	       (path && strcmp(path, server->role.handler->path) == 0);
 }
 
-/* Refuse an upgrade; libwebsockets ends the transaction when this returns 1. */
-static int on_upgrade(struct lws *wsi)
+/* Refuse an upgrade; libwebsockets ends the transaction when this returns 1. It would also go on
+ * to HTTP/2, where none of what is known here about requests and connections holds. */
+static int on_upgrade(struct lws *wsi, const char *to)
 {
 	struct http_server *server = lws_get_vhost_user(lws_get_vhost(wsi));
 	AUTO(free_p) char *authorization = copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
 	unsigned char head[LWS_PRE + HEAD_MAX_BYTES];
 	int status = 404, n;
 
-	if (server->role.handler && authorization && is_link_path(server, wsi) &&
-	    offers_protocol(wsi, server->role.handler))
+	if (strcasecmp(to, "websocket") == 0 && server->role.handler && authorization &&
+	    is_link_path(server, wsi) && offers_protocol(wsi, server->role.handler))
 		status = server->role.handler->authorize
 				 ? server->role.handler->authorize(authorization,
 								   server->role.userdata)
@@ -502,7 +503,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writable(connection);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return on_upgrade(wsi);
+		return on_upgrade(wsi, in ? in : "");
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
 		if (connection)

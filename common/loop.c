@@ -6,6 +6,8 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#define WAIT_S 20
+
 /* The library's own messages are for its developers; what concerns an administrator we say. */
 static void on_lws_log(int level, const char *line)
 {
@@ -35,6 +37,9 @@ static int start_lws(struct loop *loop, struct error *err)
 		.max_http_header_data = 16384,
 		.max_http_header_pool = 64,
 		.pt_serv_buf_size = 32768,
+		/* Of the whole context alone, whatever a vhost says: a client's wait for an answer,
+		 * too, which would be 5 s. */
+		.timeout_secs = WAIT_S,
 	};
 
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);

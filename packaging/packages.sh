@@ -15,7 +15,7 @@ RUN_PACKAGES="libwebsockets-evlib-uv tigervnc-standalone-server dbus-daemon x11-
 DEMO_PACKAGES="jq procps fonts-dejavu-core"
 
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
-	python3-requests imagemagick jq xvfb psmisc procps iproute2 git"
+	python3-requests imagemagick x11-utils xvfb psmisc iproute2 faketime git"
 
 install_missing() {
 	missing=

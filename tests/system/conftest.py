@@ -67,7 +67,8 @@ def wait_until(condition, timeout=10, what="the condition"):
 class Program:
     """A program under test, with its output in a file, ended by its own pid and no other way."""
 
-    def __init__(self, arguments, output, ready_option=None, env=None, **options):
+    def __init__(self, arguments, output, ready_option=None, env=None, ready_timeout=20,
+                 **options):
         self.output_path = output
         self.mark = secrets.token_hex(8)
         self.ready_line = None
@@ -83,7 +84,7 @@ class Program:
         os.close(write_fd)
         try:
             if ready_option:
-                self.ready_line = wait_line(read_fd)
+                self.ready_line = wait_line(read_fd, ready_timeout)
         except (TimeoutError, EOFError) as error:
             self.stop()
             raise AssertionError(f"{arguments[0]} did not get ready: {error}\n"

@@ -2,6 +2,7 @@
 TLS and sockets alone, so that it can also say what no library would."""
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -26,15 +27,16 @@ class LinkRefused(Exception):
 class WebSocket:
     """One WebSocket over TLS; frames are made by hand."""
 
-    def __init__(self, port, token=None, path="/agent/ws", protocol=PROTOCOL):
+    def __init__(self, port, token=None, path="/agent/ws", protocol=PROTOCOL, upgrade="websocket",
+                 headers=()):
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         plain = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.sock = context.wrap_socket(plain, server_hostname="localhost")
         self.buffer = b""
-        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket",
-                 "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", f"Upgrade: {upgrade}",
+                 "Connection: Upgrade", *headers, "Sec-WebSocket-Version: 13",
                  "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode()]
         if protocol:
             lines.append(f"Sec-WebSocket-Protocol: {protocol}")
@@ -189,11 +191,9 @@ class AgentDouble:
             self.ws.send_text(text)
 
     def drop(self):
-        """Vanish without a word."""
-        try:
+        """Vanish without a word, unless the broker was faster."""
+        with contextlib.suppress(OSError):
             self.ws.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # hung up on already
         self.ws.close()
         self.closed.wait(5)
 

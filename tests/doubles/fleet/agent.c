@@ -288,8 +288,7 @@ static void on_failed(int status, const struct error *err, void *userdata)
 {
 	struct agent *agent = userdata;
 
-	if (agent->backoff_ms == BACKOFF_LEAST_MS) /* once, not at each attempt of many */
-		log_warning("%s cannot link to the broker: %s", agent->id, err->message);
+	fleet_tell_failure(agent->fleet, agent, err);
 	if (status == 401 || status == 403)
 		registration_refused(&agent->registration);
 	go_down(agent);

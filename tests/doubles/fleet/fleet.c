@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
+
+#define TELL_MS 1000
+
 /* A loop, not a recursion: an agent may fail at once, and end its turn within agent_connect(). */
 static void call_next(struct fleet *fleet)
 {
@@ -34,6 +38,18 @@ void fleet_end_turn(struct fleet *fleet, struct agent *agent)
 	agent->has_turn = false;
 	fleet->n_connecting--;
 	call_next(fleet);
+}
+
+void fleet_tell_failure(struct fleet *fleet, const struct agent *agent, const struct error *err)
+{
+	unsigned long long now_ms = loop_now_ms(fleet->loop);
+
+	fleet->n_failures++;
+	if (fleet->n_failures > 1 && now_ms - fleet->told_ms < TELL_MS)
+		return;
+	fleet->told_ms = now_ms;
+	log_warning("%s cannot link to the broker (failures=%llu): %s", agent->id,
+		    fleet->n_failures, err->message);
 }
 
 void fleet_settle(struct fleet *fleet, struct agent *agent)

@@ -20,6 +20,8 @@ struct fleet {
 	unsigned n_connecting;
 	bool is_calling; /* the next ones are being called already */
 	size_t n_settled;
+	unsigned long long n_failures,
+		told_ms; /* attempts to connect; of the last line about them */
 	/** Every agent's first report was acknowledged, or will not be. Called once. */
 	void (*on_settled)(void *userdata);
 	void *userdata;
@@ -42,6 +44,9 @@ void fleet_enqueue(struct fleet *fleet, struct agent *agent);
 
 /** It is linked, or could not be. Harmless if it has no turn. */
 void fleet_end_turn(struct fleet *fleet, struct agent *agent);
+
+/** It could not connect. A line a second stands for all that fail alike. */
+void fleet_tell_failure(struct fleet *fleet, const struct agent *agent, const struct error *err);
 
 /** It has had its first report acknowledged, or is not to be waited for. */
 void fleet_settle(struct fleet *fleet, struct agent *agent);

@@ -1,0 +1,87 @@
+"""What one peer, or one damaged record, can do to the broker: nothing that others notice."""
+
+import os
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from broker_helpers import PROGRAM, Broker
+from link_client import LinkRefused, WebSocket, fetch_token, wait_until
+
+
+@pytest.fixture
+def make_broker():
+    made = []
+
+    def make(**settings):
+        made.append(Broker(**settings).start().log_in())
+        return made[-1]
+    yield make
+    for b in made:
+        b.done()
+
+
+@pytest.fixture
+def broker(make_broker):
+    return make_broker()
+
+
+def test_a_damaged_record_is_told_and_no_crash():
+    broker = Broker().start()
+    broker.stop()
+    with sqlite3.connect(os.path.join(broker.folder, "broker-data/broker.db")) as store:
+        store.execute("INSERT INTO record VALUES ('session', 'x', '{}')")
+    store.close()
+    result = subprocess.run([PROGRAM, "--conf", broker.conf], capture_output=True, text=True,
+                            timeout=30)
+    assert result.returncode == 1
+    assert "session x: the record is damaged" in result.stderr
+    broker.done()
+
+
+def test_a_creation_that_no_link_can_carry_fails_at_once(make_broker):
+    broker = make_broker(agent_to_broker_max_message_size_mb=1)
+    broker.agent()
+    identity = broker.create(PermissionsFile="A" * 1500000)
+    wait_until(lambda: broker.state(identity) == "DELETED", 5)
+    assert "bytes, limit 1048576" in broker.session(identity)["StateReason"]
+
+
+def test_no_link_becomes_http_2(broker):
+    agent = broker.agent(connect=False)
+    token = fetch_token(broker.agent_port, agent.client_id, agent.secret).json()["access_token"]
+    with pytest.raises(LinkRefused) as refused:
+        WebSocket(broker.agent_port, token, upgrade="h2c",
+                  headers=["HTTP2-Settings: AAMAAABkAAQAAP__"])
+    assert refused.value.status == 404
+    agent.connect()
+
+
+def test_many_ids_in_one_request_keep_nobody_waiting(broker):
+    agent = broker.agent()
+    agent.sessions = {str(i): {"Id": str(i), "Owner": "mira", "State": "READY", "Type": "VIRTUAL"}
+                      for i in range(3000)}
+    agent.report(wait=True)
+    begin = time.monotonic()
+    ids = [f"x{i}" for i in range(300000)] + ["7"]
+    found = broker.ok("/describeSessions", {"SessionIds": ids})["Sessions"]
+    assert [s["Id"] for s in found] == ["7"]
+    assert broker.ok("/describeServers", {"ServerIds": ids + [agent.server_id]})["Servers"]
+    assert time.monotonic() - begin < 5
+
+
+def test_a_huge_report_keeps_nobody_waiting(broker):
+    agent = broker.agent()
+    tags = [{"Key": f"k{i}", "Value": "v"} for i in range(200000)]
+    agent.server["Tags"] = tags + [{"Key": "k7", "Value": "last"}]
+    begin = time.monotonic()
+    agent.report(wait=True)
+    assert time.monotonic() - begin < 5
+    found = broker.ok("/describeServers")["Servers"][0]["Tags"]
+    assert len(found) == 200000 and {"Key": "k7", "Value": "last"} in found
+    del agent.server["Tags"]
+    agent.sessions = {str(i): {"Id": str(i), "State": "READY"} for i in range(50001)}
+    agent.report()
+    assert agent.closed.wait(5) and b"more than 50000 sessions" in agent.close_frame
