@@ -57,6 +57,8 @@ class Agent:
         self.socket = os.path.join(self.folder, "agent.sock")
         self.prefix, self.umask = prefix, umask
         self.process = None
+        # a uid may have been somebody's before who has left something there
+        self.x_sockets_before = set(os.listdir("/tmp/.X11-unix"))
         self.output = os.path.join(self.folder, "output")
         os.mkdir(self.log_folder)
         if user:

@@ -15,7 +15,7 @@ import uuid
 
 import pytest
 
-from agent_helpers import (NO_SUCH_SESSION, PROGRAM, SLEEP, Agent, png_first_pixel, png_size, request)
+from agent_helpers import (NO_SUCH_SESSION, PROGRAM, SLEEP, Agent, command_line, png_first_pixel, png_size, request)
 from keeper_helpers import (PATIENCE, User, name_of, of_session, run, uid_of, wait_for,
                             x_sockets)
 
@@ -74,8 +74,8 @@ def assert_nothing_left(agent, *users):
     """No process, X socket, or folder of any session."""
     wait_for(lambda: agent.keeper.numbers() == [], "the folders of keepers to go")
     for user in users:
-        assert user.processes() == []
-        assert x_sockets(user.uid) == []
+        assert [(pid, name_of(pid), command_line(pid)) for pid in user.processes()] == []
+        assert set(x_sockets(user.uid)) <= agent.x_sockets_before
 
 
 def keeper_of(agent, number):
