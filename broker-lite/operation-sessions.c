@@ -346,10 +346,10 @@ void operation_get_session_connection_data(struct broker *broker, json_t *body,
 	}
 	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
 	if (!session || session->state == DELETED)
-		(void)error_set(&err, ERR_INVALID, "Session not found: %.300s", request.session_id);
+		(void)error_set(&err, ERR_INVALID, "Session not found: %.150s", request.session_id);
 	else if (session->state != READY && session->state != UNKNOWN)
 		(void)error_set(&err, ERR_INVALID,
-				"Session %.300s is neither in READY nor in UNKNOWN state",
+				"Session %.150s is neither in READY nor in UNKNOWN state",
 				request.session_id);
 	else
 		(void)append_connection_data(broker, session, request.user, &text, &err);

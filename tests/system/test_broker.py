@@ -267,6 +267,16 @@ def test_connection_data_of_what_is_not_ready(broker):
     assert reply.json() == {"error": "Session not found: nope"} and reply.status_code == 400
 
 
+def test_a_long_id_leaves_room_for_what_clients_look_for(broker):
+    agent = broker.agent()
+    identity = "x" * 400
+    agent.sessions[identity] = {"Id": identity, "Owner": "mira", "State": "CREATING",
+                                "Type": "VIRTUAL"}
+    agent.report(wait=True)
+    reply = broker.call(f"/sessionConnectionData/{identity}/mira", method="GET")
+    assert reply.status_code == 400 and "neither in READY" in reply.json()["error"]
+
+
 # --- placement, queue, retry -------------------------------------------------------------------
 
 def test_a_burst_does_not_overfill(broker):
