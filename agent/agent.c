@@ -80,19 +80,15 @@ static struct session *on_found(const char *id, const char *owner, void *userdat
 	return session;
 }
 
-/* Sessions that should be there and are not. If one was never seen to be ready, the order to create
- * it may still be on its way, with a keeper that is about to begin. It is given again, even if only
- * to be followed by the order to end: by the id it has an effect once only, and whoever is refused
- * learns where the session is. */
+/* Sessions that should be there and are not. An order to create that found no keeper yet is given
+ * again: by its id it has an effect once only, and the one of an agent that is gone has none. */
 static void settle_lost_session(struct agent *agent, struct session *session)
 {
 	struct error err;
 
-	if (!session->was_ready && agent->engine->ops->create(agent->engine, session, &err) == 0) {
-		if (session->state == SESSION_DELETING)
-			agent->engine->ops->end(agent->engine, session, "ordered again");
+	if (session->state == SESSION_CREATING &&
+	    agent->engine->ops->create(agent->engine, session, &err) == 0)
 		return;
-	}
 	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
 }
 

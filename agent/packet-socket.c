@@ -79,6 +79,16 @@ static int receive(struct packet_socket *socket, struct error *err)
 	return 1;
 }
 
+/* A peer that went without having read everything leaves an error, and behind it what it said last.
+ * libuv stops watching then. */
+static void clear_error(struct packet_socket *socket)
+{
+	int ignored;
+	socklen_t len = sizeof(ignored);
+
+	(void)getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &ignored, &len);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct packet_socket *socket = (struct packet_socket *)(void *)poll;
@@ -87,10 +97,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 	(void)events;
 	if (status < 0)
-		more = error_set(&err, ERR_SYSTEM, "poll: %s", uv_strerror(status));
+		clear_error(socket);
 	/* The handler may free the socket; its memory stays until the loop turns. */
 	for (int i = 0; i < PACKETS_PER_TURN && more > 0 && !socket->is_closing; i++)
 		more = receive(socket, &err);
+	if (status < 0 && more > 0 && !socket->is_closing)
+		(void)uv_poll_start(poll, UV_READABLE, on_poll);
+	else if (status < 0 && more == 0)
+		more = error_set(&err, ERR_SYSTEM, "poll: %s", uv_strerror(status));
 	if (more < 0 && !socket->is_closing) {
 		(void)uv_poll_stop(poll);
 		socket->handler->closed(&err, socket->userdata);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,14 +133,23 @@ static int make_lowest(struct folder *folder, const char *run_dir, struct error 
 	return error_set(err, ERR_LIMIT, "no number is free in %s", run_dir);
 }
 
-int folder_claim(struct folder *ret, const char *run_dir, const struct record *record,
+static int check_giver(int giver, struct error *err)
+{
+	struct pollfd poll_fd = {.fd = giver};
+
+	if (giver >= 0 && poll(&poll_fd, 1, 0) == 0)
+		return 0;
+	return error_set(err, ERR_UNREACHABLE, "who ordered the session has gone meanwhile");
+}
+
+int folder_claim(struct folder *ret, const char *run_dir, const struct record *record, int giver,
 		 struct error *err)
 {
 	AUTO(folder_done) struct folder folder = FOLDER_NONE;
 	AUTO(close_p) int claim_fd = -1;
 
 	if (file_make_folder(run_dir, 0711, err) < 0 || lock_claims(run_dir, &claim_fd, err) < 0 ||
-	    check_others(run_dir, record->session_id, err) < 0 ||
+	    check_giver(giver, err) < 0 || check_others(run_dir, record->session_id, err) < 0 ||
 	    make_lowest(&folder, run_dir, err) < 0)
 		return -1;
 	if (lock_folder(&folder, err) < 0 || folder_write_record(&folder, record, err) < 0) {

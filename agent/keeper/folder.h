@@ -21,11 +21,13 @@ struct folder {
 #define FOLDER_NONE ((struct folder){.lock_fd = -1})
 
 /**
- * Claim a folder for a new session and write @record into it.
+ * Claim a folder for a new session and write @record into it. @giver is the connection over which
+ * the session was ordered: if nobody is at its other end any more when it is our turn, nothing is
+ * claimed, for nobody would know of the session.
  *
- * Errors: ERR_CONFLICT when there is a session of that id already.
+ * Errors: ERR_CONFLICT when there is a session of that id already, ERR_UNREACHABLE.
  */
-int folder_claim(struct folder *ret, const char *run_dir, const struct record *record,
+int folder_claim(struct folder *ret, const char *run_dir, const struct record *record, int giver,
 		 struct error *err);
 
 /** The number of the session of that id, be its keeper alive or killed; 0: there is none. */

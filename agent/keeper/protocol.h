@@ -41,6 +41,8 @@
  *
  * Losing a connection is no event for the keeper: the session goes on. A connection that closes
  * without a last word means that the keeper was killed: "clean" its NUMBER.
+ * But a "start" whose sender has gone before the session has its number is not carried out: nobody
+ * would know of it.
  */
 #ifndef AGENT_KEEPER_PROTOCOL_H
 #define AGENT_KEEPER_PROTOCOL_H

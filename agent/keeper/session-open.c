@@ -71,7 +71,7 @@ static int claim_folder(struct session *s, struct error *err)
 				      .display = -1};
 	AUTO(free_p) char *control = NULL;
 
-	if (folder_claim(&s->folder, s->options->run_dir, &record, err) < 0) {
+	if (folder_claim(&s->folder, s->options->run_dir, &record, s->peers.peers[0].fd, err) < 0) {
 		if (err->code == ERR_CONFLICT)
 			s->rival = folder_find(s->options->run_dir, record.session_id);
 		return -1;

@@ -1,5 +1,6 @@
 """dcv-session-keeper with real X servers, real PAM and users of the host, over its real socket."""
 
+import fcntl
 import json
 import os
 import re
@@ -689,6 +690,25 @@ def test_of_two_sessions_of_one_owner_one_is_deleted(keeper, alice):
     assert x_answers(event["DISPLAY"], event["XAUTHORITY"], alice)
     end(second)
     assert_nothing_left(keeper, alice, first_id, second_id)
+
+
+def test_an_order_whose_giver_has_gone_is_not_carried_out(keeper, alice):
+    """Not even if it waited long: here for the lock under which numbers are given."""
+    init = keeper.init(SLEEP)
+    connection, session_id = keeper.start(alice.name, init)
+    ready(connection)
+    with open(os.path.join(keeper.run_dir, "claim.lock"), "r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        gone, gone_id = keeper.start(alice.name, init)
+        kept, kept_id = keeper.start(alice.name, init)
+        gone.close()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    ready(kept)
+    keeper.wait_for_line(f"session {gone_id} failed: who ordered the session has gone".encode())
+    assert of_session(gone_id) == []
+    end(kept)
+    end(connection)
+    assert_nothing_left(keeper, alice, session_id, gone_id, kept_id)
 
 
 def test_a_session_id_is_taken_once(keeper, alice, bob):

@@ -144,7 +144,7 @@ static void a_session_that_was_ready_and_is_gone_has_ended(void **state)
 {
 	struct fixture *f = *state;
 
-	put_record(f, "READY", ",\"WasReady\":true");
+	put_record(f, "READY", "");
 	start(f);
 	run_until(&f->loop, f->is_ready);
 	assert_int_equal(session(f)->state, SESSION_DELETED);
@@ -152,11 +152,11 @@ static void a_session_that_was_ready_and_is_gone_has_ended(void **state)
 	assert_false(accepts(f, f->listener));
 }
 
-static void one_that_was_ready_and_is_gone_while_it_was_deleted_has_ended(void **state)
+static void one_that_is_gone_while_it_was_deleted_has_ended(void **state)
 {
 	struct fixture *f = *state;
 
-	put_record(f, "DELETING", ",\"WasReady\":true,\"StateReason\":\"deleted on request\"");
+	put_record(f, "DELETING", ",\"StateReason\":\"deleted on request\"");
 	start(f);
 	run_until(&f->loop, f->is_ready);
 	assert_int_equal(session(f)->state, SESSION_DELETED);
@@ -174,29 +174,6 @@ static void a_session_that_was_ordered_is_ordered_again(void **state)
 	assert_int_equal(session(f)->state, SESSION_CREATING);
 	run_until(&f->loop, accepts(f, f->listener));
 	assert_string_equal(receive(f), "OPERATION=start|SESSION_ID=s1|OWNER=alice|");
-}
-
-static void one_that_was_ordered_and_deleted_is_ordered_and_deleted_again(void **state)
-{
-	struct fixture *f = *state;
-
-	put_record(f, "DELETING", ",\"StateReason\":\"deleted on request\"");
-	start(f);
-	run_until(&f->loop, f->is_ready);
-	/* the order of before may be on its way still: nothing has ended that may yet begin */
-	assert_int_equal(session(f)->state, SESSION_DELETING);
-	run_until(&f->loop, accepts(f, f->listener));
-	assert_string_equal(receive(f), "OPERATION=start|SESSION_ID=s1|OWNER=alice|");
-	assert_string_equal(receive(f), "OPERATION=stop|REASON=ordered again|");
-	/* it was, and it has begun meanwhile */
-	put_keeper(f);
-	SAY(f, "EVENT=failed\0REASON=session s1 exists already\0NUMBER=5");
-	run_until(&f->loop, accepts(f, f->control));
-	SAY(f, STATE("starting"));
-	assert_string_equal(receive(f), "OPERATION=stop|REASON=ordered again|");
-	SAY(f, "EVENT=ended\0REASON=ordered again");
-	run_until(&f->loop, session(f)->state == SESSION_DELETED);
-	assert_string_equal(session(f)->state_reason, "deleted on request");
 }
 
 static void a_keeper_that_answers_late_is_the_sessions_only_part(void **state)
@@ -283,9 +260,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_that_was_ready_and_is_gone_has_ended),
-		TEST(one_that_was_ready_and_is_gone_while_it_was_deleted_has_ended),
+		TEST(one_that_is_gone_while_it_was_deleted_has_ended),
 		TEST(a_session_that_was_ordered_is_ordered_again),
-		TEST(one_that_was_ordered_and_deleted_is_ordered_and_deleted_again),
 		TEST(a_keeper_that_answers_late_is_the_sessions_only_part),
 		TEST(a_session_that_was_deleted_and_lives_is_told_again),
 		TEST(a_session_that_was_taken_for_ended_keeps_what_it_was_asked_to_be),

@@ -225,6 +225,24 @@ static void the_end_is_told_once(void **state)
 	assert_false(f->is_closed);
 }
 
+static void the_last_words_of_who_did_not_listen_are_heard(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(buf_done) struct buf packet = {0};
+	struct error err;
+
+	/* fewer than a socket's queue holds, more than one turn takes */
+	assert_int_equal(message_add(&packet, "TEXT", "never read", &err), 0);
+	assert_int_equal(packet_socket_send(f->socket, &packet, &err), 0);
+	for (int i = 0; i < 40; i++)
+		SEND(f, "TEXT=x");
+	SEND(f, "TEXT=last");
+	close_p(&f->peer);
+	run_until(&f->loop, f->is_closed);
+	assert_int_equal(f->n_packets, 41);
+	assert_string_equal(f->last, "last");
+}
+
 static void it_may_be_freed_by_its_handler(void **state)
 {
 	struct fixture *f = *state;
@@ -354,6 +372,7 @@ int main(void)
 		TEST(what_is_no_message_ends_the_connection),
 		TEST(a_packet_that_is_too_large_ends_the_connection),
 		TEST(the_end_is_told_once),
+		TEST(the_last_words_of_who_did_not_listen_are_heard),
 		TEST(it_may_be_freed_by_its_handler),
 		TEST(it_may_be_freed_when_it_is_closed),
 		TEST(a_peer_that_never_stops_sending_does_not_stop_the_loop),
