@@ -66,8 +66,7 @@ static struct session *adopt_without_record(struct agent *agent, const char *id,
 	return session;
 }
 
-static struct session *on_found(const char *id, const char *owner, struct engine_session *part,
-				void *userdata)
+static struct session *on_found(const char *id, const char *owner, void *userdata)
 {
 	struct agent *agent = userdata;
 	struct session *session = session_list_find(&agent->sessions, id);
@@ -76,22 +75,24 @@ static struct session *on_found(const char *id, const char *owner, struct engine
 		apply(agent, session, SESSION_EVENT_FOUND, NULL);
 	else
 		session = adopt_without_record(agent, id, owner);
-	if (session) {
-		session->part = part;
+	if (session)
 		log_info("session %s adopted (owner=%s)", id, owner);
-	}
 	return session;
 }
 
-/* Sessions that should be there and are not. An order to create that found no keeper yet is given
- * again: by its id it has an effect once only. */
+/* Sessions that should be there and are not. If one was never seen to be ready, the order to create
+ * it may still be on its way, with a keeper that is about to begin. It is given again, even if only
+ * to be followed by the order to end: by the id it has an effect once only, and whoever is refused
+ * learns where the session is. */
 static void settle_lost_session(struct agent *agent, struct session *session)
 {
 	struct error err;
 
-	if (session->state == SESSION_CREATING &&
-	    agent->engine->ops->create(agent->engine, session, &err) == 0)
+	if (!session->was_ready && agent->engine->ops->create(agent->engine, session, &err) == 0) {
+		if (session->state == SESSION_DELETING)
+			agent->engine->ops->end(agent->engine, session, "ordered again");
 		return;
+	}
 	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
 }
 

@@ -117,6 +117,7 @@ int session_apply(struct session *session, enum session_event event, const char 
 		session->end_time_ms = 0;
 	}
 	session->state = (enum session_state)next;
+	session->was_ready = session->was_ready || next == SESSION_READY;
 	if (reason && !session->state_reason)
 		session->state_reason = strdup(reason); /* without memory: no reason, still true */
 	if (next == SESSION_DELETED)
@@ -157,6 +158,7 @@ json_t *session_to_record(const struct session *s)
 		(void)json_object_set(record, "AutorunFileArguments", s->autorun_arguments);
 	json_set_text(record, "PermissionsFile", s->permissions);
 	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
+	(void)json_object_set_new(record, "WasReady", json_boolean(s->was_ready));
 	if (s->end_time_ms > 0)
 		(void)json_object_set_new(record, "EndTimeMs", json_integer(s->end_time_ms));
 	return record;
@@ -213,6 +215,7 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	s->state = (enum session_state)state;
 	s->end_time_ms = end_time_ms;
 	s->attempt = json_integer_value(json_object_get(record, "Attempt"));
+	s->was_ready = json_is_true(json_object_get(record, "WasReady"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
 	return s;
 }

@@ -45,6 +45,7 @@ struct session {
 	long long max_concurrent_clients; /* 0: no limit */
 	long long attempt;                /* which order of the broker made it; 0: none */
 	enum session_state state;
+	bool was_ready; /* so its keeper had begun */
 	char *state_reason;
 	long long creation_time_ms;     /* since 1970 */
 	long long end_time_ms;          /* when it became DELETED; 0 before */

@@ -17,11 +17,10 @@ struct engine;
 
 struct engine_events {
 	/**
-	 * A session is there that this process did not begin; @part is what the engine has of it.
-	 * Returns the session it is, or NULL to leave it alone.
+	 * A session is there that this process did not begin, or not know to have begun. Returns
+	 * the session it is, which the engine gives its part, or NULL to leave it alone.
 	 */
-	struct session *(*found)(const char *id, const char *owner, struct engine_session *part,
-				 void *userdata);
+	struct session *(*found)(const char *id, const char *owner, void *userdata);
 	/** Everything that was there at the start has been found. */
 	void (*searched)(void *userdata);
 	void (*ready)(struct session *session, void *userdata);

@@ -224,7 +224,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	if (!part->session && id && owner) {
-		part->session = x11->events.found(id, owner, part, x11->events.userdata);
+		part->session = x11->events.found(id, owner, x11->events.userdata);
 		timer_stop(part->timer);
 	}
 	if (!part->session) {

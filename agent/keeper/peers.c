@@ -114,7 +114,9 @@ void peer_send(struct peer *peer, const struct buf *packet, int passed_fd)
 {
 	if (peer->fd < 0 || send_packet(peer->fd, packet, passed_fd) >= 0)
 		return;
-	if (errno != EPIPE && errno != ECONNRESET)
+	if (errno == EPIPE)
+		return; /* what it said before it went is still to be read */
+	if (errno != ECONNRESET)
 		log_warning("peer dropped: %s",
 			    errno == EAGAIN ? "it does not read" : strerror(errno));
 	peer_drop(peer);

@@ -20,11 +20,9 @@ static char folder[] = "/tmp/fuzz-keeper-XXXXXX";
 static char listen_path[64], control_path[64];
 static int listener, control;
 
-static struct session *on_found(const char *id, const char *owner, struct engine_session *part,
-				void *userdata)
+static struct session *on_found(const char *id, const char *owner, void *userdata)
 {
 	(void)owner;
-	(void)part;
 	(void)userdata;
 	return strcmp(id, session->id) == 0 ? session : NULL;
 }

@@ -153,6 +153,7 @@ static void everything_survives_in_the_record(void **state)
 	s->state_reason = strdup("why");
 	s->end_time_ms = 1772438411999;
 	s->attempt = 3;
+	s->was_ready = true;
 	record = session_to_record(s);
 	again = session_from_record(record, &err);
 	assert_non_null(again);
@@ -166,6 +167,7 @@ static void everything_survives_in_the_record(void **state)
 	assert_int_equal(again->end_time_ms, 1772438411999);
 	assert_int_equal(again->max_concurrent_clients, 7);
 	assert_int_equal(again->attempt, 3);
+	assert_true(again->was_ready);
 	session_free(s);
 	session_free(again);
 }

@@ -28,12 +28,10 @@ struct fixture {
 	struct error shot;
 };
 
-static struct session *on_found(const char *id, const char *owner, struct engine_session *part,
-				void *userdata)
+static struct session *on_found(const char *id, const char *owner, void *userdata)
 {
 	struct fixture *f = userdata;
 
-	(void)part;
 	assert_string_equal(owner, "alice");
 	f->n_found++;
 	return f->knows_sessions && strcmp(id, f->session->id) == 0 ? f->session : NULL;
