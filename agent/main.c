@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "common/ready.h"
 
-#define STATE_FOLDER "/var/lib/dcv-session-manager-agent"
+#define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
 
 struct options {
@@ -142,11 +142,15 @@ static void on_reload(void *userdata)
 	log_reopen_file();
 }
 
+/* What is run for other people is root's alone: not even this agent's user may change it. An ordinary
+ * user's agent serves that user only. */
 static int check_folders(const struct agent_config *config, struct error *err)
 {
-	if (trust_check_path(config->init_folder, geteuid(), err) < 0)
+	uid_t trusted = geteuid() >= config->minimum_uid ? geteuid() : 0;
+
+	if (trust_check_path(config->init_folder, trusted, err) < 0)
 		return error_prefix(err, "agent.init_folder");
-	if (trust_check_path(config->autorun_folder, geteuid(), err) < 0)
+	if (trust_check_path(config->autorun_folder, trusted, err) < 0)
 		return error_prefix(err, "agent.autorun_folder");
 	return 0;
 }

@@ -81,15 +81,17 @@ struct marking {
 	struct broker *broker;
 	struct answer *answer;
 	char *id;
+	bool was_closed; /* what it goes back to when the store fails */
 };
 
-static struct marking *marking_new(struct broker *broker, struct answer *answer, const char *id)
+static struct marking *marking_new(struct broker *broker, struct answer *answer,
+				   const struct server *server)
 {
 	struct marking *marking = malloc(sizeof(*marking));
 
 	if (!marking)
 		return NULL;
-	*marking = (struct marking){broker, answer, strdup(id)};
+	*marking = (struct marking){broker, answer, strdup(server->id), server->is_closed};
 	if (marking->id)
 		return marking;
 	free(marking);
@@ -142,7 +144,7 @@ static void on_mark_removed(const struct error *failure, void *userdata)
 	};
 
 	if (failure && server) {
-		server->is_closed = true;
+		server->is_closed = marking->was_closed;
 		server_touch(server);
 	}
 	if (failure) {
@@ -164,7 +166,7 @@ void operation_open_servers(struct broker *broker, json_t *body, struct answer *
 
 	if (params_read(&open_servers_params, body, &request, &err) == 0)
 		server = find_listed(broker, request.server_id, &err);
-	if (server && !(marking = marking_new(broker, answer, request.server_id)))
+	if (server && !(marking = marking_new(broker, answer, server)))
 		(void)error_oom(&err);
 	if (marking && server_list_set_closed(&broker->fleet.servers, server, false,
 					      on_mark_removed, marking, &err) == 0)
@@ -181,7 +183,7 @@ static void on_closed(const struct error *err, void *userdata)
 	struct server *server = server_list_find(&marking->broker->fleet.servers, marking->id);
 
 	if (err && server) {
-		server->is_closed = false;
+		server->is_closed = marking->was_closed;
 		server_touch(server);
 	}
 	marking_end(marking, err);
@@ -198,7 +200,7 @@ void operation_close_servers(struct broker *broker, json_t *body, struct answer 
 		server = find_listed(broker, request.server_id, &err);
 	if (server && !request.force && server->n_console + server->n_virtual > 0)
 		(void)error_set(&err, ERR_CONFLICT, FAILURE_SERVER_HAS_SESSIONS);
-	else if (server && !(marking = marking_new(broker, answer, request.server_id)))
+	else if (server && !(marking = marking_new(broker, answer, server)))
 		(void)error_oom(&err);
 	if (marking && server_list_set_closed(&broker->fleet.servers, server, true, on_closed,
 					      marking, &err) == 0)

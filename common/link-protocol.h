@@ -32,6 +32,10 @@
  * Relayed are: CreateSessions, DeleteSessions, UpdateSessionPermissions, GetSessionScreenshots and
  * OpenServers (clears the host's own mark).
  *
+ * The answer to GetSessionScreenshots is passed on as bytes after it has been checked:
+ * {"SessionScreenshot":{"SessionId":"…","Images":[{…},…]}} with the members in this order, the
+ * session's own id, and at least one image.
+ *
  * "Server" and "Sessions" of a report are those of DescribeServers and DescribeSessions, sessions
  * without their "Server" member. Sessions that ended lately are included as DELETED with their
  * StateReason. Sequence grows by one with each report of an agent process; a report is always the

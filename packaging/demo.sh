@@ -51,19 +51,20 @@ start() {
 	say "    $name is running (process $(cat "$dir/$name.pid"))"
 }
 
+# A process that has ended stays until its parent asks, which may be another than this script.
+is_running() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
+
 # End a program that start() began, and wait until it is gone.
 end() {
 	[ -f "$dir/$1.pid" ] || return 0
 	pid=$(cat "$dir/$1.pid")
 	kill "$pid" 2>/dev/null || true
 	waited=0
-	while kill -0 "$pid" 2>/dev/null && [ "$waited" -lt 200 ]; do
-		wait "$pid" 2>/dev/null || true # ours, or of an earlier run: then look again
-		kill -0 "$pid" 2>/dev/null || break
+	while is_running "$pid" && [ "$waited" -lt 200 ]; do
 		sleep 0.05
 		waited=$((waited + 1))
 	done
-	if kill -0 "$pid" 2>/dev/null; then
+	if is_running "$pid"; then
 		kill -9 "$pid" || true
 		say "    $1 did not end by itself and was killed"
 	fi

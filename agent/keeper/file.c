@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/trust.h"
 #include "common/cleanup.h"
 
 /* What is looked for, for the sentences. */
@@ -58,7 +59,7 @@ static int explain_open(const struct search *s, struct error *err)
 	}
 }
 
-/* Who could change it, other than those who decide what this folder holds? */
+/* Who could change it, other than root and the one as whom it will run? */
 static int check_writers(const struct search *s, const struct stat *st, const char *thing,
 			 struct error *err)
 {
@@ -124,17 +125,18 @@ static int path_of(int fd, char *ret, size_t size, struct error *err)
 
 int file_find(const char *what, const char *folder, const char *name, char **ret, struct error *err)
 {
-	struct search s = {.what = what, .folder = folder, .name = name};
+	struct search s = {.what = what, .folder = folder, .name = name, .trusted = geteuid()};
 	AUTO(close_p) int folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO(close_p) int fd = -1;
 	char folder_path[PATH_MAX], path[PATH_MAX];
-	struct stat st;
 
 	if (!name[0])
 		return error_set(err, ERR_INVALID, "%s: the name is empty", what);
-	if (folder_fd < 0 || fstat(folder_fd, &st) < 0)
+	if (folder_fd < 0)
 		return error_errno(err, "%s '%.200s': folder %s", what, name, folder);
-	s.trusted = st.st_uid;
+	/* Not even the agent may be able to put another folder in its place. */
+	if (trust_check_path(folder, s.trusted, err) < 0)
+		return error_prefix(err, "%s '%.200s'", what, name);
 	fd = open_beneath(folder_fd, name, 0);
 	if (fd < 0)
 		return explain_open(&s, err);

@@ -8,10 +8,10 @@
  * Find @name beneath @folder and say by which absolute path to execute it. Called by a process that
  * has become the owner already, so that it sees no more than the owner may.
  *
- * The file must be a regular one that the caller may execute. It and every folder between @folder
- * and it must belong to root or to whoever @folder belongs to, and must not be writable by anybody
- * else: not by others, and by a group only if that is root's. Symbolic links count as what they
- * lead to, and may not lead out of @folder. @what ("init file") begins every sentence.
+ * The file must be a regular one that the caller may execute. It and every folder on the way to it,
+ * from the root of the file system on, must belong to root or to the caller, and must not be writable
+ * by anybody else: not by others, and by a group only if that is root's. Symbolic links count as
+ * what they lead to, and may not lead out of @folder. @what ("init file") begins every sentence.
  *
  * *ret is owned by the caller; links in it are resolved.
  */
