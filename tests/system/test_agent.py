@@ -903,7 +903,6 @@ def test_sessions_come_and_go_without_a_trace(agent, alice, bob):
     wait_for(lambda: agent.keeper.numbers() == [], "the first one to go")
     n_fds = agent.n_fds()
     n_listener_fds = len(os.listdir(f"/proc/{agent.keeper.process.pid}/fd"))
-    sockets = set(os.listdir("/tmp/.X11-unix"))
     states, failures = [], []
 
     def work(user, n):
@@ -925,7 +924,6 @@ def test_sessions_come_and_go_without_a_trace(agent, alice, bob):
         thread.join()
     assert failures == [] and len(states) == CYCLES // 4 * 4
     assert_nothing_left(agent, alice, bob)
-    assert not set(os.listdir("/tmp/.X11-unix")) - sockets
     wait_for(lambda: agent.n_fds() <= n_fds, "the agent's descriptors to be closed")
     wait_for(lambda: len(os.listdir(f"/proc/{agent.keeper.process.pid}/fd")) == n_listener_fds,
              "the listener's descriptors to be closed")
