@@ -1,5 +1,6 @@
 #include "common/loop.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -24,6 +25,22 @@ static void on_signal(uv_signal_t *handle, int number)
 		loop_stop(loop);
 	else if (loop->on_reload)
 		loop->on_reload(loop->userdata);
+}
+
+/* libwebsockets 4.1.6 closes the descriptor of its event pipe twice when it ends. A thread of the pool
+ * that looks up a name may get the number in between, and the C library aborts when its socket is
+ * closed under it. So lower numbers are kept from before the pipe has its own, and are set free right
+ * before the end: the system gives the lowest that is free. */
+static void take_reserve(struct loop *loop)
+{
+	for (size_t i = 0; i < LOOP_RESERVE; i++)
+		loop->reserve[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void free_reserve(struct loop *loop)
+{
+	for (size_t i = 0; i < LOOP_RESERVE; i++)
+		close_p(&loop->reserve[i]);
 }
 
 static int start_lws(struct loop *loop, struct error *err)
@@ -57,8 +74,10 @@ static int start_lws(struct loop *loop, struct error *err)
 int loop_init(struct loop *loop, struct error *err)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-	int failed = uv_loop_init(&loop->uv);
+	int failed;
 
+	take_reserve(loop);
+	failed = uv_loop_init(&loop->uv);
 	if (failed)
 		return error_set(err, ERR_SYSTEM, "start event loop: %s", uv_strerror(failed));
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -79,6 +98,7 @@ void loop_stop(struct loop *loop)
 		loop->on_stop(loop->userdata);
 	for (size_t i = 0; i < ARRAY_SIZE(loop->signals); i++)
 		uv_close((uv_handle_t *)&loop->signals[i], NULL);
+	free_reserve(loop);
 	if (loop->lws)
 		lws_context_destroy(loop->lws);
 }

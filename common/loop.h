@@ -13,8 +13,11 @@
 
 #include "common/error.h"
 
+#define LOOP_RESERVE 8
+
 struct loop {
 	uv_loop_t uv;
+	int reserve[LOOP_RESERVE]; /* descriptors that are kept for the end, see loop.c */
 	struct lws_context *lws;
 	uv_signal_t signals[3]; /* TERM, INT, HUP */
 	void (*on_stop)(void *userdata);
