@@ -664,12 +664,14 @@ def test_certificates_clients_and_tokens_survive_a_restart(broker):
     assert mode("command.sock") == 0o600
 
 def test_memory_for_passwords_is_given_back(broker):
+    with open(PROGRAM, "rb") as f:
+        if b"__asan_init" in f.read():
+            pytest.skip("a sanitizer's allocator keeps what is freed")
     for i in range(12):
         broker.agent(f"h{i}")
     with open(f"/proc/{broker.process.pid}/smaps_rollup") as f:
         pss = [int(line.split()[1]) for line in f if line.startswith("Pss:")][0]
-    if "asan" not in PROGRAM:
-        assert pss < 20_000, f"{pss} kB"
+    assert pss < 20_000, f"{pss} kB"
 
 
 def test_a_full_disk_is_told_and_loses_nothing():
