@@ -6,7 +6,6 @@
  *   lost     the connection broke without a last word: connect to the control socket again; when
  *            nobody listens there, the keeper was killed, and a fresh one is told to clean up
  * It ends with the keeper's last word, or when its folder is gone. */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
