@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "broker-lite/numeral.h"
+#include "broker-lite/strings.h"
 
 enum code { PUSH, AND, OR, NOT }; /* PUSH: the truth of a comparison */
 enum comparison { EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, CONTAINS };
@@ -17,8 +18,10 @@ struct instruction {
 	int property;    /* -1: a tag */
 	char *tag;       /* owned */
 	char *text;      /* of the literal, owned; a number's too */
-	bool is_number;  /* the literal was written as a number */
-	bool has_number; /* it can be read as one */
+	size_t text_len;
+	struct pairs pairs; /* of the text */
+	bool is_number;     /* the literal was written as a number */
+	bool has_number;    /* it can be read as one */
 	struct numeral number;
 	size_t source, source_len; /* where the comparison stands in the text */
 };

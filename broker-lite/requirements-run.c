@@ -95,30 +95,54 @@ static bool fulfils(enum comparison comparison, int order)
 
 /* A text is compared as a number when the literal is one, or when an order is asked for and both
  * can be read so. */
-static bool compares(const struct instruction *instruction, const struct interned *value)
+static bool compares(const struct instruction *instruction, const struct strings *strings,
+		     uint32_t value)
 {
+	const struct reading *reading = &strings->readings[value];
 	bool orders = instruction->comparison != EQUAL;
 
-	if (instruction->comparison == CONTAINS)
-		return strstr(value->text, instruction->text) != NULL;
-	if (instruction->has_number && value->has_number && (instruction->is_number || orders))
+	if (instruction->has_number && reading->has_number && (instruction->is_number || orders))
 		return fulfils(instruction->comparison,
-			       numeral_compare(&value->number, &instruction->number));
+			       numeral_compare(&reading->number, &instruction->number));
 	return !instruction->is_number &&
-	       fulfils(instruction->comparison, strcmp(value->text, instruction->text));
+	       fulfils(instruction->comparison,
+		       strcmp(interned_text(&strings->items[value]), instruction->text));
+}
+
+/* strstr() takes longer to get going than a short text is long. */
+static bool contains(const struct instruction *instruction, const struct strings *strings,
+		     uint32_t value)
+{
+	const struct interned *item = &strings->items[value];
+	const char *text = interned_text(item), *wanted = instruction->text;
+	size_t len = instruction->text_len;
+
+	if (len == 0 || item->long_text)
+		return strstr(text, wanted) != NULL;
+	for (size_t at = 0; at + len <= item->len; at++) {
+		if (text[at] == *wanted && memcmp(text + at, wanted, len) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* What was found out about a string holds for all rows that have it. A verdict is the number of the
  * comparison that was last asked about, doubled, and the answer: so none need be erased. */
 static bool recall(struct attributes *attributes, const struct instruction *instruction,
+		   bool (*find_out)(const struct instruction *instruction,
+				    const struct strings *strings, uint32_t value),
 		   uint32_t value)
 {
-	uint32_t *verdict = &attributes->verdicts[value];
+	const struct strings *strings = &attributes->strings;
+	uint32_t *verdict;
 
+	if (value == STRINGS_NONE)
+		return false;
+	if (strings->items[value].n_uses == 1)
+		return find_out(instruction, strings, value);
+	verdict = &attributes->verdicts[value];
 	if (*verdict >> 1 != attributes->verdict)
-		*verdict = attributes->verdict << 1 |
-			   (value != STRINGS_NONE &&
-			    compares(instruction, &attributes->strings.items[value]));
+		*verdict = attributes->verdict << 1 | find_out(instruction, strings, value);
 	return *verdict & 1;
 }
 
@@ -135,9 +159,17 @@ static void match_texts(const struct instruction *instruction, struct attributes
 {
 	uint32_t wanted;
 
+	next_verdict(attributes);
+	if (instruction->comparison == CONTAINS) {
+		FILL(span, ret,
+		     values[row] != STRINGS_NONE &&
+			     pairs_may_contain(&attributes->strings.pairs[values[row]],
+					       &instruction->pairs) &&
+			     recall(attributes, instruction, contains, values[row]));
+		return;
+	}
 	if (instruction->comparison != EQUAL || instruction->is_number) {
-		next_verdict(attributes);
-		FILL(span, ret, recall(attributes, instruction, values[row]));
+		FILL(span, ret, recall(attributes, instruction, compares, values[row]));
 		return;
 	}
 	wanted = strings_find(&attributes->strings, instruction->text);
@@ -235,7 +267,7 @@ static int append_text(const struct attributes *attributes, uint32_t value, stru
 {
 	if (value == STRINGS_NONE)
 		return buf_append_text(ret, "nothing", err);
-	return buf_printf(ret, err, "'%.100s'", attributes->strings.items[value].text);
+	return buf_printf(ret, err, "'%.100s'", interned_text(&attributes->strings.items[value]));
 }
 
 static int append_value(const struct instruction *instruction, struct attributes *attributes,

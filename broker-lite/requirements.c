@@ -206,6 +206,8 @@ static int parse_literal(struct parser *parser, struct instruction *instruction)
 		instruction->is_number = true;
 		parser->at += len;
 	}
+	instruction->text_len = strlen(instruction->text);
+	instruction->pairs = pairs_of(instruction->text);
 	instruction->has_number = numeral_read(instruction->text, &instruction->number);
 	return 0;
 }

@@ -14,19 +14,50 @@
 /** No string; never the number of one. */
 #define STRINGS_NONE 0
 
+/** Which pairs of bytes follow each other in a text, two bits for each that others may share (a
+ * Bloom filter): a text that lacks a bit of another does not contain it. */
+struct pairs {
+	uint64_t bits[4];
+};
+
+struct pairs pairs_of(const char *text);
+
+/** May a text with the pairs @whole contain one with the pairs @part? */
+static inline bool pairs_may_contain(const struct pairs *whole, const struct pairs *part)
+{
+	return !((part->bits[0] & ~whole->bits[0]) | (part->bits[1] & ~whole->bits[1]) |
+		 (part->bits[2] & ~whole->bits[2]) | (part->bits[3] & ~whole->bits[3]));
+}
+
+#define INTERNED_SHORT_BYTES 44
+
+/** A text of its own. A short one lies in its item, where it is found without another look into memory. */
 struct interned {
-	char *text; /* NULL: the number is free */
-	unsigned n_uses;
-	bool has_number;
-	struct numeral number; /* what the text reads as */
+	char *long_text; /* NULL: it is short */
+	uint32_t n_uses; /* 0: the number is free */
 	uint32_t next_free;
+	uint32_t len; /* bytes */
+	char short_text[INTERNED_SHORT_BYTES];
+};
+
+static inline const char *interned_text(const struct interned *item)
+{
+	return item->long_text ? item->long_text : item->short_text;
+}
+
+/** What a text reads as. */
+struct reading {
+	bool has_number;
+	struct numeral number;
 };
 
 struct strings {
 	json_t *index; /* text to number */
 	struct interned *items;
-	uint32_t n, capacity; /* n: all numbers are below this */
-	uint32_t first_free;  /* STRINGS_NONE: none below n */
+	struct pairs *pairs;      /* of the texts; by themselves, so that many fit into the cache */
+	struct reading *readings; /* of the texts */
+	uint32_t n, capacity;     /* n: all numbers are below this */
+	uint32_t first_free;      /* STRINGS_NONE: none below n */
 };
 
 void strings_init(struct strings *strings);
