@@ -172,7 +172,8 @@ static void print_help(const struct command *command)
 {
 	printf("usage: dcv-session-manager-broker %s", command->name);
 	if (command->option)
-		printf(" --%s %s", command->option, command->value);
+		printf(" %s--%s %s%s", command->is_required ? "" : "[", command->option,
+		       command->value, command->is_required ? "" : "]");
 	printf(" [--conf FILE] [--json]\n\n%s.\n", command->help);
 }
 
@@ -211,7 +212,7 @@ static int read_options(int argc, char **argv, struct wish *wish)
 		fprintf(stderr, "%s: what is '%s'?\n", command->name, argv[optind]);
 		return -1;
 	}
-	if (command->option && !wish->value && !wish->wants_help) {
+	if (command->is_required && !wish->value && !wish->wants_help) {
 		fprintf(stderr, "%s: --%s %s is missing\n", command->name, command->option,
 			command->value);
 		return -1;

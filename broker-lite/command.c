@@ -6,28 +6,31 @@
 #include <unistd.h>
 
 #include "broker-lite/broker.h"
+#include "broker-lite/placement.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/requests.h"
 
-/* @value: of the option; "" if the command has none. The answer may come later. */
+/* @value: of the option; "" if the command has none, NULL if it was not given. The answer may come later. */
 typedef void (*command_fn)(struct broker *broker, const char *value, struct http_request *request);
 
-#define COMMAND(id, name, option, alias, value, help)                                              \
+#define COMMAND(id, name, option, alias, value, is_required, help)                                 \
 	static void command_##id(struct broker *broker, const char *value_,                        \
 				 struct http_request *request);
 #include "broker-lite/commands.def"
 #undef COMMAND
 
 const struct command commands[] = {
-#define COMMAND(id, name, option, alias, value, help) {name, option, alias, value, help},
+#define COMMAND(id, name, option, alias, value, is_required, help)                                 \
+	{name, option, alias, value, is_required, help},
 #include "broker-lite/commands.def"
 #undef COMMAND
 };
 const size_t n_commands = ARRAY_SIZE(commands);
 
 static const command_fn functions[] = {
-#define COMMAND(id, name, option, alias, value, help) command_##id,
+#define COMMAND(id, name, option, alias, value, is_required, help) command_##id,
 #include "broker-lite/commands.def"
 #undef COMMAND
 };
@@ -312,6 +315,41 @@ static void command_deactivate_software_statement(struct broker *broker, const c
 		waiting_end(waiting, &err);
 }
 
+/* --- placement ---------------------------------------------------------------------------------
+ */
+
+/* What CreateSessions would check before it looks for a server. */
+static int read_wish(const struct broker_config *config, const json_t *element,
+		     struct placement_wish **ret, struct error *err)
+{
+	struct create_session_request fields;
+
+	if (params_read(&create_sessions_params, element, &fields, err) < 0 ||
+	    create_session_check(&fields, config->autorun_arguments_max,
+				 config->autorun_argument_max_length, err) < 0)
+		return -1;
+	return placement_wish_new(element, ret, err);
+}
+
+static void command_describe_placement(struct broker *broker, const char *value,
+				       struct http_request *request)
+{
+	json_auto_t *element = NULL;
+	struct placement_wish *wish = NULL;
+	struct buf text = {0};
+	json_t *result = NULL;
+	struct error err = {0};
+
+	if ((!value || (json_parse(value, strlen(value), &element, &err) == 0 &&
+			read_wish(&broker->config, element, &wish, &err) == 0)) &&
+	    placement_explain(&broker->fleet.servers, wish, loop_now_ms(&broker->loop), &text,
+			      &result, &err) == 0)
+		reply(request, &text, json_pack("{s:o}", "servers", result));
+	else
+		http_reply_error(request, &err, NULL);
+	placement_wish_free(wish);
+}
+
 /* --- serving -----------------------------------------------------------------------------------
  */
 
@@ -325,7 +363,7 @@ static int read_option(const struct command *command, const struct http_request 
 	if (!command->option)
 		return 0;
 	*ret_value = json_get_text(*ret_body, command->option);
-	if (!*ret_value)
+	if (!*ret_value && command->is_required)
 		return error_set(err, ERR_USAGE, "--%s is missing", command->option);
 	return 0;
 }

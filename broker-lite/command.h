@@ -7,6 +7,8 @@
 #ifndef BROKER_COMMAND_H
 #define BROKER_COMMAND_H
 
+#include <stdbool.h>
+
 #include "common/http-server.h"
 
 #define COMMAND_BODY_MAX_BYTES 65536
@@ -16,6 +18,7 @@ struct command {
 	const char *option; /* the one it needs; NULL: none */
 	const char *alias;
 	const char *value; /* what the option is, in capitals */
+	bool is_required;  /* the option */
 	const char *help;
 };
 

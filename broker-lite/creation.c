@@ -69,6 +69,12 @@ static int choose(struct creation *creation, struct session *session, struct lis
 				loop_now_ms(fleet->loop), ret, err);
 }
 
+/* Accepted before the broker was started. */
+static bool is_restored(const struct session *session)
+{
+	return session->request_id[0] == '\0';
+}
+
 static bool wants_queue(const struct session *session)
 {
 	return json_is_true(json_object_get(session->request, "EnqueueRequest"));
@@ -372,7 +378,7 @@ static void place(struct creation *creation, struct session *session)
 		take_to(creation, session, server);
 	else if (wants_queue(session) && queue_time_left_ms(creation, session) > 0)
 		wait_for_server(creation, session, queue_time_left_ms(creation, session));
-	else if (waited_ms < RETURN_OF_AGENTS_MS)
+	else if (is_restored(session) && waited_ms < RETURN_OF_AGENTS_MS)
 		wait_for_server(creation, session, RETURN_OF_AGENTS_MS - waited_ms);
 	else
 		fleet_session_gone(fleet, session,

@@ -241,12 +241,12 @@ int requirements_match(const struct requirements *requirements, struct attribute
 		case AND:
 			top -= n_words;
 			for (size_t word = span.first; word < span.end; word++)
-				top[word - n_words] &= top[word];
+				(top - n_words)[word] &= top[word];
 			break;
 		case OR:
 			top -= n_words;
 			for (size_t word = span.first; word < span.end; word++)
-				top[word - n_words] |= top[word];
+				(top - n_words)[word] |= top[word];
 			break;
 		}
 	}

@@ -140,6 +140,7 @@ class AgentDouble:
         self.silent = False            # hears, and says nothing
         self.refuse = None             # (status, code, sentence) for creations
         self.becomes = "READY"         # what a created session goes on to; None: nothing
+        self.ends_as = "DELETED"       # what a session goes on to when told to end
         self.screenshot = "iVBORw0KGgo="
         self.claims = None             # the session that a screenshot says to be of
         self.lock = threading.RLock()
@@ -152,6 +153,7 @@ class AgentDouble:
     def connect(self, report=True):
         token = fetch_token(self.port, self.client_id, self.secret).json()["access_token"]
         self.ws = WebSocket(self.port, token)
+        self.ws.sock.settimeout(None)  # the broker may have nothing to say for long
         self.closed.clear()
         self.thread = threading.Thread(target=self._run, args=(self.ws,), daemon=True)
         self.thread.start()
@@ -251,7 +253,7 @@ class AgentDouble:
         if identity not in self.sessions:
             return 404, {"error": "The requested dcvSession does not exist", "code": "NOT_FOUND"}
         if operation == "DeleteSessions":
-            self.set_state(identity, "DELETED")
+            self.set_state(identity, self.ends_as)
             return 200, {"SessionId": identity, "State": "DELETING"}
         if operation == "GetSessionScreenshots":
             return 200, {"SessionScreenshot": {"SessionId": self.claims or identity, "Images": [{
