@@ -41,7 +41,8 @@ static const struct {
 		      [REPORTED_UNKNOWN] = {true, UNKNOWN},
 		      [GONE] = {true, DELETED},
 		      [ORDERED_AWAY] = {true, DELETING},
-		      [LOST] = {true, UNKNOWN}},
+		      [LOST] = {true, UNKNOWN},
+		      [OVERDUE] = {true, UNKNOWN}},
 	/* Somebody made one with the old id on the host: it is that session again, in whatever
 	 * state the host says. */
 	[DELETED] = {[REPORTED_CREATING] = {true, CREATING},
