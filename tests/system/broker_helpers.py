@@ -10,6 +10,7 @@ import tempfile
 import requests
 import urllib3
 
+import api_schema
 from link_client import AgentDouble
 
 urllib3.disable_warnings()
@@ -109,8 +110,11 @@ class Broker:
         return self
 
     def call(self, path, body=None, method="POST", timeout=12):
-        return self.http.request(method, self.url(path), json=body, timeout=timeout,
-                                 headers={"Authorization": f"Bearer {self.token}"})
+        """An operation; whatever is answered must be what the API's description allows."""
+        reply = self.http.request(method, self.url(path), json=body, timeout=timeout,
+                                  headers={"Authorization": f"Bearer {self.token}"})
+        api_schema.check_reply(reply)
+        return reply
 
     def ok(self, path, body=None, method="POST"):
         reply = self.call(path, body, method)

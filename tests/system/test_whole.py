@@ -23,6 +23,7 @@ import time
 import pytest
 import requests
 
+import api_schema
 from conftest import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -84,6 +85,7 @@ class Kept:
         reply = self.http.request(method, f"{self.env['BROKER_URL']}/{operation}", json=body,
                                   timeout=10)
         assert reply.status_code == 200, reply.text
+        api_schema.check_reply(reply)
         return reply.json()
 
     def local(self, operation, body):
