@@ -1,12 +1,15 @@
 """The simulated fleet at the real broker: many agents in one process, told what to do over a socket."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 
 import pytest
 
 from broker_helpers import Broker
+from conftest import Program
 
 
 def server(name, address="192.0.2.1", tags=None, behaviour=None, **more):
@@ -85,3 +88,21 @@ def fleet(start, build, tmp_path, broker):
         assert f.program.stop() == 0, f.program.output()
         assert "Sanitizer" not in f.program.output(), f.program.output()
         assert not f.path.exists()
+
+
+@contextlib.contextmanager
+def running_fleet(build, tmp_path_factory, servers, *options, stop_with=signal.SIGTERM, **settings):
+    """A fleet at a broker with these settings, for a fixture that serves more than one test."""
+    broker = Broker(**settings).start().log_in()
+    folder = tmp_path_factory.mktemp("fleet")
+    try:
+        f = Fleet(lambda arguments, **more: Program(arguments, folder / "output", **more), build,
+                  folder, broker, servers, *options)
+        try:
+            yield f
+        finally:
+            f.socket.close()
+            f.lines.close()
+            assert f.program.stop(stop_with) == 0, f.program.output()
+    finally:
+        broker.done()

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from conftest import free_port, wait_until
-from fleet_helpers import broker, fleet, server  # noqa: F401, two are fixtures
+from fleet_helpers import broker, fleet, running_fleet, server  # noqa: F401, two are fixtures
 from link_client import wait_until as wait_true
 
 JPEG = b"\xff\xd8\xff\xe0 not a whole one, and nobody looks \xff\xd9"
@@ -284,14 +284,8 @@ def test_a_wrong_command_is_told_what_is_wrong(shared_fleet, line, error):
 @pytest.fixture(scope="module")
 def shared_fleet(build, tmp_path_factory):
     """One for all the commands that change nothing."""
-    from conftest import Program
-    broker = Broker().start().log_in()
-    folder = tmp_path_factory.mktemp("fleet")
-    f = Fleet(lambda arguments, **options: Program(arguments, folder / "output", **options), build,
-              folder, broker, [server("one")])
-    yield f
-    assert f.program.stop(signal.SIGINT) == 0, f.program.output()
-    broker.done()
+    with running_fleet(build, tmp_path_factory, [server("one")], stop_with=signal.SIGINT) as f:
+        yield f
 
 
 def test_lines_may_come_in_pieces_and_together(shared_fleet):
