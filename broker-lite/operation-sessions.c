@@ -330,9 +330,12 @@ void operation_get_session_connection_data(struct broker *broker, json_t *body,
 		answer_fail(answer, &err);
 		return;
 	}
-	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
-	if (!session || session->state == DELETED)
+	session = session_list_find_meant(&broker->fleet.sessions, request.session_id, request.user,
+					  &err);
+	if (err.code == ERR_NOT_FOUND)
 		(void)error_set(&err, ERR_INVALID, "Session not found: %.150s", request.session_id);
+	else if (!session)
+		err.code = ERR_INVALID; /* the one status for whatever is wrong with the session */
 	else if (session->state != READY && session->state != UNKNOWN)
 		(void)error_set(&err, ERR_INVALID,
 				"Session %.150s is neither in READY nor in UNKNOWN state",
@@ -377,12 +380,12 @@ void operation_get_session_screenshots(struct broker *broker, json_t *body, stru
 		answer_fail(answer, &err);
 		return;
 	}
-	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
-	if (!session || session->state == DELETED)
+	session = session_list_find_meant(&broker->fleet.sessions, request.session_id, NULL, &err);
+	if (err.code == ERR_NOT_FOUND)
 		(void)error_set(&err, ERR_NOT_FOUND, FAILURE_NO_SUCH_SESSION_SCREENSHOT);
-	else if (session->state == UNKNOWN)
+	else if (session && session->state == UNKNOWN)
 		(void)error_set(&err, ERR_UNREACHABLE, FAILURE_NO_ANSWER);
-	else if (session->state != READY)
+	else if (session && session->state != READY)
 		(void)error_set(&err, ERR_CONFLICT, FAILURE_NOT_READY_SCREENSHOT);
 	if (err.code != ERR_NONE) {
 		answer_fail(answer, &err);

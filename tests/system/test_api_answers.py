@@ -171,6 +171,21 @@ def test_whatever_a_host_says_of_a_session(shared):
     agent.drop()
 
 
+@pytest.mark.parametrize("said, told", [
+    ("2026-03-02T08:00:11.042Z", "2026-03-02T08:00:11.042Z"),
+    ("2026-03-02T08:00:11Z", "2026-03-02T08:00:11.000Z")])
+def test_times_of_hosts_are_told_in_one_form(shared, said, told):
+    agent = shared.agent()
+    agent.sessions["s"] = {"Id": "s", "Owner": "o", "Type": "CONSOLE", "State": "READY",
+                           "CreationTime": said, "LastDisconnectionTime": said}
+    agent.report(wait=True)
+    session = shared.session("s")
+    assert (session["CreationTime"], session["LastDisconnectionTime"]) == (told, told)
+    agent.sessions.clear()
+    agent.report(wait=True)
+    agent.drop()
+
+
 # --- 5.3: writing --------------------------------------------------------------------------------
 
 def test_every_call_has_an_id_of_its_own_which_is_logged(shared):

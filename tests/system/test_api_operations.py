@@ -266,6 +266,10 @@ def test_every_operation_in_every_state(states):
         assert session.get("Substate") == {"WAITING": "SESSION_PLACING",
                                            "CREATING": "PENDING_PREPARATION"}.get(key)
 
+    # what is being created, deleted, or out of sight counts where it is
+    assert {name: states.described(name)["VirtualSessionCount"] for name in (
+        "now", "slow", "dying", "lost")} == dict.fromkeys(("now", "slow", "dying", "lost"), 1)
+
     # 9.5
     for key, expected in {"READY": None, "UNKNOWN": None, "WAITING": "neither", "CREATING": "neither",
                           "DELETING": "neither", "DELETED": "found", "none": "found"}.items():
@@ -325,6 +329,36 @@ def test_a_forced_deletion_of_a_reachable_session_is_as_any_other(mixed):
     wait_until(lambda: mixed.broker.state(session["Id"]) == "DELETED")
 
 
+def test_two_hosts_with_a_session_of_one_id(broker):
+    """Whose it is decides; where that is not told or not enough, nobody is shown the other's screen."""
+    agents = [broker.agent("a"), broker.agent("b")]
+    for agent, owner in zip(agents, ("ann", "bob")):
+        agent.sessions["console"] = {"Id": "console", "Owner": owner, "Type": "CONSOLE", "State": "READY"}
+        agent.report(wait=True)
+    several = "Several servers have a session console"
+    assert {s["Server"]["Hostname"] for s in broker.ok(
+        "/describeSessions", {"SessionIds": ["console"]})["Sessions"]} == {"a", "b"}
+    for user, expected in (("ann", "a"), ("bob", "b"), ("carl", None), ("ANN", None)):
+        reply = broker.call(f"/sessionConnectionData/console/{user}", method="GET")
+        if expected:
+            assert reply.json()["Session"]["Server"]["Hostname"] == expected
+        else:
+            assert (reply.status_code, reply.json()) == (400, {"error": several})
+    assert reasons(broker.ok("/getSessionScreenshots", [{"SessionId": "console"}])) == [several]
+    agents[1].sessions["console"]["Owner"] = "ann"
+    agents[1].report(wait=True)
+    assert broker.call("/sessionConnectionData/console/ann", method="GET").status_code == 400
+    assert reasons(broker.delete("console", "ann")) == [
+        "The owner has a session of this id on several servers"]
+    permit = [{"SessionId": "console", "Owner": "ann", "PermissionsFile": PERMISSIONS}]
+    assert len(reasons(broker.ok("/sessionPermissions", permit, "PUT"))) == 1
+    del agents[1].sessions["console"]
+    agents[1].report(wait=True)
+    assert broker.ok("/sessionConnectionData/console/carl", method="GET")["Session"]["Owner"] == "ann"
+    assert broker.ok("/getSessionScreenshots", [{"SessionId": "console"}])["SuccessfulList"]
+    assert broker.delete("console", "ann")["SuccessfulList"]
+
+
 # --- 9.4: UpdateSessionPermissions ---------------------------------------------------------------
 
 FILES = [
@@ -350,6 +384,17 @@ def test_permission_files(mixed):
         assert (told is None) == (failure is None) and (failure or "") in (told or ""), text[:20]
         assert (failure == "base64") == (told == "PermissionsFile is not valid base64")
     end(mixed.broker, session["Id"])
+
+
+@pytest.mark.parametrize("name", ["PermissionsFile", "PermissionFile"])
+def test_a_session_that_waits_is_created_with_its_latest_permissions(fleet, broker, name):
+    session, _ = create(broker, EnqueueRequest=True, **{name: base64.b64encode(b"old").decode()})
+    reply = broker.ok("/sessionPermissions", [{
+        "SessionId": session["Id"], "Owner": "mira", name: PERMISSIONS}], "PUT")
+    assert reply["SuccessfulList"] == [{"SessionId": session["Id"]}]
+    f = fleet([host("linux")])
+    wait_until(lambda: broker.state(session["Id"]) == "READY")
+    assert f.list()["linux"]["sessions"][0]["PermissionsFile"] == PERMISSIONS
 
 
 # --- 9.5: GetSessionConnectionData ---------------------------------------------------------------
