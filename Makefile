@@ -81,6 +81,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# It contains the file, which the compiler does not list among what it has read.
+$(BUILD)/broker-lite/api-file.o: broker-lite/dcv-session-manager-api.yaml
+
 define room_rule
 $(call archive,$(1)): $(call objects,$(call sources,$($(1)_DIRS)))
 	@mkdir -p $$(@D)

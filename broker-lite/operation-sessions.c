@@ -24,19 +24,6 @@ void operation_create_sessions(struct broker *broker, json_t *body, struct answe
 /* --- DescribeSessions --------------------------------------------------------------------------
  */
 
-static int check_filters(const json_t *filters, struct error *err)
-{
-	for (size_t i = 0; i < json_array_size(filters); i++) {
-		const char *key = json_get_text(json_array_get(filters, i), "Key");
-
-		if (strcmp(key, "owner") != 0 && (strncmp(key, "tag:", 4) != 0 || !key[4]))
-			return error_set(err, ERR_INVALID,
-					 "Filters: Key must be owner or tag:<key>, not '%.100s'",
-					 key);
-	}
-	return 0;
-}
-
 static bool passes(const struct session *session, const json_t *filters)
 {
 	for (size_t i = 0; i < json_array_size(filters); i++) {
@@ -48,7 +35,7 @@ static bool passes(const struct session *session, const json_t *filters)
 		if (strcmp(key, "owner") == 0)
 			value = session_owner(session);
 		else if (session->server && session->is_confirmed)
-			value = server_tag(session->server, key + 4);
+			value = server_tag(session->server, key + strlen(FILTER_TAG));
 		if (!value || strcmp(value, wanted) != 0)
 			return false;
 	}
@@ -100,7 +87,6 @@ void operation_describe_sessions(struct broker *broker, json_t *body, struct ans
 	size_t at = 0;
 
 	if (params_read(&describe_sessions_params, body, &request, &err) == 0 &&
-	    check_filters(request.filters, &err) == 0 &&
 	    (!request.next_token ||
 	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0) &&
 	    wanted_init(&wanted, request.session_ids, &err) == 0) {
@@ -344,9 +330,12 @@ void operation_get_session_connection_data(struct broker *broker, json_t *body,
 		answer_fail(answer, &err);
 		return;
 	}
-	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
-	if (!session || session->state == DELETED)
+	session = session_list_find_meant(&broker->fleet.sessions, request.session_id, request.user,
+					  &err);
+	if (err.code == ERR_NOT_FOUND)
 		(void)error_set(&err, ERR_INVALID, "Session not found: %.150s", request.session_id);
+	else if (!session)
+		err.code = ERR_INVALID; /* the one status for whatever is wrong with the session */
 	else if (session->state != READY && session->state != UNKNOWN)
 		(void)error_set(&err, ERR_INVALID,
 				"Session %.150s is neither in READY nor in UNKNOWN state",
@@ -391,12 +380,12 @@ void operation_get_session_screenshots(struct broker *broker, json_t *body, stru
 		answer_fail(answer, &err);
 		return;
 	}
-	session = session_list_find_any(&broker->fleet.sessions, request.session_id);
-	if (!session || session->state == DELETED)
+	session = session_list_find_meant(&broker->fleet.sessions, request.session_id, NULL, &err);
+	if (err.code == ERR_NOT_FOUND)
 		(void)error_set(&err, ERR_NOT_FOUND, FAILURE_NO_SUCH_SESSION_SCREENSHOT);
-	else if (session->state == UNKNOWN)
+	else if (session && session->state == UNKNOWN)
 		(void)error_set(&err, ERR_UNREACHABLE, FAILURE_NO_ANSWER);
-	else if (session->state != READY)
+	else if (session && session->state != READY)
 		(void)error_set(&err, ERR_CONFLICT, FAILURE_NOT_READY_SCREENSHOT);
 	if (err.code != ERR_NONE) {
 		answer_fail(answer, &err);

@@ -2,13 +2,16 @@
 
 #include <string.h>
 
+#include "broker-lite/api-file.h"
 #include "broker-lite/broker.h"
 #include "common/call.h"
 #include "common/link-protocol.h"
 
 #define TOKEN_PATH "/oauth2/token"
 #define HEALTH_PATH "/health"
+#define API_FILE_PATH "/dcv-session-manager-api.yaml"
 #define TOKEN_CHECK_PATH "/agent/validate-authentication-token"
+#define READ_METHODS "GET, HEAD"
 
 static void refuse_method(struct http_request *request, const char *allow)
 {
@@ -27,14 +30,19 @@ static void refuse_path(struct http_request *request)
 	http_reply_error(request, &err, NULL);
 }
 
+static bool is_read(const struct http_request *request)
+{
+	return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
 static void serve_health(const struct broker *broker, struct http_request *request)
 {
 	static const struct http_header later[] = {{"Retry-After", "5"}, {NULL, NULL}};
 	struct buf body = {0};
 	struct error err = {0};
 
-	if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
-		refuse_method(request, "GET, HEAD");
+	if (!is_read(request)) {
+		refuse_method(request, READ_METHODS);
 	} else if (broker_check_health(broker, &err) < 0) {
 		http_reply_error(request, &err, later);
 	} else {
@@ -43,12 +51,30 @@ static void serve_health(const struct broker *broker, struct http_request *reque
 	}
 }
 
+/* Without credentials: it is fetched before there is a client. */
+static void serve_api_file(const struct broker *broker, struct http_request *request)
+{
+	struct buf body = {0};
+	struct error err;
+
+	if (!broker->config.enable_api_yaml)
+		refuse_path(request);
+	else if (!is_read(request))
+		refuse_method(request, READ_METHODS);
+	else if (buf_append(&body, api_file, (size_t)(api_file_end - api_file), &err) < 0)
+		http_reply_error(request, &err, NULL);
+	else
+		http_reply(request, 200, "application/yaml", &body, NULL);
+}
+
 void route_client(struct http_request *request, void *userdata)
 {
 	struct broker *broker = userdata;
 
 	if (strcmp(request->path, HEALTH_PATH) == 0)
 		serve_health(broker, request);
+	else if (strcmp(request->path, API_FILE_PATH) == 0)
+		serve_api_file(broker, request);
 	else if (strcmp(request->path, TOKEN_PATH) != 0)
 		call_route(&broker->api, request);
 	else if (broker->config.enable_authorization_server)

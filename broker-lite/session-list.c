@@ -230,3 +230,36 @@ struct session *session_list_find_any(const struct session_list *list, const cha
 	}
 	return found;
 }
+
+struct session *session_list_find_meant(const struct session_list *list, const char *id,
+					const char *user, struct error *err)
+{
+	const struct session *liveliest = session_list_find_any(list, id);
+	struct session *found = NULL, *owned = NULL;
+	unsigned n_found = 0, n_owned = 0;
+
+	if (!liveliest || liveliest->state == DELETED) {
+		(void)error_set(err, ERR_NOT_FOUND, "no session %.150s", id);
+		return NULL;
+	}
+	for (size_t i = session_list_position(list, id, ""); i < list->by_id.n; i++) {
+		struct session *session = list->by_id.items[i];
+
+		if (strcmp(session->id, id) != 0)
+			break;
+		if (session->is_hidden || session->state != liveliest->state)
+			continue;
+		n_found++;
+		found = session;
+		if (user && strcmp(session_owner(session), user) == 0) {
+			n_owned++;
+			owned = session;
+		}
+	}
+	if (n_found == 1)
+		return found;
+	if (n_owned == 1)
+		return owned;
+	(void)error_set(err, ERR_CONFLICT, "Several servers have a session %.150s", id);
+	return NULL;
+}

@@ -68,4 +68,12 @@ struct session *session_list_find_owned(const struct session_list *list, const c
 /** The session of this id whoever owns it, the liveliest if there are several; NULL: none. */
 struct session *session_list_find_any(const struct session_list *list, const char *id);
 
+/**
+ * The session that a request on @id means which names no owner: where several hosts have one, the
+ * liveliest, and of several that are equally so that of @user (NULL: nobody). ERR_NOT_FOUND none
+ * but deleted ones, ERR_CONFLICT still several: one user is never shown the screen of another.
+ */
+struct session *session_list_find_meant(const struct session_list *list, const char *id,
+					const char *user, struct error *err);
+
 #endif

@@ -296,7 +296,7 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	if (caller && read_body(op, request, &body, &err) == 0)
 		call = call_new(api, op, body, &err);
 	if (!call) {
-		http_reply_error(request, &err, headers);
+		http_reply_error(request, &err, caller ? NULL : headers);
 		if (caller && api->release)
 			api->release(caller);
 		return;

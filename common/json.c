@@ -4,14 +4,33 @@
 
 #include "common/cleanup.h"
 
+#define NAME_SHOWN_MAX 100
+
+/* Clients look for the field's name in what they are told, and the parser does not know it: put the
+ * name of the member before the number that ends at @end in front. */
+static void prefix_name(const char *text, size_t end, struct error *err)
+{
+	const char *colon = memrchr(text, ':', end), *name, *close;
+
+	close = colon ? memrchr(text, '"', (size_t)(colon - text)) : NULL;
+	name = close ? memrchr(text, '"', (size_t)(close - text)) : NULL;
+	if (name && close - name <= NAME_SHOWN_MAX)
+		(void)error_prefix(err, "%.*s", (int)(close - name - 1), name + 1);
+}
+
 int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
 {
 	json_error_t problem;
 	json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
 
-	if (!value)
-		return error_set(err, ERR_INVALID, "invalid JSON at line %d, column %d: %s",
-				 problem.line, problem.column, problem.text);
+	if (!value) {
+		(void)error_set(err, ERR_INVALID, "invalid JSON at line %d, column %d: %s",
+				problem.line, problem.column, problem.text);
+		if (json_error_code(&problem) == json_error_numeric_overflow &&
+		    problem.position > 0 && (size_t)problem.position <= len)
+			prefix_name(text, (size_t)problem.position, err);
+		return -1;
+	}
 	*ret = value;
 	return 0;
 }

@@ -37,6 +37,33 @@ static bool is_blank(const char *text)
 	return text[strspn(text, " \t\r\n")] == '\0';
 }
 
+static int refuse_choice(const struct param *p, const char *const *choices, struct error *err)
+{
+	(void)error_set(err, ERR_INVALID, "%s must be one of", p->name);
+	for (size_t i = 0; choices[i]; i++)
+		(void)error_set(err, ERR_INVALID, "%s%s %s", err->message, i ? "," : "",
+				choices[i]);
+	return -1;
+}
+
+static bool has_form(const char *text, const char *form)
+{
+	size_t len = strlen(form);
+
+	if (form[len - 1] != '*')
+		return strcmp(text, form) == 0;
+	return strncmp(text, form, len - 1) == 0 && strlen(text) >= len;
+}
+
+static bool has_one_form(const char *text, const char *const *forms)
+{
+	for (size_t i = 0; forms[i]; i++) {
+		if (has_form(text, forms[i]))
+			return true;
+	}
+	return false;
+}
+
 static int read_string(const struct param *p, const json_t *value, const char **ret,
 		       struct error *err)
 {
@@ -44,11 +71,13 @@ static int read_string(const struct param *p, const json_t *value, const char **
 
 	if (!text)
 		return error_set(err, ERR_INVALID, "%s must be a string", p->name);
-	if (p->required && is_blank(text))
+	if (p->required && !p->may_be_empty && is_blank(text))
 		return error_set(err, ERR_INVALID, "%s must not be blank", p->name);
 	if (p->max > 0 && params_count_characters(text) > (size_t)p->max)
 		return error_set(err, ERR_INVALID, "%s must have at most %lld characters", p->name,
 				 p->max);
+	if (p->forms && !has_one_form(text, p->forms))
+		return refuse_choice(p, p->forms, err);
 	*ret = text;
 	return 0;
 }
@@ -64,11 +93,7 @@ static int read_choice(const struct param *p, const json_t *value, const char **
 			return 0;
 		}
 	}
-	(void)error_set(err, ERR_INVALID, "%s must be one of", p->name);
-	for (size_t i = 0; p->choices[i]; i++)
-		(void)error_set(err, ERR_INVALID, "%s%s %s", err->message, i ? "," : "",
-				p->choices[i]);
-	return -1;
+	return refuse_choice(p, p->choices, err);
 }
 
 static int read_integer(const struct param *p, const json_t *value, long long *ret,
@@ -158,6 +183,37 @@ int params_read(const struct param_table *table, const json_t *object, void *ret
 			return error_set(err, ERR_INVALID, "%s is required", p->name);
 		if (value && read_value(p, value, (char *)ret + p->offset, err) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+static bool is_given(const struct param *p, const void *request)
+{
+	const char *field = (const char *)request + p->offset;
+
+	switch (p->type) {
+	case PARAM_BOOLEAN:
+		return *(const bool *)field;
+	case PARAM_INTEGER:
+		return *(const long long *)(const void *)field != 0;
+	default:
+		return *(const void *const *)(const void *)field != NULL;
+	}
+}
+
+int params_check_scope(const struct param_table *table, const void *request, const char *scope,
+		       struct error *err)
+{
+	for (size_t i = 0; i < table->n_params; i++) {
+		const struct param *p = &table->params[i];
+
+		if (!is_given(p, request))
+			continue;
+		if (p->only_for && strcmp(p->only_for, scope) != 0)
+			return error_set(err, ERR_UNSUPPORTED,
+					 "%s is not supported for %s sessions", p->name, scope);
+		if (p->needs && !is_given(find(table, p->needs), request))
+			return error_set(err, ERR_INVALID, "%s needs %s", p->name, p->needs);
 	}
 	return 0;
 }

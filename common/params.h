@@ -34,8 +34,15 @@ struct param {
 	long long min,
 		max; /* PARAM_INTEGER: the value; PARAM_STRING: characters, max 0 = no limit */
 	const char *const *choices; /* PARAM_CHOICE: ends in NULL */
+	/* PARAM_STRING: texts, ends in NULL; one with '*' at its end stands for all longer ones that
+	 * begin so. NULL: any text */
+	const char *const *forms;
+	bool may_be_empty; /* PARAM_STRING: it is required, but "" will do */
 	const struct param_table *sub;
-	size_t offset; /* of the field in the struct that is filled */
+	/* For params_check_scope(): a field that is given needs the other one, ... */
+	const char *needs;
+	const char *only_for; /* ... and means something for this choice of the scope only */
+	size_t offset;        /* of the field in the struct that is filled */
 };
 
 struct param_table {
@@ -50,6 +57,16 @@ struct param_table {
  */
 int params_read(const struct param_table *table, const json_t *object, void *ret,
 		struct error *err);
+
+/**
+ * Do the fields of @request, filled by params_read(), go together? @scope: what the request is for,
+ * as in the column only_for. Something that is false counts as not given. Apart from params_read()
+ * because the API tells this for an element and not for the whole call.
+ *
+ * Errors: ERR_UNSUPPORTED the field is for another scope, ERR_INVALID what it needs is not there.
+ */
+int params_check_scope(const struct param_table *table, const void *request, const char *scope,
+		       struct error *err);
 
 /** Characters, not bytes, of a UTF-8 text. */
 size_t params_count_characters(const char *text);

@@ -12,22 +12,24 @@
 
 #define NAME_MAX_CHARACTERS 256
 
-static const char *const session_types[] = {"CONSOLE", "VIRTUAL", NULL};
+#define VIRTUAL "VIRTUAL"
+static const char *const session_types[] = {"CONSOLE", VIRTUAL, NULL};
 
 #define C create_session_request
 static const struct param create_sessions_fields[] = {
 	{"Name", .type = PARAM_STRING, .required = true, .max = NAME_MAX_CHARACTERS, AT(C, name)},
 	{"Owner", .type = PARAM_STRING, .required = true, AT(C, owner)},
 	{"Type", .type = PARAM_CHOICE, .required = true, .choices = session_types, AT(C, type)},
-	{"InitFile", .type = PARAM_STRING, AT(C, init_file)},
-	{"InitFilePath", .type = PARAM_STRING, AT(C, init_file_path)},
+	{"InitFile", .type = PARAM_STRING, .only_for = VIRTUAL, AT(C, init_file)},
+	{"InitFilePath", .type = PARAM_STRING, .only_for = VIRTUAL, AT(C, init_file_path)},
 	{"MaxConcurrentClients", "MaxConcurrents", PARAM_INTEGER, .min = 1, .max = INT_MAX,
 	 AT(C, max_concurrent_clients)},
-	{"DcvGlEnabled", "DcvGLEnabled", PARAM_BOOLEAN, AT(C, dcv_gl_enabled)},
+	{"DcvGlEnabled", "DcvGLEnabled", PARAM_BOOLEAN, .only_for = VIRTUAL, AT(C, dcv_gl_enabled)},
 	{"PermissionsFile", "PermissionFile", PARAM_STRING, AT(C, permissions_file)},
 	{"EnqueueRequest", .type = PARAM_BOOLEAN, AT(C, enqueue_request)},
 	{"AutorunFile", .type = PARAM_STRING, AT(C, autorun_file)},
-	{"AutorunFileArguments", .type = PARAM_TEXTS, AT(C, autorun_file_arguments)},
+	{"AutorunFileArguments", .type = PARAM_TEXTS, .only_for = VIRTUAL, .needs = "AutorunFile",
+	 AT(C, autorun_file_arguments)},
 	{"DisableRetryOnFailure", .type = PARAM_BOOLEAN, AT(C, disable_retry_on_failure)},
 	{"Requirements", .type = PARAM_STRING, AT(C, requirements)},
 	{"StorageRoot", .type = PARAM_STRING, AT(C, storage_root)},
@@ -35,9 +37,11 @@ static const struct param create_sessions_fields[] = {
 TABLE(create_sessions, create_session_request);
 #undef C
 
+static const char *const filter_keys[] = {"owner", FILTER_TAG "*", NULL};
+
 static const struct param filter_fields[] = {
-	{"Key", .type = PARAM_STRING, .required = true, AT(filter, key)},
-	{"Value", .type = PARAM_STRING, .required = true, AT(filter, value)},
+	{"Key", .type = PARAM_STRING, .required = true, .forms = filter_keys, AT(filter, key)},
+	{"Value", .type = PARAM_STRING, .required = true, .may_be_empty = true, AT(filter, value)},
 };
 TABLE(filter, filter);
 
@@ -106,36 +110,13 @@ static const struct param close_servers_fields[] = {
 };
 TABLE(close_servers, close_server_request);
 
-static int check_console(const struct create_session_request *r, struct error *err)
-{
-	const struct {
-		const char *name;
-		bool is_given;
-	} fields[] = {
-		{"InitFile", r->init_file != NULL},
-		{"InitFilePath", r->init_file_path != NULL},
-		{"AutorunFileArguments", r->autorun_file_arguments != NULL},
-		{"DcvGlEnabled", r->dcv_gl_enabled},
-	};
-
-	for (size_t i = 0; strcmp(r->type, "CONSOLE") == 0 && i < ARRAY_SIZE(fields); i++) {
-		if (fields[i].is_given)
-			return error_set(err, ERR_UNSUPPORTED,
-					 "%s is not supported for CONSOLE sessions",
-					 fields[i].name);
-	}
-	return 0;
-}
-
 int create_session_check(const struct create_session_request *r, long long arguments_max,
 			 long long argument_max, struct error *err)
 {
 	size_t n = json_array_size(r->autorun_file_arguments);
 
-	if (check_console(r, err) < 0)
+	if (params_check_scope(&create_sessions_params, r, r->type, err) < 0)
 		return -1;
-	if (n > 0 && !r->autorun_file)
-		return error_set(err, ERR_INVALID, "AutorunFileArguments needs AutorunFile");
 	if (n > (size_t)arguments_max)
 		return error_set(err, ERR_INVALID,
 				 "AutorunFileArguments: at most %lld arguments allowed",

@@ -48,6 +48,9 @@ struct describe_sessions_request {
 	const char *next_token;
 };
 
+/** A key is "owner", or FILTER_TAG and the key of a tag. */
+#define FILTER_TAG "tag:"
+
 struct filter {
 	const char *key, *value;
 };

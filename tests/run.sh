@@ -54,7 +54,8 @@ tests() {
 	failed=$((failed + ${counts#* }))
 }
 
-check "packages" eval 'install_build_packages && install_run_packages && install_test_packages'
+check "packages" eval 'install_build_packages && install_run_packages && install_test_packages &&
+	install_npm_packages tests/npm'
 
 check "build" make WERROR=-Werror everything
 tests "unit tests" make -s check-unit

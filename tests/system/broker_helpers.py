@@ -4,12 +4,14 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 
 import requests
 import urllib3
 
+import api_schema
 from link_client import AgentDouble
 
 urllib3.disable_warnings()
@@ -21,6 +23,26 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def raw(port, data, wait=True):
+    """Bytes to 127.0.0.1, as they are: what comes back until the end, or the open socket."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    try:
+        sock.sendall(data)
+    except OSError:
+        pass  # hung up on already
+    if not wait:
+        return sock
+    reply = b""
+    try:
+        while piece := sock.recv(65536):
+            reply += piece
+    except OSError:
+        pass
+    return reply
 
 
 class Broker:
@@ -109,8 +131,11 @@ class Broker:
         return self
 
     def call(self, path, body=None, method="POST", timeout=12):
-        return self.http.request(method, self.url(path), json=body, timeout=timeout,
-                                 headers={"Authorization": f"Bearer {self.token}"})
+        """An operation; whatever is answered must be what the API's description allows."""
+        reply = self.http.request(method, self.url(path), json=body, timeout=timeout,
+                                  headers={"Authorization": f"Bearer {self.token}"})
+        api_schema.check_reply(reply)
+        return reply
 
     def ok(self, path, body=None, method="POST"):
         reply = self.call(path, body, method)

@@ -36,6 +36,9 @@ static void check_object(const struct param_table *table, const json_t *object)
 		return;
 	}
 	check_required(table, request);
+	if (params_check_scope(table, request, "CONSOLE", &err) < 0 && err.code != ERR_INVALID &&
+	    err.code != ERR_UNSUPPORTED)
+		__builtin_trap();
 	echo = params_echo(table, object);
 	if (params_read(table, echo, request, &err) < 0)
 		__builtin_trap();

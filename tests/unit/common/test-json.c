@@ -59,6 +59,27 @@ static void what_is_no_json_is_refused_with_the_spot(void **state)
 	assert_fails(json_parse("[1]\0", 4, &value, &err), ERR_INVALID);
 }
 
+static void a_number_that_is_too_large_is_refused_by_name(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{"[{\"MaxWidth\": 9223372036854775808}]", "MaxWidth: invalid JSON at line 1"},
+		{"{\"a\":1,\"b\":[1, -1e999]}", "b: invalid JSON at line 1"},
+		{"[1,9223372036854775808]", "invalid JSON at line 1"},
+		{"{\"\":9223372036854775808}", ": invalid JSON at line 1"},
+	};
+	json_t *value = NULL;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_fails(json_parse(cases[i].text, strlen(cases[i].text), &value, &err),
+			     ERR_INVALID);
+		assert_memory_equal(err.message, cases[i].message, strlen(cases[i].message));
+	}
+}
+
 static void very_deep_nesting_is_refused(void **state)
 {
 	AUTO(buf_done) struct buf text = {0};
@@ -124,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_value_of_any_type_is_read_and_written),
 		cmocka_unit_test(what_is_no_json_is_refused_with_the_spot),
+		cmocka_unit_test(a_number_that_is_too_large_is_refused_by_name),
 		cmocka_unit_test(very_deep_nesting_is_refused),
 		cmocka_unit_test(strings_are_escaped_and_always_utf8),
 		cmocka_unit_test(texts_of_an_object_are_set_where_there_are_any),

@@ -90,6 +90,12 @@ static void each_request_has_its_limits(void **state)
 		 "SessionIds must not contain empty strings"},
 		{&describe_sessions_params, "{\"Filters\":[{\"Key\":\"owner\"}]}",
 		 "Filters: Value is required"},
+		{&describe_sessions_params, "{\"Filters\":[{\"Key\":\"tag:\",\"Value\":\"x\"}]}",
+		 "Filters: Key must be one of owner, tag:*"},
+		{&describe_sessions_params, "{\"Filters\":[{\"Key\":\"Owner\",\"Value\":\"x\"}]}",
+		 "Filters: Key must be one of owner, tag:*"},
+		{&describe_sessions_params, "{\"Filters\":[{\"Key\":\"owner2\",\"Value\":\"x\"}]}",
+		 "Filters: Key must be one of owner, tag:*"},
 		{&delete_sessions_params, "{\"SessionId\":\"s\"}", "Owner is required"},
 		{&update_session_permissions_params, "{\"SessionId\":\"s\",\"Owner\":\"o\"}",
 		 "PermissionsFile is required"},
@@ -151,6 +157,65 @@ static void a_name_may_have_256_characters(void **state)
 	assert_string_equal(err.message, "Name must have at most 256 characters");
 }
 
+static void a_filter_may_look_for_an_empty_value(void **state)
+{
+	struct describe_sessions_request r;
+	struct error err = {0};
+	json_auto_t *json = NULL;
+
+	(void)state;
+	assert_int_equal(read_request(&describe_sessions_params,
+				      "{\"Filters\":[{\"Key\":\"tag:x\",\"Value\":\"\"}]}", &r,
+				      &json, &err),
+			 0);
+	assert_int_equal(json_array_size(r.filters), 1);
+}
+
+static void what_no_platform_has_is_refused(void **state)
+{
+	static const struct {
+		const char *type, *field, *message; /* NULL: it is fine */
+	} cases[] = {
+		{"CONSOLE", "\"InitFile\":\"a\"", "InitFile is not supported for CONSOLE sessions"},
+		{"CONSOLE", "\"InitFilePath\":\"/a\"",
+		 "InitFilePath is not supported for CONSOLE sessions"},
+		{"console", "\"DcvGlEnabled\":true",
+		 "DcvGlEnabled is not supported for CONSOLE sessions"},
+		{"CONSOLE", "\"AutorunFile\":\"a\",\"AutorunFileArguments\":[\"b\"]",
+		 "AutorunFileArguments is not supported for CONSOLE sessions"},
+		{"CONSOLE", "\"DcvGlEnabled\":false,\"AutorunFileArguments\":[],\"InitFile\":null",
+		 NULL},
+		{"CONSOLE", "\"AutorunFile\":\"a\"", NULL},
+		{"VIRTUAL",
+		 "\"InitFile\":\"a\",\"InitFilePath\":\"b\",\"DcvGlEnabled\":true,"
+		 "\"AutorunFile\":\"a\",\"AutorunFileArguments\":[\"12345\",\"\u00e9\"]",
+		 NULL},
+		{"VIRTUAL", "\"AutorunFileArguments\":[\"a\"]",
+		 "AutorunFileArguments needs AutorunFile"},
+		{"VIRTUAL", "\"AutorunFile\":\"a\",\"AutorunFileArguments\":[\"\",\"\",\"\"]",
+		 "AutorunFileArguments: at most 2 arguments allowed"},
+		{"VIRTUAL", "\"AutorunFile\":\"a\",\"AutorunFileArguments\":[\"123456\"]",
+		 "AutorunFileArguments: at most 5 characters allowed in an argument"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO(buf_done) struct buf text = {0};
+		struct create_session_request r;
+		json_auto_t *json = NULL;
+		struct error err = {0};
+
+		assert_int_equal(buf_printf(&text, &err,
+					    "{\"Name\":\"n\",\"Owner\":\"o\",\"Type\":\"%s\",%s}",
+					    cases[i].type, cases[i].field),
+				 0);
+		assert_int_equal(read_request(&create_sessions_params, text.data, &r, &json, &err),
+				 0);
+		assert_int_equal(create_session_check(&r, 2, 5, &err), cases[i].message ? -1 : 0);
+		assert_string_equal(err.message, cases[i].message ? cases[i].message : "");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +224,8 @@ int main(void)
 		cmocka_unit_test(each_request_has_its_limits),
 		cmocka_unit_test(a_bad_bound_of_a_screenshot_is_refused_by_name),
 		cmocka_unit_test(a_name_may_have_256_characters),
+		cmocka_unit_test(a_filter_may_look_for_an_empty_value),
+		cmocka_unit_test(what_no_platform_has_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
