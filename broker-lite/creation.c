@@ -139,6 +139,10 @@ static void on_stored(const struct error *err, void *userdata)
 		 * report puts it right. It may have been deleted meanwhile and hidden for good. */
 		if (accepting->answer) {
 			session->is_hidden = false;
+			log_info("session %s accepted (request=%s, owner=%s, type=%s, server=%s)",
+				 session->id, session->request_id, session_owner(session),
+				 session->is_console ? "CONSOLE" : "VIRTUAL",
+				 session->server ? session->server->id : "none yet");
 			answer_accepted(session, accepting->answer);
 		}
 		if (session->server)

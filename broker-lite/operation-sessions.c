@@ -243,18 +243,32 @@ static int check_permissions(const char *text, struct error *err)
 	return 0;
 }
 
-/* Not placed yet: the creation is to use the new file. */
-static void replace_stored_permissions(struct fleet *fleet, struct session *session,
-				       const char *permissions, struct answer *answer)
+static void on_permissions_stored(const struct error *err, void *userdata)
 {
-	json_t *request = json_copy(session->request);
+	on_permissions_set(NULL, 0, err, userdata);
+}
 
-	(void)json_object_del(request, "PermissionFile");
-	json_set_text(request, "PermissionsFile", permissions);
-	json_decref(session->request);
-	session->request = request;
-	session_list_sync(&fleet->sessions, session);
-	answer_succeed_json(answer, json_pack("{s:s}", "SessionId", session->id));
+/* Not placed yet: the creation is to use the new file. */
+static int replace_stored_permissions(struct fleet *fleet, struct session *session,
+				      const char *permissions, struct answer *answer,
+				      struct error *err)
+{
+	AUTO(free_p) struct relaying *relaying = relaying_new(answer, session->id, err);
+	json_t *before = session->request;
+
+	if (!relaying)
+		return -1;
+	session->request = json_copy(before); /* shares its strings, which session->wish borrows */
+	(void)json_object_del(session->request, "PermissionFile");
+	json_set_text(session->request, "PermissionsFile", permissions);
+	if (session_list_put(&fleet->sessions, session, on_permissions_stored, relaying, err) < 0) {
+		json_decref(session->request);
+		session->request = before;
+		return -1;
+	}
+	json_decref(before);
+	(void)TAKE(relaying);
+	return 0;
 }
 
 static int relay_for(struct broker *broker, enum operation_id operation, struct session *session,
@@ -282,25 +296,30 @@ static int relay_for(struct broker *broker, enum operation_id operation, struct 
 	return -1;
 }
 
+static int update_permissions(struct broker *broker, struct session *session, json_t *body,
+			      const char *permissions, struct answer *answer, struct error *err)
+{
+	if (session->state == CREATING && !session->server && session->request)
+		return replace_stored_permissions(&broker->fleet, session, permissions, answer,
+						  err);
+	return relay_for(broker, OPERATION_update_session_permissions, session,
+			 json_pack("{s:s}", "SessionId", session->id), body, PERMISSIONS_TIMEOUT_MS,
+			 on_permissions_set, answer, err);
+}
+
 void operation_update_session_permissions(struct broker *broker, json_t *body,
 					  struct answer *answer)
 {
-	struct fleet *fleet = &broker->fleet;
 	struct update_session_permissions_request request;
 	struct error err = {0};
 	struct session *session = NULL;
 
 	if (params_read(&update_session_permissions_params, body, &request, &err) == 0 &&
 	    check_permissions(request.permissions_file, &err) == 0)
-		session = session_list_find_owned(&fleet->sessions, request.session_id,
+		session = session_list_find_owned(&broker->fleet.sessions, request.session_id,
 						  request.owner, &err);
-	if (session && session->state == CREATING && !session->server && session->request) {
-		replace_stored_permissions(fleet, session, request.permissions_file, answer);
-		return;
-	}
-	if (!session || relay_for(broker, OPERATION_update_session_permissions, session,
-				  json_pack("{s:s}", "SessionId", session->id), body,
-				  PERMISSIONS_TIMEOUT_MS, on_permissions_set, answer, &err) < 0)
+	if (!session ||
+	    update_permissions(broker, session, body, request.permissions_file, answer, &err) < 0)
 		answer_fail(answer, &err);
 }
 

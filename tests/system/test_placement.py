@@ -154,6 +154,17 @@ def test_the_queue_keeps_its_order_when_the_broker_is_killed(broker):
     assert creations(agent) == order
 
 
+def test_permissions_given_to_one_that_waits_are_those_it_is_created_with(broker):
+    identity = broker.create(EnqueueRequest=True, PermissionFile="b2xk")
+    done = broker.ok("/sessionPermissions", [{"SessionId": identity, "Owner": "mira",
+                                              "PermissionsFile": "bmV3"}], "PUT")
+    assert done["SuccessfulList"] == [{"SessionId": identity}]
+    broker.kill()  # what was answered was committed
+    broker.start()
+    body = broker.agent().wait_for_command("CreateSessions")[0]["body"]
+    assert body["PermissionsFile"] == "bmV3" and "PermissionFile" not in body
+
+
 def test_a_server_that_is_opened_takes_what_waits(broker):
     agent = broker.agent()
     broker.ok("/closeServers", [{"ServerId": agent.server_id}])
