@@ -76,6 +76,21 @@ static int append_sessions(struct session_list *list,
 	return buf_append_text(text, "]}", err);
 }
 
+/* What we made keeps its id when it gets a server, or another one, between two pages. */
+static size_t position_after(const struct session_list *list, const struct page_mark *mark)
+{
+	size_t at = session_list_position(list, mark->id, is_uuid(mark->id) ? "" : mark->server_id);
+
+	for (; at < list->by_id.n; at++) {
+		const struct session *session = list->by_id.items[at];
+
+		if (strcmp(session->id, mark->id) != 0 ||
+		    (!is_uuid(mark->id) && strcmp(server_id_of(session), mark->server_id) != 0))
+			break;
+	}
+	return at;
+}
+
 void operation_describe_sessions(struct broker *broker, json_t *body, struct answer *answer)
 {
 	struct session_list *list = &broker->fleet.sessions;
@@ -91,9 +106,7 @@ void operation_describe_sessions(struct broker *broker, json_t *body, struct ans
 	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0) &&
 	    wanted_init(&wanted, request.session_ids, &err) == 0) {
 		if (mark.id)
-			at = session_list_position(list, mark.id, mark.server_id);
-		if (mark.id && session_list_find(list, mark.id, mark.server_id))
-			at++;
+			at = position_after(list, &mark);
 		if (buf_append_text(&text, "{\"Sessions\":[", &err) == 0)
 			(void)append_sessions(list, &request, &wanted, at, &text, &err);
 	}

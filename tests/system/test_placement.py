@@ -186,6 +186,15 @@ def test_a_session_that_no_host_is_left_for_waits_if_it_may(make_broker):
     wait_until(lambda: broker.state(waiting) == "READY")
 
 
+def test_one_that_gets_its_server_between_two_pages_comes_once(broker):
+    ids = sorted(broker.create(EnqueueRequest=True) for _ in range(3))
+    page = broker.ok("/describeSessions", {"MaxResults": 2})
+    broker.agent()
+    wait_until(lambda: {broker.state(i) for i in ids} == {"READY"})
+    rest = broker.ok("/describeSessions", {"NextToken": page["NextToken"]})
+    assert [s["Id"] for s in page["Sessions"] + rest["Sessions"]] == ids
+
+
 # --- servers that keep failing -----------------------------------------------------------------
 
 def test_a_server_that_keeps_failing_is_set_back_and_probed(make_broker):
