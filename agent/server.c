@@ -113,11 +113,15 @@ const char *server_unavailability(const struct server *server)
 	return NULL;
 }
 
+/* Clients put the port into addresses without asking whether there is one. */
+#define NO_PORT "0"
+
 json_t *server_to_short_json(const struct server *server)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:[],s:s,s:O}", "Id", server->id, "Ip", server->address,
-			 "Hostname", server->hostname, "DefaultDnsName", server->dns_name,
-			 "Endpoints", "WebUrlPath", "/", "Tags", server->tags);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[],s:s,s:O}", "Id", server->id, "Ip",
+			 server->address, "Hostname", server->hostname, "DefaultDnsName",
+			 server->dns_name, "Port", NO_PORT, "Endpoints", "WebUrlPath", "/", "Tags",
+			 server->tags);
 }
 
 json_t *server_to_json(const struct server *server)

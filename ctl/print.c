@@ -198,8 +198,8 @@ static int url_of(const json_t *answer, const char *scheme, struct buf *url, str
 	const char *token = json_get_text(answer, "ConnectionToken");
 	bool is_v6 = ip && strchr(ip, ':');
 
-	if (!ip || !port || !id || !token)
-		return 0;
+	if (!ip || !port || strcmp(port, "0") == 0 || !id || !token)
+		return 0; /* no way leads there */
 	return buf_printf(url, err, "%s://%s%s%s:%s%s?authToken=%s#%s", scheme, is_v6 ? "[" : "",
 			  ip, is_v6 ? "]" : "", port, path && *path ? path : "/", token, id);
 }

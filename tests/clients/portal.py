@@ -60,8 +60,6 @@ def await_state(identity, wanted):
 
 def session_url(session, token):
     server = session["Server"]
-    if "Port" not in server:
-        return None
     return "https://{}:{}{}?authToken={}#{}".format(
         server["Ip"], server["Port"], server["WebUrlPath"], token, session["Id"])
 

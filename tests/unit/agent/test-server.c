@@ -187,6 +187,7 @@ static void the_api_has_its_members_and_no_others(void **state)
 	assert_null(json_object_get(shown, "UnavailabilityReason"));
 	assert_string_equal(json_get_text(shown, "Version"), "1.2");
 	assert_true(json_is_array(json_object_get(shown, "Endpoints")));
+	assert_string_equal(json_get_text(shown, "Port"), "0"); /* nothing listens yet */
 	assert_true(json_is_array(json_object_get(shown, "Tags")));
 	assert_true(json_is_object(json_object_get(shown, "Host")));
 	assert_null(json_object_get(brief, "Host"));
