@@ -126,18 +126,24 @@ static bool is_avoided(const struct server *server, const json_t *avoid)
 	return false;
 }
 
-static bool is_better(const struct server *a, const struct server *b, const json_t *avoid)
+/* Negative: @a is the better one. 0: only their ids can tell. */
+static int compare(const struct server *a, const struct server *b, const json_t *avoid)
 {
 	unsigned n_a = a->n_console + a->n_virtual, n_b = b->n_console + b->n_virtual;
-	bool avoid_a = is_avoided(a, avoid), avoid_b = is_avoided(b, avoid);
+	bool avoid_a = avoid && is_avoided(a, avoid), avoid_b = avoid && is_avoided(b, avoid);
 
 	if (avoid_a != avoid_b)
-		return avoid_b;
+		return avoid_a ? 1 : -1;
 	if (n_a != n_b)
-		return n_a < n_b;
-	if (a->load < b->load || b->load < a->load)
-		return a->load < b->load;
-	return strcmp(a->id, b->id) < 0;
+		return n_a < n_b ? -1 : 1;
+	return (a->load > b->load) - (a->load < b->load);
+}
+
+static bool is_better(const struct server *a, const struct server *b, const json_t *avoid)
+{
+	int order = compare(a, b, avoid);
+
+	return order < 0 || (order == 0 && strcmp(a->id, b->id) < 0);
 }
 
 static int choose_among(struct server_list *servers, struct list *among,
@@ -173,9 +179,10 @@ int placement_choose(struct server_list *servers, struct list *among,
 	for (size_t i = 0; i < servers->by_id.n; i++) {
 		struct server *server = servers->by_id.items[i];
 
-		if (check(server, wish, now_ms) == OBSTACLE_NONE &&
-		    (!bits || requirements_bit(bits, server->row)) &&
-		    (!best || is_better(server, best, avoid)))
+		/* In the order of their ids; most are told by looking at how full they are. */
+		if ((!best || compare(server, best, avoid) < 0) &&
+		    check(server, wish, now_ms) == OBSTACLE_NONE &&
+		    (!bits || requirements_bit(bits, server->row)))
 			best = server;
 	}
 	*ret = best;
