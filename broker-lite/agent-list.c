@@ -5,6 +5,7 @@
 
 #include "broker-lite/fleet.h"
 #include "broker-lite/link-message.h"
+#include "broker-lite/report.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/link-protocol.h"
@@ -122,7 +123,7 @@ static void on_message(struct ws *ws, const char *text, size_t len, void *userda
 		return;
 	if (link_message_read(text, len, &message, &err) < 0 ||
 	    (message.is_report &&
-	     fleet_report(list->fleet, agent, message.body, message.body_len, &err) < 0)) {
+	     report_apply(list->fleet, agent, message.body, message.body_len, &err) < 0)) {
 		log_warning("link of agent %s closed: %s", agent_name(agent), err.message);
 		agent_close(agent, err.message);
 		return;

@@ -24,12 +24,14 @@ struct accepting {
 };
 
 static void send_create(struct creation *creation, struct session *session);
+static bool place_waiting(struct creation *creation, struct session *session, struct list *among);
 static void look_at_queue(void *userdata);
 
 int creation_init(struct creation *creation, struct fleet *fleet, struct error *err)
 {
 	*creation = (struct creation){.fleet = fleet, .started_ms = loop_now_ms(fleet->loop)};
 	list_init(&creation->waiting);
+	list_init(&creation->changed);
 	creation->timer = timer_new(fleet->loop, look_at_queue, creation);
 	return creation->timer ? 0 : error_oom(err);
 }
@@ -52,35 +54,19 @@ static void read_request(const json_t *body, struct create_session_request *ret)
 		*ret = (struct create_session_request){.type = "VIRTUAL", .owner = "", .name = ""};
 }
 
-static bool is_console(const struct create_session_request *request)
-{
-	return strcmp(request->type, "CONSOLE") == 0;
-}
-
 /* --- choosing a server -------------------------------------------------------------------------
  */
 
-static int choose(struct creation *creation, const json_t *body, const json_t *avoid,
+/* @among: as for placement_choose(). */
+static int choose(struct creation *creation, struct session *session, struct list *among,
 		  struct server **ret, struct error *err)
 {
-	struct create_session_request request;
-	struct requirements *requirements = NULL;
-	struct placement_wish wish;
+	struct fleet *fleet = creation->fleet;
 
-	read_request(body, &request);
-	if (request.requirements &&
-	    requirements_parse(request.requirements, &requirements, err) < 0)
+	if (!session->wish && placement_wish_new(session->request, &session->wish, err) < 0)
 		return -1;
-	wish = (struct placement_wish){
-		.owner = request.owner,
-		.is_console = is_console(&request),
-		.needs_windows = is_console(&request) && request.autorun_file,
-		.requirements = requirements,
-		.avoid = avoid,
-	};
-	*ret = placement_choose(&creation->fleet->servers, &wish);
-	requirements_free(requirements);
-	return 0;
+	return placement_choose(&fleet->servers, among, session->wish, session->avoid,
+				loop_now_ms(fleet->loop), ret, err);
 }
 
 static bool wants_queue(const struct session *session)
@@ -88,9 +74,15 @@ static bool wants_queue(const struct session *session)
 	return json_is_true(json_object_get(session->request, "EnqueueRequest"));
 }
 
+/* One that comes back from a host, or out of the store, takes the place that it had. */
 static void wait_for_server(struct creation *creation, struct session *session, long long ms)
 {
-	list_append(&creation->waiting, &session->waiting);
+	struct list *before = creation->waiting.prev;
+
+	while (before != &creation->waiting &&
+	       list_entry(before, struct session, waiting)->order > session->order)
+		before = before->prev;
+	list_append(before->next, &session->waiting);
 	creation->n_waiting++;
 	fleet_arm(creation->fleet, session, ms > 1 ? (unsigned long long)ms : 1);
 }
@@ -145,8 +137,8 @@ static void on_stored(const struct error *err, void *userdata)
 		}
 		if (session->server)
 			send_create(creation, session);
-		else
-			creation_poke(creation);
+		else if (session->waiting.next && !list_is_empty(&session->waiting))
+			place_waiting(creation, session, NULL); /* what changed meanwhile */
 	}
 	session_list_release(&fleet->sessions, session);
 }
@@ -183,24 +175,32 @@ static json_t *make_attributes(const char *id, const struct create_session_reque
 	return attributes;
 }
 
-static int accept_session(struct creation *creation, json_t *body, struct server *server,
-			  struct answer *answer, struct error *err)
+static struct session *make_session(struct creation *creation, json_t *body,
+				    const struct create_session_request *request,
+				    const struct answer *answer, struct error *err)
 {
-	struct fleet *fleet = creation->fleet;
-	struct create_session_request request;
 	struct session *session;
 	char id[UUID_SIZE];
 
-	read_request(body, &request);
 	uuid_make(id);
-	session = session_new(id, make_attributes(id, &request), err);
+	session = session_new(id, make_attributes(id, request), err);
 	if (!session)
-		return -1;
+		return NULL;
 	session->request = json_incref(body);
-	session->owner = fleet;
-	session->is_hidden = true;
-	session->is_create_pending = server != NULL;
+	session->owner = creation->fleet;
+	session->order = ++creation->last_order;
+	session->is_hidden = true; /* until it is committed */
 	(void)strcpy(session->request_id, answer_request_id(answer));
+	return session;
+}
+
+/* From here on @session is the list's. */
+static int accept_session(struct creation *creation, struct session *session, struct server *server,
+			  struct answer *answer, struct error *err)
+{
+	struct fleet *fleet = creation->fleet;
+
+	session->is_create_pending = server != NULL;
 	if (session_list_add(&fleet->sessions, session, server, err) < 0) {
 		session_free(session);
 		return -1;
@@ -214,25 +214,39 @@ static int accept_session(struct creation *creation, json_t *body, struct server
 	return -1;
 }
 
-void creation_begin(struct creation *creation, json_t *body, struct answer *answer)
+static int begin(struct creation *creation, json_t *body, struct answer *answer, struct error *err)
 {
 	const struct broker_config *config = creation->fleet->config;
 	struct create_session_request request;
 	struct server *server = NULL;
-	struct error err = {0};
+	struct session *session;
 
 	read_request(body, &request);
 	if (create_session_check(&request, config->autorun_arguments_max,
-				 config->autorun_argument_max_length, &err) == 0 &&
-	    choose(creation, body, NULL, &server, &err) == 0) {
-		if (!server && !request.enqueue_request)
-			(void)error_set(&err, ERR_LIMIT, FAILURE_NO_PLACE);
-		else if (!server && creation->n_waiting >= (size_t)config->queue_max_size)
-			(void)error_set(&err, ERR_LIMIT, "The create sessions queue is full");
-		else if (accept_session(creation, body, server, answer, &err) == 0)
-			return;
+				 config->autorun_argument_max_length, err) < 0)
+		return -1;
+	session = make_session(creation, body, &request, answer, err);
+	if (!session)
+		return -1;
+	if (choose(creation, session, NULL, &server, err) < 0) {
+		session_free(session);
+		return -1;
 	}
-	answer_fail(answer, &err);
+	if (server ||
+	    (request.enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
+		return accept_session(creation, session, server, answer, err);
+	session_free(session);
+	return error_set(err, ERR_LIMIT, "%s",
+			 request.enqueue_request ? "The create sessions queue is full"
+						 : FAILURE_NO_PLACE);
+}
+
+void creation_begin(struct creation *creation, json_t *body, struct answer *answer)
+{
+	struct error err = {0};
+
+	if (begin(creation, body, answer, &err) < 0)
+		answer_fail(answer, &err);
 }
 
 /* --- at the host -------------------------------------------------------------------------------
@@ -240,8 +254,6 @@ void creation_begin(struct creation *creation, json_t *body, struct answer *answ
 
 static void on_refused(struct creation *creation, struct session *session, const struct error *err)
 {
-	bool is_final = err->code == ERR_INVALID || err->code == ERR_TOO_LARGE;
-
 	switch (err->code) {
 	case ERR_LIMIT:
 		/* It is full, whatever we thought: no failure of the session. */
@@ -251,16 +263,15 @@ static void on_refused(struct creation *creation, struct session *session, const
 		break;
 	case ERR_UNREACHABLE:
 		/* It may or may not have the session: its next report tells. */
+		fleet_watch(creation->fleet, session);
 		break;
 	case ERR_TIMEOUT:
 		/* Should it wake up later, it is to take the session away again. */
 		fleet_send_delete(creation->fleet, session->server, session);
-		creation_failed(creation, session, err->message);
+		creation_failed(creation, session, err->code, err->message);
 		break;
 	default:
-		if (is_final)
-			session->n_failures = 1U << 30;
-		creation_failed(creation, session, err->message);
+		creation_failed(creation, session, err->code, err->message);
 	}
 }
 
@@ -285,7 +296,7 @@ static void on_reply(const char *body, size_t len, const struct error *err, void
 		if (session->is_delete_ordered)
 			fleet_send_delete(creation->fleet, session->server, session);
 		else
-			fleet_arm(creation->fleet, session, CREATE_DEADLINE_MS);
+			fleet_watch(creation->fleet, session);
 	}
 	session_list_release(&creation->fleet->sessions, session);
 }
@@ -336,6 +347,18 @@ static void send_create(struct creation *creation, struct session *session)
 /* --- again -------------------------------------------------------------------------------------
  */
 
+/* Take @session to @server, which is counted there from now on. */
+static void take_to(struct creation *creation, struct session *session, struct server *server)
+{
+	struct error err;
+
+	if (session_list_bind(&creation->fleet->sessions, session, server, &err) < 0)
+		return; /* for memory, which was there a moment ago; its timer ends it */
+	session->is_create_pending = true;
+	if (store_placement(creation, session, NULL, &err) < 0)
+		send_create(creation, session);
+}
+
 static void place(struct creation *creation, struct session *session)
 {
 	struct fleet *fleet = creation->fleet;
@@ -343,19 +366,11 @@ static void place(struct creation *creation, struct session *session)
 	struct server *server = NULL;
 	struct error err = {0};
 
-	if (choose(creation, session->request, session->avoid, &server, &err) < 0) {
+	if (choose(creation, session, NULL, &server, &err) < 0)
 		fleet_session_gone(fleet, session, err.message);
-		return;
-	}
-	if (server) {
-		if (session_list_bind(&fleet->sessions, session, server, &err) < 0)
-			return;
-		session->is_create_pending = true;
-		if (store_placement(creation, session, NULL, &err) < 0)
-			send_create(creation, session);
-		return;
-	}
-	if (wants_queue(session) && queue_time_left_ms(creation, session) > 0)
+	else if (server)
+		take_to(creation, session, server);
+	else if (wants_queue(session) && queue_time_left_ms(creation, session) > 0)
 		wait_for_server(creation, session, queue_time_left_ms(creation, session));
 	else if (waited_ms < RETURN_OF_AGENTS_MS)
 		wait_for_server(creation, session, RETURN_OF_AGENTS_MS - waited_ms);
@@ -375,19 +390,46 @@ void creation_place_again(struct creation *creation, struct session *session)
 	}
 	session->is_confirmed = false;
 	(void)session_event(session, PLACED_AGAIN);
+	if (session->timer)
+		timer_stop(session->timer); /* of the attempt that is over */
 	(void)session_list_bind(&fleet->sessions, session, NULL, &err);
 	place(creation, session);
 }
 
-void creation_failed(struct creation *creation, struct session *session, const char *reason)
+static bool is_fault_of_request(enum error_code code)
 {
-	const struct broker_config *config = creation->fleet->config;
-	bool may_retry = !json_is_true(json_object_get(session->request, "DisableRetryOnFailure"));
+	return code == ERR_INVALID || code == ERR_DENIED || code == ERR_NOT_FOUND ||
+	       code == ERR_UNSUPPORTED || code == ERR_TOO_LARGE;
+}
 
+static void hold_against(const struct creation *creation, struct server *server, const char *reason)
+{
+	unsigned long long now_ms = loop_now_ms(creation->fleet->loop);
+
+	if (!setback_fail(&server->setback, now_ms,
+			  (unsigned long long)creation->fleet->config->server_set_back_s * 1000))
+		return;
+	log_warning("server %s is set back for %llu s (failures=%u, last=%s)", server->id,
+		    (setback_left_ms(&server->setback, now_ms) + 999) / 1000,
+		    server->setback.n_failures, reason);
+}
+
+static bool may_retry(const struct creation *creation, const struct session *session,
+		      enum error_code code)
+{
+	return !session->is_delete_ordered && code != ERR_INVALID && code != ERR_TOO_LARGE &&
+	       !json_is_true(json_object_get(session->request, "DisableRetryOnFailure")) &&
+	       session->n_failures <= creation->fleet->config->create_retries;
+}
+
+void creation_failed(struct creation *creation, struct session *session, enum error_code code,
+		     const char *reason)
+{
 	session_set_reason(session, reason);
 	session->n_failures++;
-	if (session->is_delete_ordered || !may_retry ||
-	    session->n_failures > config->create_retries) {
+	if (session->server && !is_fault_of_request(code))
+		hold_against(creation, session->server, reason);
+	if (!may_retry(creation, session, code)) {
 		fleet_session_gone(creation->fleet, session, reason);
 		return;
 	}
@@ -400,43 +442,81 @@ void creation_failed(struct creation *creation, struct session *session, const c
 	creation_place_again(creation, session);
 }
 
+void creation_succeeded(struct creation *creation, struct session *session)
+{
+	session_drop_request(session);
+	if (!setback_succeed(&session->server->setback))
+		return;
+	log_info("server %s is set back no longer (session=%s)", session->server->id, session->id);
+	creation_poke(creation, session->server);
+}
+
 void creation_resume(struct creation *creation, struct session *session)
 {
 	long long ms = wants_queue(session) ? queue_time_left_ms(creation, session)
 					    : RETURN_OF_AGENTS_MS;
 
+	if (session->order > creation->last_order)
+		creation->last_order = session->order;
 	wait_for_server(creation, session, ms);
 }
 
 /* --- the queue ---------------------------------------------------------------------------------
  */
 
-static void look_at_queue(void *userdata)
+/* False: it waits on. */
+static bool place_waiting(struct creation *creation, struct session *session, struct list *among)
 {
-	struct creation *creation = userdata;
-	struct fleet *fleet = creation->fleet;
+	struct server *server = NULL;
+	struct error err = {0};
 
-	list_for_each_safe (session, &creation->waiting, struct session, waiting) {
-		struct server *server = NULL;
-		struct error err = {0};
+	if (choose(creation, session, among, &server, &err) < 0 || !server)
+		return false;
+	creation_cancel(creation, session);
+	if (session->timer)
+		timer_stop(session->timer);
+	take_to(creation, session, server);
+	return true;
+}
 
-		if (session->is_hidden ||
-		    choose(creation, session->request, session->avoid, &server, &err) < 0 ||
-		    !server)
-			continue;
-		creation_cancel(creation, session);
-		if (session->timer)
-			timer_stop(session->timer);
-		if (session_list_bind(&fleet->sessions, session, server, &err) < 0)
-			continue;
-		session->is_create_pending = true;
-		if (store_placement(creation, session, NULL, &err) < 0)
-			send_create(creation, session);
+/* Servers that can take nothing at all need not be looked at for each that waits. */
+static void drop_unfit(struct creation *creation, unsigned long long now_ms)
+{
+	struct server_list *servers = &creation->fleet->servers;
+	enum placement_obstacle obstacle;
+	struct error err;
+
+	list_for_each_safe (server, &creation->changed, struct server, changed) {
+		if (placement_check(servers, server, NULL, now_ms, &obstacle, &err) < 0 ||
+		    obstacle != OBSTACLE_NONE)
+			list_remove(&server->changed);
 	}
 }
 
-void creation_poke(struct creation *creation)
+/* In order, but who fits does not wait behind who does not. The places that are new are on servers
+ * that have changed: on all others nobody who waits fitted before. */
+static void look_at_queue(void *userdata)
 {
-	if (creation->timer && creation->n_waiting > 0 && !timer_is_active(creation->timer))
+	struct creation *creation = userdata;
+	unsigned long long now_ms = loop_now_ms(creation->fleet->loop);
+
+	drop_unfit(creation, now_ms);
+	list_for_each_safe (session, &creation->waiting, struct session, waiting) {
+		if (list_is_empty(&creation->changed))
+			break;
+		if (!session->is_hidden && place_waiting(creation, session, &creation->changed))
+			drop_unfit(creation, now_ms);
+	}
+	while (!list_is_empty(&creation->changed))
+		list_remove(creation->changed.next);
+}
+
+void creation_poke(struct creation *creation, struct server *server)
+{
+	if (!creation->timer || creation->n_waiting == 0 || !server)
+		return;
+	if (list_is_empty(&server->changed))
+		list_append(&creation->changed, &server->changed);
+	if (!timer_is_active(creation->timer))
 		timer_start(creation->timer, POKE_MS, 0);
 }

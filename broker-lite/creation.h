@@ -14,10 +14,12 @@ struct fleet;
 
 struct creation {
 	struct fleet *fleet;
-	struct list waiting; /* session::waiting, first come first */
+	struct list waiting; /* session::waiting, in the order in which they were accepted */
 	size_t n_waiting;
+	struct list changed; /* server::changed: where those that wait may fit now */
 	struct timer *timer; /* the queue is looked at soon */
 	unsigned long long started_ms;
+	unsigned long long last_order; /* the greatest session::order */
 };
 
 int creation_init(struct creation *creation, struct fleet *fleet, struct error *err);
@@ -26,8 +28,19 @@ void creation_stop(struct creation *creation);
 /** CreateSessions: accept the session, or say why not. */
 void creation_begin(struct creation *creation, json_t *body, struct answer *answer);
 
-/** The host of @session could not create it, or lost it on the way; @reason for people. */
-void creation_failed(struct creation *creation, struct session *session, const char *reason);
+/**
+ * The host of @session could not create it, or lost it on the way.
+ *
+ * @code: whose fault it was. ERR_INVALID, ERR_DENIED, ERR_NOT_FOUND, ERR_UNSUPPORTED and
+ * ERR_TOO_LARGE blame the request, and nothing is held against the host; with the first and the
+ * last of them no other host is tried.
+ * @reason: for people
+ */
+void creation_failed(struct creation *creation, struct session *session, enum error_code code,
+		     const char *reason);
+
+/** The host of @session has it READY. */
+void creation_succeeded(struct creation *creation, struct session *session);
 
 /** The host of @session never heard of it: place it again, which is nobody's failure. */
 void creation_place_again(struct creation *creation, struct session *session);
@@ -38,7 +51,7 @@ void creation_resume(struct creation *creation, struct session *session);
 /** @session waits no longer; harmless if it does not. */
 void creation_cancel(struct creation *creation, struct session *session);
 
-/** A server has changed: those that wait may fit now. */
-void creation_poke(struct creation *creation);
+/** @server has changed: those that wait may fit there now. */
+void creation_poke(struct creation *creation, struct server *server);
 
 #endif

@@ -1,5 +1,6 @@
 /**
- * All servers with all their sessions, and what happens to them: reports, lost links, deadlines.
+ * All servers with all their sessions, and what time does to them: lost links and deadlines. What
+ * agents tell about them is read in report.c.
  */
 #ifndef BROKER_FLEET_H
 #define BROKER_FLEET_H
@@ -11,8 +12,6 @@
 
 /* An agent that restarts is back before this; until then nothing is told to be lost. */
 #define RECONNECT_GRACE_MS 5000
-/* Longer than any agent may take (agent.create_timeout), so this only ends what nobody minds. */
-#define CREATE_DEADLINE_MS 3700000ULL
 
 struct broker_config;
 
@@ -37,9 +36,8 @@ void fleet_stop(struct fleet *fleet);
 /** After the loop has stopped. */
 void fleet_done(struct fleet *fleet);
 
-/** An agent reports; @body is one JSON object. ERR_INVALID, ERR_CONFLICT: the link is to go. */
-int fleet_report(struct fleet *fleet, struct agent *agent, const char *body, size_t len,
-		 struct error *err);
+/** The link of @server stands (again). */
+void fleet_link_stands(struct server *server);
 
 void fleet_link_lost(struct fleet *fleet, struct agent *agent);
 
@@ -49,6 +47,12 @@ void fleet_session_gone(struct fleet *fleet, struct session *session, const char
 
 /** Tell @server, if it has a link, to end @session. What comes of it is told by reports. */
 void fleet_send_delete(struct fleet *fleet, struct server *server, struct session *session);
+
+/** session_event(), and see to the deadline of the state that it leads to. */
+void fleet_event(struct fleet *fleet, struct session *session, enum session_event event);
+
+/** Begin the deadline of the state that @session is in, if that is one that has to end. */
+void fleet_watch(struct fleet *fleet, struct session *session);
 
 /** Look at @session again in @ms if nothing happens before. */
 void fleet_arm(struct fleet *fleet, struct session *session, unsigned long long ms);

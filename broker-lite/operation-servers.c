@@ -152,7 +152,7 @@ static void on_mark_removed(const struct error *failure, void *userdata)
 		marking_end(marking, failure);
 		return;
 	}
-	creation_poke(&fleet->creation);
+	creation_poke(&fleet->creation, server);
 	if (relay_send(&fleet->relay, server ? server->agent : NULL, &command, &err) < 0)
 		marking_end(marking, NULL);
 }

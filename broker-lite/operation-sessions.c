@@ -134,7 +134,7 @@ static void carry_out_deletion(const struct deletion *deletion)
 
 	if (session->state == DELETED)
 		return; /* it went by itself meanwhile */
-	(void)session_event(session, ORDERED_AWAY);
+	fleet_event(deletion->fleet, session, ORDERED_AWAY);
 	if (deletion->is_unreachable) {
 		/* Forgotten here; the order waits for the host to come back. */
 		session->is_hidden = true;

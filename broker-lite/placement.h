@@ -8,19 +8,53 @@
 #include "broker-lite/requirements.h"
 #include "broker-lite/server-list.h"
 
+/** What a session needs of its server, read once from its request. */
 struct placement_wish {
-	const char *owner;
+	const char *owner; /* borrowed from the request */
 	bool is_console;
-	bool needs_windows;                      /* some features exist there only */
-	const struct requirements *requirements; /* NULL: any server */
-	const json_t *avoid; /* ids of servers to take only if there is no other; NULL: none */
+	bool needs_windows;                /* some features exist there only */
+	struct requirements *requirements; /* owned; NULL: any server */
 };
 
-/** Can @server take it, now? */
-bool placement_fits(const struct server *server, const struct placement_wish *wish);
+/** Why a server cannot take a session now. */
+enum placement_obstacle {
+	OBSTACLE_NONE,
+	OBSTACLE_UNAVAILABLE, /* as DescribeServers tells */
+	OBSTACLE_REFUSED,     /* it said that it is full, and has not reported since */
+	OBSTACLE_SET_BACK,    /* creations keep failing there */
+	OBSTACLE_PROBING,     /* the same, and one is on its way that will tell */
+	OBSTACLE_SYSTEM,      /* its operating system does not have what is asked for */
+	OBSTACLE_CONSOLE, /* there is a console session, or one is asked for and there are others */
+	OBSTACLE_USER_LIMIT, /* the owner has as many sessions there as a user may */
+	OBSTACLE_REQUIREMENTS
+};
 
-/** NULL if no server fits. */
-struct server *placement_choose(const struct server_list *servers,
-				const struct placement_wish *wish);
+/** @request: an element of CreateSessions, well-formed; it must outlive the wish. */
+int placement_wish_new(const json_t *request, struct placement_wish **ret, struct error *err);
+
+/** Takes NULL; returns NULL. */
+struct placement_wish *placement_wish_free(struct placement_wish *wish);
+
+/** What keeps @server from taking it at @now_ms (loop_now_ms()). Fails for memory only. */
+int placement_check(struct server_list *servers, const struct server *server,
+		    const struct placement_wish *wish, unsigned long long now_ms,
+		    enum placement_obstacle *ret, struct error *err);
+
+/**
+ * The best of all servers, or of those in @among (server::changed) if that is not NULL; *ret is
+ * NULL if none fits. @avoid: ids of servers to take only if there is no other, or NULL.
+ */
+int placement_choose(struct server_list *servers, struct list *among,
+		     const struct placement_wish *wish, const json_t *avoid,
+		     unsigned long long now_ms, struct server **ret, struct error *err);
+
+/**
+ * Tell people how a session is placed: for every server, by id, whether it could take it and if not,
+ * why not. @wish NULL: what would keep any session away. *ret_text and *ret_result are the same
+ * once as lines and once as JSON; both are for the caller to release.
+ */
+int placement_explain(struct server_list *servers, const struct placement_wish *wish,
+		      unsigned long long now_ms, struct buf *ret_text, json_t **ret_result,
+		      struct error *err);
 
 #endif

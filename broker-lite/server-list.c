@@ -18,10 +18,12 @@ static int compare_id(const void *item, const void *key)
 void server_list_init(struct server_list *list, struct store *store)
 {
 	*list = (struct server_list){.by_id.compare = compare_id, .store = store};
+	attributes_init(&list->attributes);
 }
 
 static void server_free(struct server *server)
 {
+	list_remove(&server->changed);
 	timer_free(server->timer);
 	json_decref(server->report);
 	buf_done(&server->text);
@@ -35,6 +37,7 @@ void server_list_done(struct server_list *list)
 	for (size_t i = 0; i < list->by_id.n; i++)
 		server_free(list->by_id.items[i]);
 	sorted_done(&list->by_id);
+	attributes_done(&list->attributes);
 }
 
 struct server *server_list_find(const struct server_list *list, const char *id)
@@ -54,6 +57,8 @@ struct server *server_list_obtain(struct server_list *list, const char *id, stru
 		return NULL;
 	}
 	list_init(&server->sessions);
+	list_init(&server->changed);
+	server->row = ATTRIBUTES_NO_ROW;
 	server->max_virtual = server->max_per_user = -1;
 	server->id = strdup(id);
 	if (!server->id || sorted_insert(&list->by_id, id, server, err) < 0) {
@@ -66,6 +71,7 @@ struct server *server_list_obtain(struct server_list *list, const char *id, stru
 
 void server_list_remove(struct server_list *list, struct server *server)
 {
+	attributes_clear(&list->attributes, &server->row);
 	sorted_remove(&list->by_id, server->id, server);
 	server_free(server);
 }
@@ -177,32 +183,49 @@ static const char *known_reason(const char *reason)
 	return "UNKNOWN";
 }
 
-int server_set_report(struct server *server, json_t *report, struct error *err)
+static void set_report(struct server *server, json_t *report)
 {
-	json_t *shaped = shape_copy(&shape_server, report);
-	const char *availability;
+	const char *availability = json_get_text(report, "Availability");
 
-	if (!shaped ||
-	    json_object_set_new(shaped, "Tags", sort_tags(json_object_get(shaped, "Tags"))) < 0) {
-		json_decref(shaped);
-		return error_oom(err);
-	}
 	json_decref(server->report);
-	server->report = shaped;
-	availability = json_get_text(shaped, "Availability");
+	server->report = report;
 	server->is_available = availability && strcmp(availability, "AVAILABLE") == 0;
 	server->reason = server->is_available
 				 ? NULL
-				 : known_reason(json_get_text(shaped, "UnavailabilityReason"));
-	server->family = read_family(shaped);
+				 : known_reason(json_get_text(report, "UnavailabilityReason"));
+	server->family = read_family(report);
 	server->load = json_number_value(json_object_get(
-		json_object_get(json_object_get(shaped, "Host"), "CpuLoadAverage"), "OneMinute"));
+		json_object_get(json_object_get(report, "Host"), "CpuLoadAverage"), "OneMinute"));
 	server->max_virtual = tag_number(server, "dcv:max-virtual-sessions");
 	server->max_per_user = tag_number(server, "dcv:max-concurrent-sessions-per-user");
 	server->has_refused = false;
 	server_touch(server);
 	buf_done(&server->session_text);
+}
+
+int server_list_set_report(struct server_list *list, struct server *server, json_t *report,
+			   struct error *err)
+{
+	json_auto_t *shaped = shape_copy(&shape_server, report);
+
+	if (!shaped ||
+	    json_object_set_new(shaped, "Tags", sort_tags(json_object_get(shaped, "Tags"))) < 0)
+		return error_oom(err);
+	if (attributes_set(&list->attributes, &server->row, shaped, err) < 0) {
+		server_list_unlist(list, server); /* not listed with half of its attributes */
+		return -1;
+	}
+	set_report(server, TAKE(shaped));
 	return 0;
+}
+
+void server_list_unlist(struct server_list *list, struct server *server)
+{
+	attributes_clear(&list->attributes, &server->row);
+	json_decref(TAKE(server->report));
+	server->reason = NULL;
+	server->is_available = false;
+	server_touch(server);
 }
 
 const char *server_tag(const struct server *server, const char *key)

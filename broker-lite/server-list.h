@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "broker-lite/attributes.h"
+#include "broker-lite/setback.h"
 #include "broker-lite/sorted.h"
 #include "broker-lite/store.h"
 #include "common/list.h"
@@ -39,8 +41,11 @@ struct server {
 	enum os_family family;
 	double load;
 	long long max_virtual, max_per_user; /* -1: no limit */
+	size_t row;                          /* in server_list::attributes, while it is listed */
+	struct setback setback;
 
 	struct list sessions; /* session::on_server */
+	struct list changed;  /* creation::changed: a place may have become free here */
 	unsigned n_console, n_virtual;
 
 	struct buf text, session_text; /* rendered; empty: to be made */
@@ -48,6 +53,7 @@ struct server {
 
 struct server_list {
 	struct sorted by_id;
+	struct attributes attributes; /* of the reports, for Requirements */
 	struct store *store;
 };
 
@@ -67,7 +73,11 @@ struct server *server_list_obtain(struct server_list *list, const char *id, stru
 void server_list_remove(struct server_list *list, struct server *server);
 
 /** Take over what the agent reports; @report is "Server" as it came. */
-int server_set_report(struct server *server, json_t *report, struct error *err);
+int server_list_set_report(struct server_list *list, struct server *server, json_t *report,
+			   struct error *err);
+
+/** @server is no longer listed; harmless if it is not. */
+void server_list_unlist(struct server_list *list, struct server *server);
 
 /** Something that the rendered text tells has changed. */
 void server_touch(struct server *server);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker-lite/placement.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/text.h"
@@ -20,13 +21,16 @@ static const struct {
 	[CREATING] = {[REPORTED_CREATING] = {true, CREATING},
 		      [REPORTED_READY] = {true, READY},
 		      [REPORTED_DELETING] = {true, DELETING},
+		      [REPORTED_UNKNOWN] = {true, UNKNOWN},
 		      [GONE] = {true, DELETED},
 		      [ORDERED_AWAY] = {true, DELETING},
 		      [PLACED_AGAIN] = {true, CREATING},
-		      [LOST] = {true, UNKNOWN}},
+		      [LOST] = {true, UNKNOWN},
+		      [OVERDUE] = {true, UNKNOWN}},
 	[READY] = {[REPORTED_CREATING] = {true, CREATING},
 		   [REPORTED_READY] = {true, READY},
 		   [REPORTED_DELETING] = {true, DELETING},
+		   [REPORTED_UNKNOWN] = {true, UNKNOWN},
 		   [GONE] = {true, DELETED},
 		   [ORDERED_AWAY] = {true, DELETING},
 		   [LOST] = {true, UNKNOWN}},
@@ -34,17 +38,21 @@ static const struct {
 	[DELETING] = {[REPORTED_CREATING] = {true, DELETING},
 		      [REPORTED_READY] = {true, DELETING},
 		      [REPORTED_DELETING] = {true, DELETING},
+		      [REPORTED_UNKNOWN] = {true, UNKNOWN},
 		      [GONE] = {true, DELETED},
 		      [ORDERED_AWAY] = {true, DELETING},
 		      [LOST] = {true, UNKNOWN}},
-	/* Somebody made one with the old id on the host: it is that session again. */
+	/* Somebody made one with the old id on the host: it is that session again, in whatever
+	 * state the host says. */
 	[DELETED] = {[REPORTED_CREATING] = {true, CREATING},
 		     [REPORTED_READY] = {true, READY},
 		     [REPORTED_DELETING] = {true, DELETING},
+		     [REPORTED_UNKNOWN] = {true, UNKNOWN},
 		     [GONE] = {true, DELETED}},
 	[UNKNOWN] = {[REPORTED_CREATING] = {true, CREATING},
 		     [REPORTED_READY] = {true, READY},
 		     [REPORTED_DELETING] = {true, DELETING},
+		     [REPORTED_UNKNOWN] = {true, UNKNOWN},
 		     [GONE] = {true, DELETED},
 		     [ORDERED_AWAY] = {true, DELETING},
 		     [PLACED_AGAIN] = {true, CREATING},
@@ -81,13 +89,19 @@ void session_free(struct session *session)
 	list_remove(&session->on_server);
 	list_remove(&session->waiting);
 	timer_free(session->timer);
+	session_drop_request(session);
 	json_decref(session->attributes);
-	json_decref(session->request);
-	json_decref(session->avoid);
 	buf_done(&session->text);
 	free(session->reason);
 	free(session->id);
 	free(session);
+}
+
+void session_drop_request(struct session *session)
+{
+	session->wish = placement_wish_free(session->wish);
+	json_decref(TAKE(session->request));
+	json_decref(TAKE(session->avoid));
 }
 
 void session_count(struct session *session, int delta)
@@ -112,6 +126,10 @@ int session_event(struct session *session, enum session_event event)
 	next = ways[session->state][event].next;
 	if (session->is_delete_ordered && (next == CREATING || next == READY))
 		next = DELETING;
+	if (next == READY || next == DELETED)
+		session->is_overdue = false;
+	else if (session->is_overdue)
+		next = UNKNOWN;
 	if (next == session->state)
 		return 0;
 	session_count(session, -1);
@@ -196,12 +214,13 @@ int session_append_text(struct session *session, struct buf *ret, struct error *
 
 json_t *session_to_record(const struct session *session)
 {
-	json_t *record = json_pack(
-		"{s:s,s:O,s:b,s:b,s:b,s:i,s:I,s:I}", "id", session->id, "attributes",
-		session->attributes, "deleted", session->state == DELETED, "hidden",
-		session->is_hidden && session->is_delete_ordered, "delete",
-		session->is_delete_ordered, "failures", (int)session->n_failures, "acceptedAt",
-		(json_int_t)session->accepted_ms, "deletedAt", (json_int_t)session->deleted_ms);
+	json_t *record =
+		json_pack("{s:s,s:O,s:b,s:b,s:b,s:i,s:I,s:I,s:I}", "id", session->id, "attributes",
+			  session->attributes, "deleted", session->state == DELETED, "hidden",
+			  session->is_hidden && session->is_delete_ordered, "delete",
+			  session->is_delete_ordered, "failures", (int)session->n_failures,
+			  "acceptedAt", (json_int_t)session->accepted_ms, "deletedAt",
+			  (json_int_t)session->deleted_ms, "order", (json_int_t)session->order);
 
 	json_set_text(record, "server", session->server ? session->server->id : NULL);
 	json_set_text(record, "reason", session->reason);
@@ -231,6 +250,7 @@ int session_from_record(const json_t *record, struct session **ret, struct error
 	session->n_failures = (unsigned)json_integer_value(json_object_get(record, "failures"));
 	session->accepted_ms = json_integer_value(json_object_get(record, "acceptedAt"));
 	session->deleted_ms = json_integer_value(json_object_get(record, "deletedAt"));
+	session->order = (unsigned long long)json_integer_value(json_object_get(record, "order"));
 	session->request = json_incref(json_object_get(record, "request"));
 	session->avoid = json_incref(json_object_get(record, "avoid"));
 	session_set_reason(session, json_get_text(record, "reason"));

@@ -26,12 +26,16 @@ enum session_event {
 	REPORTED_CREATING,
 	REPORTED_READY,
 	REPORTED_DELETING,
+	REPORTED_UNKNOWN,
 	GONE,
 	ORDERED_AWAY,
 	PLACED_AGAIN, /* its creation failed, and it gets another chance */
 	LOST,         /* the link of its host is gone */
+	OVERDUE,      /* it has been on its way for too long */
 	N_EVENTS
 };
+
+struct placement_wish;
 
 struct session {
 	char *id;
@@ -40,22 +44,25 @@ struct session {
 	struct list waiting;   /* creation::waiting */
 	enum session_state state;
 	bool is_console;
-	bool is_hidden;             /* not to be described: not yet accepted, or forgotten */
-	bool is_confirmed;          /* its host has it */
-	bool is_create_pending;     /* placed, and the host has not answered yet */
-	bool is_delete_ordered;     /* until it is gone */
-	bool is_delete_pending;     /* the order is on its way */
-	bool is_stored;             /* the store has a record of it */
-	bool is_forgotten;          /* to be freed as soon as n_pending is 0 */
-	unsigned n_pending;         /* callbacks that have a pointer to this */
-	unsigned n_failures;        /* of its creation */
-	unsigned long report;       /* number of the last report with it */
-	json_t *attributes;         /* shaped, without state, substate and reason */
-	json_t *request;            /* what CreateSessions was asked; NULL: not needed any more */
-	json_t *avoid;              /* ids of servers that could not create it; NULL: none */
-	char request_id[UUID_SIZE]; /* of the call that made it; "" after a restart */
-	char *reason;               /* StateReason, or NULL */
-	long long accepted_ms;      /* by the clock */
+	bool is_hidden;         /* not to be described: not yet accepted, or forgotten */
+	bool is_confirmed;      /* its host has it */
+	bool is_create_pending; /* placed, and the host has not answered yet */
+	bool is_delete_ordered; /* until it is gone */
+	bool is_delete_pending; /* the order is on its way */
+	bool is_overdue;        /* UNKNOWN because it took too long, until it is READY or gone */
+	bool is_stored;         /* the store has a record of it */
+	bool is_forgotten;      /* to be freed as soon as n_pending is 0 */
+	unsigned n_pending;     /* callbacks that have a pointer to this */
+	unsigned n_failures;    /* of its creation */
+	unsigned long report;   /* number of the last report with it */
+	json_t *attributes;     /* shaped, without state, substate and reason */
+	json_t *request;        /* what CreateSessions was asked; NULL: not needed any more */
+	struct placement_wish *wish; /* read from the request when it is placed; NULL: not yet */
+	json_t *avoid;               /* ids of servers that could not create it; NULL: none */
+	char request_id[UUID_SIZE];  /* of the call that made it; "" after a restart */
+	char *reason;                /* StateReason, or NULL */
+	unsigned long long order;    /* of acceptance, also across restarts */
+	long long accepted_ms;       /* by the clock */
 	long long deleted_ms;
 	struct timer *timer; /* of the fleet: what to do if nothing happens */
 	void *owner;         /* of the timer's function */
@@ -74,6 +81,9 @@ void session_set_reason(struct session *session, const char *reason);
 
 /** Replace what reports tell of it. Takes @attributes. */
 void session_set_attributes(struct session *session, json_t *attributes);
+
+/** It will not be placed any more. */
+void session_drop_request(struct session *session);
 
 /** "" if it has none. */
 const char *session_owner(const struct session *session);

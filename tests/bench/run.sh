@@ -2,4 +2,5 @@
 # Every benchmark: ratios of one run against a peer or a limit. Nothing here passes or fails.
 set -eu
 cd "$(dirname "$0")"
+"$DCV_BUILD"/bench/requirements
 python3 local.py

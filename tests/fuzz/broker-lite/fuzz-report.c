@@ -6,6 +6,7 @@
 #include "broker-lite/agent-list.h"
 #include "broker-lite/config.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/report.h"
 #include "common/cleanup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,8 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fleet_init(&fleet, &loop, &config, store, &err) < 0)
 		abort();
 	list_init(&agent.pending);
-	(void)fleet_report(&fleet, &agent, (const char *)data, size, &err);
-	(void)fleet_report(&fleet, &agent, (const char *)data, size, &err);
+	(void)report_apply(&fleet, &agent, (const char *)data, size, &err);
+	(void)report_apply(&fleet, &agent, (const char *)data, size, &err);
 	describe(&fleet);
 	fleet_link_lost(&fleet, &agent);
 	fleet_stop(&fleet);

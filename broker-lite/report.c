@@ -1,0 +1,312 @@
+/* What a report changes: the server's description, its sessions one by one, and those that it does
+ * not have any more. */
+#include "broker-lite/report.h"
+
+#include <string.h>
+
+#include "broker-lite/agent-list.h"
+#include "broker-lite/shape.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#define SERVER_ID_MAX_BYTES 512
+/* Far more than a host has, and what the broker takes in one turn of its loop without a pause that
+ * others would notice. Messages may be larger, for the sake of screenshots. */
+#define REPORT_MAX_BYTES (16UL * 1024 * 1024)
+#define REPORT_MAX_SESSIONS 50000
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+static void set_time(json_t *attributes, const char *key, const char *fallback)
+{
+	const char *text = json_get_text(attributes, key);
+	char formatted[TIME_SIZE];
+	long long ms;
+
+	if (text && time_parse(text, &ms)) {
+		time_format(ms, formatted);
+		json_set_text(attributes, key, formatted);
+	} else if (fallback) {
+		json_set_text(attributes, key, fallback);
+	} else {
+		(void)json_object_del(attributes, key);
+	}
+}
+
+/* What every session must have, and nothing that is the broker's to say. */
+static json_t *read_attributes(json_t *reported, const struct session *known)
+{
+	json_t *a = shape_copy(&shape_session, reported);
+	const char *type = json_get_text(a, "Type");
+	const char *created = known && known->state != DELETED
+				      ? json_get_text(known->attributes, "CreationTime")
+				      : NULL;
+	char now[TIME_SIZE];
+
+	if (!a)
+		return NULL;
+	time_format(time_now_ms(), now);
+	(void)json_object_del(a, "State");
+	(void)json_object_del(a, "Substate");
+	(void)json_object_del(a, "StateReason");
+	if (!json_get_text(a, "Name"))
+		json_set_text(a, "Name", "");
+	if (!json_get_text(a, "Owner"))
+		json_set_text(a, "Owner", known ? session_owner(known) : "");
+	if (!type || (strcmp(type, "CONSOLE") != 0 && strcmp(type, "VIRTUAL") != 0))
+		json_set_text(a, "Type", "VIRTUAL");
+	if (!json_object_get(a, "NumOfConnections"))
+		(void)json_object_set_new(a, "NumOfConnections", json_integer(0));
+	if (created)
+		json_set_text(a, "CreationTime", created);
+	set_time(a, "CreationTime", now);
+	set_time(a, "LastDisconnectionTime", NULL);
+	return a;
+}
+
+/* Whose fault it was that a session ended: our agents tell, others are taken to be at fault. */
+static enum error_code read_fault(const json_t *reported)
+{
+	const char *code = json_get_text(reported, "FailureCode");
+
+	return code ? error_from_wire_name(code) : ERR_SYSTEM;
+}
+
+static enum session_event read_state(const json_t *reported)
+{
+	static const struct {
+		const char *name;
+		enum session_event event;
+	} states[] = {
+		{"CREATING", REPORTED_CREATING},
+		{"READY", REPORTED_READY},
+		{"DELETING", REPORTED_DELETING},
+		{"DELETED", GONE},
+	};
+	const char *name = json_get_text(reported, "State");
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(states); i++) {
+		if (strcmp(states[i].name, name) == 0)
+			return states[i].event;
+	}
+	return REPORTED_UNKNOWN;
+}
+
+/* --- sessions ----------------------------------------------------------------------------------
+ */
+
+/* A session of this id that is not on @server: waiting to be placed, on another host, or gone. */
+static struct session *find_elsewhere(struct fleet *fleet, const char *id)
+{
+	struct session *session = session_list_find(&fleet->sessions, id, "");
+
+	if (session || !is_uuid(id))
+		return session;
+	return session_list_find_any(&fleet->sessions, id);
+}
+
+static struct session *add_reported(struct fleet *fleet, struct server *server, const char *id,
+				    json_t *reported, struct error *err)
+{
+	json_t *attributes = read_attributes(reported, NULL);
+	struct session *session = session_new(id, attributes, err);
+
+	if (!session)
+		return NULL;
+	session->owner = fleet;
+	session->is_confirmed = true;
+	session->state = DELETED; /* until the event of this report */
+	session->is_hidden = true;
+	if (session_list_add(&fleet->sessions, session, server, err) == 0)
+		return session;
+	session_free(session);
+	return NULL;
+}
+
+/* The session that the report means, or NULL if it is none to be shown. */
+static struct session *identify(struct fleet *fleet, struct server *server, const char *id,
+				enum session_event event, json_t *reported, struct error *err)
+{
+	struct session *session = session_list_find(&fleet->sessions, id, server->id);
+	struct session *elsewhere;
+
+	if (session)
+		return session;
+	elsewhere = find_elsewhere(fleet, id);
+	if (!elsewhere)
+		return add_reported(fleet, server, id, reported, err);
+	/* What became of an attempt that has been given up. */
+	if (event == GONE)
+		return NULL;
+	if (!elsewhere->server || elsewhere->state == DELETED || elsewhere->server->is_lost) {
+		creation_cancel(&fleet->creation, elsewhere);
+		return session_list_bind(&fleet->sessions, elsewhere, server, err) < 0 ? NULL
+										       : elsewhere;
+	}
+	log_warning("session %s is on server %s already: ended on %s", id, elsewhere->server->id,
+		    server->id);
+	fleet_send_delete(fleet, server, elsewhere);
+	return NULL;
+}
+
+static void apply_gone(struct fleet *fleet, struct session *session, json_t *reported)
+{
+	const char *reason = json_get_text(reported, "StateReason");
+	bool is_new = session->is_hidden && !session->is_stored && session->deleted_ms == 0;
+
+	if (session->is_create_pending)
+		return; /* of an attempt before this one */
+	if (session->request && !session->is_delete_ordered) {
+		creation_failed(&fleet->creation, session, read_fault(reported),
+				reason ? reason : "The session ended while it was created");
+		return;
+	}
+	if (session->state == DELETED && !is_new)
+		return;
+	if (is_new)
+		session->is_hidden = false;
+	fleet_session_gone(fleet, session, reason);
+}
+
+static void apply_alive(struct fleet *fleet, struct session *session, enum session_event event,
+			json_t *reported)
+{
+	json_t *attributes = read_attributes(reported, session);
+	enum session_state before = session->state;
+
+	if (attributes)
+		session_set_attributes(session, attributes);
+	if (!session->is_create_pending || session->state != CREATING)
+		session->is_hidden = false;
+	session->is_confirmed = true;
+	fleet_event(fleet, session, event);
+	if (!session->is_overdue)
+		session_set_reason(session, json_get_text(reported, "StateReason"));
+	if (session->state == READY && session->request)
+		creation_succeeded(&fleet->creation, session);
+	if (before != session->state)
+		log_info("session %s is %s (server=%s, owner=%s)", session->id,
+			 session_state_name(session->state), session->server->id,
+			 session_owner(session));
+	if (before != session->state && session->is_stored)
+		session_list_sync(&fleet->sessions, session);
+	if (session->is_delete_ordered && !session->is_delete_pending && event != REPORTED_DELETING)
+		fleet_send_delete(fleet, session->server, session);
+}
+
+static int apply_session(struct fleet *fleet, struct server *server, json_t *reported,
+			 struct error *err)
+{
+	const char *id = json_get_text(reported, "Id");
+	enum session_event event = read_state(reported);
+	struct session *session;
+
+	if (!id || !*id || strlen(id) > SESSION_ID_MAX_BYTES)
+		return error_set(err, ERR_INVALID, "report: a session without a usable Id");
+	session = identify(fleet, server, id, event, reported, err);
+	if (!session)
+		return 0;
+	session->report = fleet->n_reports;
+	if (event == GONE)
+		apply_gone(fleet, session, reported);
+	else
+		apply_alive(fleet, session, event, reported);
+	return 0;
+}
+
+/* The report is the whole truth about the host, and it does not have this one. */
+static void apply_missing(struct fleet *fleet, struct session *session)
+{
+	if (session->is_create_pending)
+		return; /* the report may have been on its way before our command */
+	if (session->state == DELETED) {
+		if (session->is_hidden)
+			session_list_forget(&fleet->sessions, session);
+		return;
+	}
+	if (session->request && !session->is_delete_ordered) {
+		if (session->is_confirmed)
+			creation_failed(&fleet->creation, session, ERR_SYSTEM,
+					"The session ended while it was created");
+		else
+			creation_place_again(&fleet->creation, session);
+		return;
+	}
+	fleet_session_gone(fleet, session, NULL);
+}
+
+static int apply_sessions(struct fleet *fleet, struct server *server, const json_t *sessions,
+			  struct error *err)
+{
+	fleet->n_reports++;
+	for (size_t i = 0; i < json_array_size(sessions); i++) {
+		if (apply_session(fleet, server, json_array_get(sessions, i), err) < 0)
+			return -1;
+	}
+	list_for_each_safe (session, &server->sessions, struct session, on_server) {
+		if (session->report != fleet->n_reports)
+			apply_missing(fleet, session);
+	}
+	return 0;
+}
+
+/* --- the server --------------------------------------------------------------------------------
+ */
+
+static int attach(struct fleet *fleet, struct server *server, struct agent *agent,
+		  struct error *err)
+{
+	if (server->agent == agent)
+		return 0;
+	/* The same host under another agent's name is a copy of its files, unless the first one is
+	 * gone. */
+	if (server->agent && server->agent->client != agent->client)
+		return error_set(err, ERR_CONFLICT, "server %.80s is connected as another client",
+				 server->id);
+	if (agent->server)
+		fleet_link_lost(fleet, agent); /* it has a new identity */
+	if (server->agent)
+		server->agent->server = NULL;
+	if (server->is_lost || !server->report)
+		log_info("server %s is connected (agent=%s)", server->id, agent_name(agent));
+	server->agent = agent;
+	server->client = agent->client;
+	agent->server = server;
+	fleet_link_stands(server);
+	return 0;
+}
+
+int report_apply(struct fleet *fleet, struct agent *agent, const char *body, size_t len,
+		 struct error *err)
+{
+	json_auto_t *report = NULL;
+	json_t *host, *sessions;
+	const char *id;
+	struct server *server;
+
+	if (fleet->is_stopping)
+		return error_set(err, ERR_UNAVAILABLE, "stopping");
+	if (len > REPORT_MAX_BYTES)
+		return error_set(err, ERR_TOO_LARGE, "report: larger than %lu bytes",
+				 REPORT_MAX_BYTES);
+	if (json_parse(body, len, &report, err) < 0)
+		return error_prefix(err, "report");
+	host = json_object_get(report, "Server");
+	sessions = json_object_get(report, "Sessions");
+	id = json_get_text(host, "Id");
+	if (!id || !*id || strlen(id) > SERVER_ID_MAX_BYTES || !json_is_array(sessions))
+		return error_set(err, ERR_INVALID,
+				 "report: Server with an Id and Sessions are required");
+	if (json_array_size(sessions) > REPORT_MAX_SESSIONS)
+		return error_set(err, ERR_TOO_LARGE, "report: more than %d sessions",
+				 REPORT_MAX_SESSIONS);
+	server = server_list_obtain(&fleet->servers, id, err);
+	if (!server || attach(fleet, server, agent, err) < 0 ||
+	    server_list_set_report(&fleet->servers, server, host, err) < 0 ||
+	    apply_sessions(fleet, server, sessions, err) < 0)
+		return -1;
+	creation_poke(&fleet->creation, server);
+	return 0;
+}
