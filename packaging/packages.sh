@@ -1,5 +1,5 @@
 # The Debian 12 packages that the project needs. To be sourced: defines install_build_packages,
-# install_run_packages, install_demo_packages and install_test_packages, which call apt-get only for
+# install_run_packages, install_demo_packages, install_test_packages and install_bench_packages, which call apt-get only for
 # what is missing.
 
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libssl-dev
@@ -16,6 +16,9 @@ DEMO_PACKAGES="jq procps fonts-dejavu-core"
 
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
 	python3-requests imagemagick x11-utils xvfb psmisc iproute2 faketime git"
+
+# Beside TEST_PACKAGES: what the benchmarks of the API compare with, and measure with.
+BENCH_PACKAGES="wrk nginx-light"
 
 install_missing() {
 	missing=
@@ -50,4 +53,9 @@ install_demo_packages() {
 # shellcheck disable=SC2086
 install_test_packages() {
 	install_missing $DEMO_PACKAGES $TEST_PACKAGES
+}
+
+# shellcheck disable=SC2086
+install_bench_packages() {
+	install_missing $DEMO_PACKAGES $TEST_PACKAGES $BENCH_PACKAGES
 }
