@@ -13,16 +13,12 @@ size_t http_head_length(const char *text, size_t len, size_t seen)
 	return found ? (size_t)(found - text) + 4 : 0;
 }
 
-static bool is_token_character(char c)
-{
-	return c && (isalnum((unsigned char)c) || strchr("!#$%&'*+-.^_`|~", c));
-}
-
 static bool is_token(const char *text)
 {
+	static const char others[] = "!#$%&'*+-.^_`|~";
 	const char *p = text;
 
-	while (is_token_character(*p))
+	while (isalnum((unsigned char)*p) || *p == '-' || (*p && strchr(others, *p)))
 		p++;
 	return p != text && *p == '\0';
 }

@@ -218,8 +218,6 @@ static void dispatch(struct exchange *x)
 	struct connection *c = x->connection;
 
 	x->is_dispatched = true;
-	/* From here on the program answers for the time it takes. */
-	stream_set_timeout(c->stream, 0);
 	c->server->request(&x->request, c->server->userdata);
 }
 
@@ -553,8 +551,8 @@ static void on_timeout(void *user)
 	struct connection *c = user;
 
 	if (c->exchange && c->exchange->is_answered)
-		stream_abort(c->stream); /* it does not read its answer */
-	else
+		stream_abort(c->stream);                      /* it does not read its answer */
+	else if (!c->exchange || !c->exchange->is_dispatched) /* else the program takes its time */
 		stream_finish(c->stream);
 }
 

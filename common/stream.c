@@ -338,8 +338,11 @@ static void decrypt(struct stream *s, const char *bytes, size_t len)
 			break;
 		}
 		s->handler->read(s->user, plain, (size_t)n);
+		if (s->in_len == 0 && SSL_pending(s->ssl) == 0)
+			break; /* nothing is left to read: spare OpenSSL the attempt */
 	}
 	s->in_len = 0;
+	flush(s);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
