@@ -128,7 +128,8 @@ int screenshot_reply_append(const char *id, const char *body, size_t len, struct
 	end = at;
 	if (!is_good || !text_skip(&at, "}}") || at != body + len)
 		return error_set(err, ERR_INVALID, "the host's answer is not a screenshot");
-	if (buf_append_text(ret, "{\"SessionScreenshot\":{\"SessionId\":", err) < 0 ||
+	if (buf_reserve(ret, len + strlen(id), err) < 0 ||
+	    buf_append_text(ret, "{\"SessionScreenshot\":{\"SessionId\":", err) < 0 ||
 	    json_append_string(ret, id, err) < 0 || buf_append_text(ret, ",\"Images\":", err) < 0 ||
 	    buf_append(ret, images, (size_t)(end - images), err) < 0)
 		return -1;
