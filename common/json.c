@@ -98,6 +98,8 @@ int json_append(struct buf *buf, const json_t *value, struct error *err)
 {
 	size_t start = buf->len;
 
+	if (!value) /* what could not be made */
+		return error_oom(err);
 	if (append_value(buf, value, err) == 0)
 		return 0;
 	buf_truncate(buf, start);
