@@ -2,7 +2,7 @@
 # make check      unit and system tests
 # make asan       the same under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz       every fuzz target, FUZZ_SECONDS each
-# make bench      benchmarks, as ratios
+# make bench      benchmarks, as ratios; bench-api for those of the API alone
 # make lint       format check, static analysis, a build with clang
 # make install    into DESTDIR, under PREFIX
 #
@@ -71,7 +71,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
-.PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench \
+.PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
         lint check-format format install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -167,6 +167,9 @@ $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(call archive,broker-lite) $(call ar
 
 bench: all doubles $(BENCHES)
 	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/run.sh
+
+bench-api: all doubles $(BENCHES)
+	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/api.sh
 
 # --- upkeep ------------------------------------------------------------------------------------
 

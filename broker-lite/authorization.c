@@ -21,14 +21,16 @@ int authorization_init(struct authorization *authorization, struct client_list *
 		(struct authorization){.clients = clients, .passwords = passwords, .key = key};
 	if (RAND_bytes(authorization->remember_key, sizeof(authorization->remember_key)) != 1)
 		return error_set(err, ERR_SYSTEM, "no random numbers");
+	authorization->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	authorization->verified = calloc(VERIFIED_TOKENS, sizeof(*authorization->verified));
-	return authorization->verified ? 0 : error_oom(err);
+	return authorization->sha256 && authorization->verified ? 0 : error_oom(err);
 }
 
 void authorization_done(struct authorization *authorization)
 {
 	token_key_free(authorization->key);
 	OPENSSL_cleanse(authorization->remember_key, sizeof(authorization->remember_key));
+	EVP_MD_free(authorization->sha256);
 	free(authorization->verified);
 }
 
@@ -256,7 +258,7 @@ static struct client *verify_once(struct authorization *authorization, enum clie
 	long long expires_s = 0, now_s = time_now_ms() / 1000;
 	struct client *client;
 
-	if (EVP_Digest(token, strlen(token), digest, NULL, EVP_sha256(), NULL) != 1) {
+	if (EVP_Digest(token, strlen(token), digest, NULL, authorization->sha256, NULL) != 1) {
 		(void)error_set(err, ERR_UNAUTHORIZED, "cannot hash");
 		return NULL;
 	}

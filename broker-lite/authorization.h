@@ -8,6 +8,8 @@
 #ifndef BROKER_AUTHORIZATION_H
 #define BROKER_AUTHORIZATION_H
 
+#include <openssl/evp.h>
+
 #include "broker-lite/client-list.h"
 #include "broker-lite/password.h"
 #include "broker-lite/token.h"
@@ -26,6 +28,7 @@ struct authorization {
 	struct client_list *clients;
 	struct password_queue *passwords;
 	struct token_key *key; /* owned */
+	EVP_MD *sha256;        /* owned; fetched once, for looking it up costs as much as hashing */
 	unsigned char remember_key[32];
 	struct verified_token *verified; /* by the first bytes of their digest */
 };

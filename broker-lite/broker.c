@@ -304,6 +304,9 @@ int broker_run(const struct broker_config *config, int ready_fd, struct error *e
 	/* What is large (hashing a password, an image) goes back to the system when it is freed.
 	 * Left to itself the allocator learns to keep it, once for each thread. */
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	/* Small blocks are merged as they are freed, not all at once whenever a larger one is wanted,
+	 * which OpenSSL does several times a request. */
+	(void)mallopt(M_MXFAST, 0);
 	broker->config = *config;
 	broker->loop.userdata = broker;
 	result = loop_init(&broker->loop, err);

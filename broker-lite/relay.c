@@ -1,5 +1,6 @@
 #include "broker-lite/relay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker-lite/agent-list.h"
@@ -8,6 +9,8 @@
 #include "common/failures.h"
 #include "common/json.h"
 #include "common/log.h"
+
+#define COMMAND_BYTES 512 /* enough for most commands */
 
 struct pending {
 	struct list link; /* agent::pending */
@@ -37,11 +40,16 @@ static void on_deadline(void *userdata)
 static int write_command(struct buf *text, long long id, const struct relay_command *command,
 			 struct error *err)
 {
+	char head[128];
+	int n;
+
 	if (!command->context || json_object_set_new(command->context, "Deadline",
 						     json_integer(command->timeout_ms)) < 0)
 		return error_oom(err);
-	if (buf_printf(text, err, "{\"id\":%lld,\"operation\":\"%s\",\"context\":", id,
-		       operations[command->operation].name) < 0 ||
+	n = snprintf(head, sizeof(head), "{\"id\":%lld,\"operation\":\"%s\",\"context\":", id,
+		     operations[command->operation].name);
+	if (buf_reserve(text, COMMAND_BYTES, err) < 0 ||
+	    buf_append(text, head, (size_t)n, err) < 0 ||
 	    json_append(text, command->context, err) < 0 ||
 	    buf_append_text(text, ",\"body\":", err) < 0 ||
 	    json_append(text, command->body, err) < 0)

@@ -2,6 +2,8 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #define DEPTH_MAX 64
@@ -22,14 +24,39 @@ static const char *skip_escape(const char *p)
 	return p + 5;
 }
 
-/* An image is one long string, so most bytes are seen by this loop alone. */
-static const char *skip_string(const char *p)
+/* Is there a control character in these eight bytes? What else is wrong with a text does not matter
+ * here. A byte below 0x20 borrows from its highest bit; one above 0x7f has that bit set itself. */
+static bool has_control(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return ((word - 0x2020202020202020U) & ~word & 0x8080808080808080U) != 0;
+}
+
+/* Characters at @p that stand for themselves. An image is one long string, so it is looked for its
+ * end by memchr(), which is as fast as memory. */
+static const char *skip_plain(const char *p, const char *end)
+{
+	const char *quote = memchr(p, '"', (size_t)(end - p));
+	const char *escape;
+
+	end = quote ? quote : end;
+	escape = memchr(p, '\\', (size_t)(end - p));
+	end = escape ? escape : end;
+	while (end - p >= (ptrdiff_t)sizeof(uint64_t) && !has_control(p))
+		p += sizeof(uint64_t);
+	while (p < end && (unsigned char)*p >= 0x20)
+		p++;
+	return p;
+}
+
+static const char *skip_string(const char *p, const char *end)
 {
 	if (*p++ != '"')
 		return NULL;
 	while (p) {
-		while ((unsigned char)*p >= 0x20 && *p != '"' && *p != '\\')
-			p++;
+		p = skip_plain(p, end);
 		if (*p == '"')
 			return p + 1;
 		if (*p != '\\')
@@ -70,17 +97,17 @@ static const char *skip_word(const char *p)
 	return NULL;
 }
 
-static const char *skip_scalar(const char *p)
+static const char *skip_scalar(const char *p, const char *end)
 {
 	if (*p == '"')
-		return skip_string(p);
+		return skip_string(p, end);
 	return *p == '-' || isdigit((unsigned char)*p) ? skip_number(p) : skip_word(p);
 }
 
 /* After '{' or ',' in an object: the key and its colon. */
-static const char *skip_key(const char *p)
+static const char *skip_key(const char *p, const char *end)
 {
-	p = skip_string(skip_blanks(p));
+	p = skip_string(skip_blanks(p), end);
 	if (!p)
 		return NULL;
 	p = skip_blanks(p);
@@ -91,7 +118,7 @@ size_t json_object_span(const char *text, size_t len)
 {
 	char closers[DEPTH_MAX];
 	size_t depth = 0;
-	const char *p = text;
+	const char *p = text, *end = text + len;
 
 	if (*p != '{')
 		return 0;
@@ -105,14 +132,14 @@ size_t json_object_span(const char *text, size_t len)
 			closers[depth++] = *p == '{' ? '}' : ']';
 			p = skip_blanks(p + 1);
 			if (*p != closers[depth - 1]) {
-				p = closers[depth - 1] == '}' ? skip_key(p) : p;
+				p = closers[depth - 1] == '}' ? skip_key(p, end) : p;
 				if (!p)
 					return 0;
 				p = skip_blanks(p);
 				continue;
 			}
 		} else {
-			p = skip_scalar(p);
+			p = skip_scalar(p, end);
 			if (!p)
 				return 0;
 		}
@@ -127,7 +154,7 @@ size_t json_object_span(const char *text, size_t len)
 			break;
 		if (*p != ',')
 			return 0;
-		p = closers[depth - 1] == '}' ? skip_key(p + 1) : p + 1;
+		p = closers[depth - 1] == '}' ? skip_key(p + 1, end) : p + 1;
 		if (!p)
 			return 0;
 		p = skip_blanks(p);

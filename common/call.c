@@ -139,8 +139,16 @@ static int append_list(const struct call *call, bool of_failures, struct buf *re
 
 static int append_list_reply(const struct call *call, struct buf *reply, struct error *err)
 {
-	if (buf_printf(reply, err, "{\"RequestId\":\"%s\",\"SuccessfulList\":[", call->request_id) <
-		    0 ||
+	size_t len = sizeof("{'RequestId':'','SuccessfulList':[],'UnsuccessfulList':[]}") +
+		     UUID_SIZE;
+
+	/* Room for all of it at once: the texts may be images. */
+	for (size_t i = 0; i < call->n_elements; i++)
+		len += call->elements[i].text.len + 1;
+	if (buf_reserve(reply, len, err) < 0 ||
+	    buf_append_text(reply, "{\"RequestId\":\"", err) < 0 ||
+	    buf_append_text(reply, call->request_id, err) < 0 ||
+	    buf_append_text(reply, "\",\"SuccessfulList\":[", err) < 0 ||
 	    append_list(call, false, reply, err) < 0 ||
 	    buf_append_text(reply, "],\"UnsuccessfulList\":[", err) < 0 ||
 	    append_list(call, true, reply, err) < 0)

@@ -104,8 +104,10 @@ static int on_byte(struct http_chunked *c, int byte, struct error *err)
 }
 
 int http_chunked_feed(struct http_chunked *c, const char *bytes, size_t len, size_t max_bytes,
-		      struct buf *body, bool *ret_done, struct error *err)
+		      struct buf *body, size_t *ret_used, bool *ret_done, struct error *err)
 {
+	size_t all = len;
+
 	while (len > 0 && c->state != DONE) {
 		size_t n = 1;
 
@@ -125,6 +127,7 @@ int http_chunked_feed(struct http_chunked *c, const char *bytes, size_t len, siz
 		bytes += n;
 		len -= n;
 	}
+	*ret_used = all - len;
 	*ret_done = c->state == DONE;
 	return 0;
 }

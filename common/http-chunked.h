@@ -26,9 +26,9 @@ struct http_chunked {
 
 /**
  * Decode @len raw bytes, appending to @body. *ret_done: the last chunk and its trailers are in;
- * what follows them is ignored. ERR_INVALID on ill-formed coding, ERR_TOO_LARGE above @max_bytes.
+ * what follows them is not read. *ret_used: bytes that were read. ERR_INVALID on ill-formed coding, ERR_TOO_LARGE above @max_bytes.
  */
 int http_chunked_feed(struct http_chunked *c, const char *bytes, size_t len, size_t max_bytes,
-		      struct buf *body, bool *ret_done, struct error *err);
+		      struct buf *body, size_t *ret_used, bool *ret_done, struct error *err);
 
 #endif

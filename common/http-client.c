@@ -9,9 +9,10 @@
 #include <sys/socket.h>
 
 #include "common/cleanup.h"
+#include "common/ws-client.h"
 
 struct http_client {
-	struct ws_role role; /* first: ws.c finds it through the vhost */
+	struct ws_role role; /* first: ws-client.c finds it through the vhost */
 	struct loop *loop;
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
@@ -288,11 +289,11 @@ static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR || reason == LWS_CALLBACK_WSI_DESTROY)
 		return attempt_callback(wsi, reason, in, len);
 	if (reason != LWS_CALLBACK_CLIENT_ESTABLISHED)
-		return ws_callback(wsi, reason, session, in, len);
+		return ws_client_callback(wsi, reason, session, in, len);
 	/* It stands: from here on the handler tells what happens to it. */
 	a = lws_get_opaque_user_data(wsi);
 	lws_set_opaque_user_data(wsi, NULL);
-	result = ws_open(wsi, ws, a ? a->userdata : NULL);
+	result = ws_client_open(wsi, ws, a ? a->userdata : NULL);
 	attempt_free(a);
 	return result;
 }
@@ -319,7 +320,7 @@ static void start_connection(struct attempt *a, const char *address)
 		.ssl_connection = LCCSCF_USE_SSL,
 		.opaque_user_data = a,
 		.pwsi = &wsi,
-		.retry_and_idle_policy = &ws_idle_policy,
+		.retry_and_idle_policy = &ws_client_idle_policy,
 		.ietf_version_or_minus_one = -1,
 	};
 
@@ -477,7 +478,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 		client->protocols[1] = (struct lws_protocols){
 			.name = options->ws->protocol,
 			.callback = link_callback,
-			.per_session_data_size = WS_SESSION_BYTES,
+			.per_session_data_size = WS_CLIENT_SESSION_BYTES,
 			.rx_buffer_size = 4096,
 		};
 	info.protocols = client->protocols;

@@ -1,9 +1,5 @@
-/* What libwebsockets leaves to us, each found by trying: chunked request bodies arrive raw and
- * never complete; "Expect: 100-continue" is not answered; a POST without any length waits for a
- * body that will not come; lws_write() may be called once per WRITEABLE callback only. Where its
- * idea of the body is not ours, the connection is closed after the answer rather than trusted
- * again. It also takes the head of a pipelined request for its body, and then goes round for ever:
- * see may_be_pipelined(). */
+/* A connection reads one request after the other: head, body, answer, and the next. What a peer sends
+ * before it has its answer waits in connection::input, and when that is full in the system. */
 #include "common/http-server.h"
 
 #include <ctype.h>
@@ -12,267 +8,78 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/http-chunked.h"
+#include "common/http-head.h"
 #include "common/json.h"
-#include "common/list.h"
-#include "common/log.h"
+#include "common/stream.h"
+#include "common/ws-server.h"
 
-#define WRITE_MAX_BYTES 32768
-#define HEAD_MAX_BYTES 2048
-#define HEADER_MAX_BYTES 16384
-#define BODY_TIMEOUT_S 20
-#define WRITE_TIMEOUT_S 20
-#define LINGER_TIMEOUT_S 5
+#define INPUT_MAX_BYTES 65536 /* that are read ahead of a request */
+#define PIECE_BYTES 65536
+#define HEAD_ROOM_BYTES 512 /* enough for most heads of answers */
+#define HEAD_TIMEOUT_MS 20000
+#define BODY_TIMEOUT_MS 20000
+#define WRITE_TIMEOUT_MS 20000
+#define KEEPALIVE_TIMEOUT_MS 60000
 
 struct http_server {
-	struct ws_role role; /* first: ws.c finds it through the vhost */
-	struct lws_vhost *vhost;
-	struct lws_protocols protocols[3];
-	char *unix_path;
+	struct loop *loop;
+	struct stream_listener *listener;
+	bool is_unix;
 	size_t body_max_bytes;
 	void (*request)(struct http_request *request, void *userdata);
 	void *userdata;
+	struct ws_role role;
 };
 
 /* One request with its answer. It lives until both the connection and the program are done with it.
  */
 struct exchange {
-	struct http_request request; /* first: the program has a pointer to this */
-	struct lws *wsi;             /* NULL once the peer is gone */
-	struct http_server *server;
-	char *path, *query, *authorization, *content_type;
+	struct http_request request;   /* first: the program has a pointer to this */
+	struct connection *connection; /* NULL once the peer is gone */
 	struct http_chunked chunked;
 	bool is_chunked;
+	unsigned long long content_length;
 	bool is_dispatched; /* the program has it, and owes an answer */
 	bool is_answered;
+	bool is_head; /* the method: no body in the answer */
+	bool is_1_0;
 	bool close_after;
-	bool is_refused;
-	bool is_lingering; /* answered; what still comes of the body is read and dropped */
-	struct buf head;
-	struct buf body;
+	struct buf body; /* of the answer */
 	size_t sent;
+	char text[]; /* the head, which http_request points into */
 };
 
 struct connection {
-	struct exchange *exchange;
+	struct http_server *server;
+	struct stream *stream;
+	struct buf input;          /* what nobody has read yet */
+	size_t n_seen;             /* bytes of it in which no end of a head is */
+	struct exchange *exchange; /* the request that is read or answered */
+	bool is_taking;            /* take_input() is at work */
+	bool is_full;              /* the input; nothing more is read */
+	char peer_address[64];
+	bool has_ended; /* the peer sends no more */
 };
 
 static void exchange_free(struct exchange *x)
 {
 	if (!x)
 		return;
-	free(x->path);
-	free(x->query);
-	free(x->authorization);
-	free(x->content_type);
 	free(x->request.peer_groups);
 	buf_done(&x->request.body);
-	buf_done(&x->head);
 	buf_done(&x->body);
 	free(x);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
-
-static char *copy_header(struct lws *wsi, enum lws_token_indexes token)
+static void exchange_free_p(struct exchange **x)
 {
-	int len = lws_hdr_total_length(wsi, token);
-	char *text = malloc((size_t)len + 1);
-
-	if (!text)
-		return NULL;
-	if (len == 0 || lws_hdr_copy(wsi, text, len + 1, token) < 0)
-		text[0] = '\0';
-	return text;
+	exchange_free(*x);
 }
 
-/* The query arrives as fragments split at '&'. */
-static char *copy_query(struct lws *wsi)
-{
-	struct buf query = {0};
-	char fragment[HEADER_MAX_BYTES];
-	struct error err;
-	int n;
-
-	for (int i = 0; (n = lws_hdr_copy_fragment(wsi, fragment, sizeof(fragment),
-						   WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
-	     i++) {
-		if ((i > 0 && buf_append_text(&query, "&", &err) < 0) ||
-		    buf_append(&query, fragment, (size_t)n, &err) < 0) {
-			buf_done(&query);
-			return NULL;
-		}
-	}
-	return buf_steal(&query);
-}
-
-static int read_unix_peer(struct http_request *request, int fd)
-{
-	struct ucred credentials;
-	socklen_t len = sizeof(credentials);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
-		return -1;
-	request->peer_uid = credentials.uid;
-	len = 0;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) < 0 && errno != ERANGE)
-		return -1;
-	request->peer_groups = malloc(len + sizeof(gid_t));
-	if (!request->peer_groups)
-		return -1;
-	if (len > 0 && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, request->peer_groups, &len) < 0)
-		return -1;
-	request->n_peer_groups = len / sizeof(gid_t);
-	request->peer_groups[request->n_peer_groups++] = credentials.gid;
-	return 0;
-}
-
-static const char *method_name(int method)
-{
-	static const char *const names[] = {
-		[LWSHUMETH_GET] = "GET",     [LWSHUMETH_POST] = "POST",
-		[LWSHUMETH_PUT] = "PUT",     [LWSHUMETH_OPTIONS] = "OPTIONS",
-		[LWSHUMETH_PATCH] = "PATCH", [LWSHUMETH_DELETE] = "DELETE",
-		[LWSHUMETH_HEAD] = "HEAD",
-	};
-
-	return method >= 0 && (size_t)method < ARRAY_SIZE(names) ? names[method] : NULL;
-}
-
-static int read_head(struct exchange *x, struct lws *wsi)
-{
-	struct http_request *request = &x->request;
-	char *uri = NULL;
-	int uri_len = 0;
-	int method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
-
-	while (uri_len > 1 && uri[0] == '/' && uri[1] == '/') {
-		uri++;
-		uri_len--;
-	}
-	request->method = method_name(method);
-	x->path = strndup(uri ? uri : "", (size_t)uri_len);
-	x->query = copy_query(wsi);
-	x->authorization = copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-	x->content_type = copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
-	if (!request->method || !x->path || !x->query || !x->authorization || !x->content_type)
-		return -1;
-	request->path = x->path;
-	request->query = x->query;
-	request->authorization = x->authorization;
-	request->has_authorization = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
-	request->content_type = x->content_type;
-	if (x->server->unix_path)
-		return read_unix_peer(request, lws_get_socket_fd(wsi));
-	request->peer_uid = (uid_t)-1;
-	ws_read_peer_address(wsi, request->peer_address, sizeof(request->peer_address));
-	return 0;
-}
-
-static int dispatch(struct exchange *x)
-{
-	x->is_dispatched = true;
-	/* From here on the program answers for the time it takes, not the library. */
-	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
-	/* Until the answer nothing more is read: the library would wake up for it again and again.
-	 */
-	(void)lws_rx_flow_control(x->wsi, 0);
-	x->server->request(&x->request, x->server->userdata);
-	return 0;
-}
-
-/* Refuse before the program has seen anything; what still comes of the body is not read. */
-static int refuse(struct exchange *x, const struct error *err)
-{
-	x->is_dispatched = true;
-	x->close_after = true;
-	x->is_refused = true;
-	lws_set_timeout(x->wsi, NO_PENDING_TIMEOUT, 0);
-	http_reply_error(&x->request, err, NULL);
-	return 0;
-}
-
-static bool wants_continue(struct lws *wsi)
-{
-	char value[32] = "";
-
-	(void)lws_hdr_copy(wsi, value, sizeof(value), WSI_TOKEN_HTTP_EXPECT);
-	return strncasecmp(value, "100-continue", 12) == 0;
-}
-
-static int send_continue(struct lws *wsi)
-{
-	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	unsigned char bytes[LWS_PRE + sizeof(line)];
-
-	memcpy(bytes + LWS_PRE, line, sizeof(line) - 1);
-	return lws_write(wsi, bytes + LWS_PRE, sizeof(line) - 1, LWS_WRITE_HTTP_HEADERS) < 0 ? -1
-											     : 0;
-}
-
-static int on_head(struct connection *connection, struct lws *wsi)
-{
-	struct exchange *x = calloc(1, sizeof(*x));
-	AUTO(free_p) char *length = copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-	AUTO(free_p) char *coding = copy_header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING);
-	struct error err;
-
-	if (!x || !length || !coding) {
-		free(x);
-		return -1;
-	}
-	exchange_free(connection->exchange);
-	connection->exchange = x;
-	x->wsi = wsi;
-	x->server = lws_get_vhost_user(lws_get_vhost(wsi));
-	if (read_head(x, wsi) < 0)
-		return -1;
-	x->is_chunked = coding[0] != '\0';
-	if (x->is_chunked && (length[0] || strcasecmp(coding, "chunked") != 0)) {
-		(void)error_set(&err, ERR_INVALID, "Transfer-Encoding '%s' is not supported%s",
-				coding, length[0] ? " together with Content-Length" : "");
-		return refuse(x, &err);
-	}
-	if (length[0] && length[strspn(length, "0123456789")]) {
-		(void)error_set(&err, ERR_INVALID, "Content-Length is not a number");
-		return refuse(x, &err);
-	}
-	if (strtoull(length, NULL, 10) > x->server->body_max_bytes) {
-		(void)error_set(&err, ERR_TOO_LARGE, "the body is larger than %zu bytes",
-				x->server->body_max_bytes);
-		return refuse(x, &err);
-	}
-	if (!x->is_chunked && strtoull(length, NULL, 10) == 0) {
-		x->close_after = !length[0] && strcmp(x->request.method, "GET") != 0 &&
-				 strcmp(x->request.method, "HEAD") != 0;
-		return dispatch(x);
-	}
-	if (x->is_chunked)
-		x->close_after = true;
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, BODY_TIMEOUT_S);
-	return wants_continue(wsi) ? send_continue(wsi) : 0;
-}
-
-static int on_body(struct exchange *x, const char *bytes, size_t len)
-{
-	bool is_done = false;
-	struct error err;
-
-	if (x->is_dispatched)
-		return 0; /* refused already, or bytes after the last chunk */
-	if (!x->is_chunked)
-		return buf_append(&x->request.body, bytes, len, &err);
-	if (http_chunked_feed(&x->chunked, bytes, len, x->server->body_max_bytes, &x->request.body,
-			      &is_done, &err) < 0)
-		return refuse(x, &err);
-	return is_done ? dispatch(x) : 0;
-}
-
-/* --- answering ---------------------------------------------------------------------------------
+/* --- refusing ----------------------------------------------------------------------------------
  */
 
 static const char *status_text(int status)
@@ -298,6 +105,8 @@ static const char *status_text(int status)
 		return "Content Too Large";
 	case 429:
 		return "Too Many Requests";
+	case 431:
+		return "Request Header Fields Too Large";
 	case 503:
 		return "Service Unavailable";
 	default:
@@ -305,317 +114,508 @@ static const char *status_text(int status)
 	}
 }
 
-static int write_head(struct exchange *x, int status, const char *content_type,
-		      const struct http_header *headers, struct error *err)
-{
-	static const unsigned char room[LWS_PRE];
-
-	if (buf_append(&x->head, room, LWS_PRE, err) < 0 ||
-	    buf_printf(&x->head, err,
-		       "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status,
-		       status_text(status), content_type, x->body.len) < 0)
-		return -1;
-	for (; headers && headers->name; headers++) {
-		if (buf_printf(&x->head, err, "%s: %s\r\n", headers->name, headers->value) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-void http_reply(struct http_request *request, int status, const char *content_type,
-		struct buf *body, const struct http_header *headers)
-{
-	struct exchange *x = (struct exchange *)(void *)request;
-	struct error err;
-
-	if (!x->wsi) {
-		buf_done(body);
-		exchange_free(x);
-		return;
-	}
-	x->body = *body;
-	*body = (struct buf){0};
-	x->is_answered = true;
-	if (write_head(x, status, content_type, headers, &err) < 0) {
-		lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, LWS_TO_KILL_ASYNC);
-		return;
-	}
-	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
-	(void)lws_rx_flow_control(x->wsi, 1);
-	(void)lws_callback_on_writable(x->wsi);
-}
-
-void http_reply_error(struct http_request *request, const struct error *err,
-		      const struct http_header *headers)
+static struct buf error_body(const char *message)
 {
 	struct buf body = {0};
 	struct error ignored;
 
 	if (buf_append_text(&body, "{\"error\":", &ignored) < 0 ||
-	    json_append_string(&body, err->message, &ignored) < 0 ||
+	    json_append_string(&body, message, &ignored) < 0 ||
 	    buf_append_text(&body, "}", &ignored) < 0)
 		buf_done(&body);
+	return body;
+}
+
+/* Answer what never becomes a request, and close. What the peer still sends is not looked at. */
+static void refuse(struct connection *c, int status, const char *message)
+{
+	AUTO(buf_done) struct buf body = error_body(message), text = {0};
+	struct error err;
+
+	if (buf_printf(&text, &err,
+		       "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
+		       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+		       status, status_text(status), body.len, body.data ? body.data : "") == 0)
+		stream_write(c->stream, text.data, text.len);
+	stream_finish(c->stream);
+}
+
+static void refuse_error(struct connection *c, const struct error *err)
+{
+	refuse(c, error_http_status(err->code), err->message);
+}
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+static int read_unix_peer(struct http_request *request, int fd)
+{
+	struct ucred credentials;
+	socklen_t len = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
+		return -1;
+	request->peer_uid = credentials.uid;
+	len = 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) < 0 && errno != ERANGE)
+		return -1;
+	request->peer_groups = malloc(len + sizeof(gid_t));
+	if (!request->peer_groups)
+		return -1;
+	if (len > 0 && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, request->peer_groups, &len) < 0)
+		return -1;
+	request->n_peer_groups = len / sizeof(gid_t);
+	request->peer_groups[request->n_peer_groups++] = credentials.gid;
+	return 0;
+}
+
+static int read_length(const struct http_head *head, struct exchange *x, struct error *err)
+{
+	size_t max = x->connection->server->body_max_bytes;
+	const char *length, *coding;
+
+	if (http_head_field(head, "Content-Length", &length, err) < 0 ||
+	    http_head_field(head, "Transfer-Encoding", &coding, err) < 0)
+		return -1;
+	x->is_chunked = coding[0] != '\0';
+	if (x->is_chunked && (length[0] || strcasecmp(coding, "chunked") != 0))
+		return error_set(err, ERR_INVALID, "Transfer-Encoding '%s' is not supported%s",
+				 coding, length[0] ? " together with Content-Length" : "");
+	if (length[strspn(length, "0123456789")])
+		return error_set(err, ERR_INVALID, "Content-Length is not a number");
+	x->content_length = strtoull(length, NULL, 10); /* one that overflows is too large, too */
+	if (x->content_length > max)
+		return error_set(err, ERR_TOO_LARGE, "the body is larger than %zu bytes", max);
+	return 0;
+}
+
+static int read_request(const struct http_head *head, struct exchange *x, struct error *err)
+{
+	struct connection *c = x->connection;
+	struct http_request *request = &x->request;
+
+	if (http_head_field(head, "Authorization", &request->authorization, err) < 0 ||
+	    http_head_field(head, "Content-Type", &request->content_type, err) < 0 ||
+	    read_length(head, x, err) < 0)
+		return -1;
+	request->method = head->method;
+	request->path = head->path;
+	request->query = head->query;
+	request->has_authorization = request->authorization[0] != '\0';
+	x->is_head = strcmp(head->method, "HEAD") == 0;
+	x->is_1_0 = head->is_1_0;
+	x->close_after = head->is_1_0 ? !http_head_has_token(head, "Connection", "keep-alive")
+				      : http_head_has_token(head, "Connection", "close");
+	request->peer_uid = (uid_t)-1;
+	if (c->server->is_unix && read_unix_peer(request, stream_fd(c->stream)) < 0)
+		return error_errno(err, "who is there");
+	memcpy(request->peer_address, c->peer_address, sizeof(c->peer_address));
+	return 0;
+}
+
+static void dispatch(struct exchange *x)
+{
+	struct connection *c = x->connection;
+
+	x->is_dispatched = true;
+	c->server->request(&x->request, c->server->userdata);
+}
+
+/* --- to WebSocket ------------------------------------------------------------------------------
+ */
+
+static bool is_upgrade(const struct connection *c, const struct http_head *head)
+{
+	return c->server->role.handler && http_head_has_token(head, "Upgrade", "websocket") &&
+	       http_head_has_token(head, "Connection", "upgrade");
+}
+
+/* 0, or the status of a refusal. */
+static int judge_upgrade(const struct connection *c, const struct http_head *head,
+			 const struct exchange *x, const char *key)
+{
+	const struct ws_handler *handler = c->server->role.handler;
+
+	if ((handler->path && strcmp(head->path, handler->path) != 0) ||
+	    !http_head_has_token(head, "Sec-WebSocket-Protocol", handler->protocol))
+		return 404;
+	if (strcmp(head->method, "GET") != 0 || strlen(key) != 24 ||
+	    !http_head_has_token(head, "Sec-WebSocket-Version", "13"))
+		return 400;
+	return handler->authorize
+		       ? handler->authorize(x->request.authorization, c->server->role.userdata)
+		       : 0;
+}
+
+/* The connection is handed over, and this half of it ends. */
+static void upgrade(struct connection *c, const struct http_head *head, struct exchange *x,
+		    const char *bytes, size_t len)
+{
+	const char *key = "";
+	char accept[29], answer[256];
+	struct error err = {0};
+	int n, status = http_head_field(head, "Sec-WebSocket-Key", &key, &err) < 0
+				? 400
+				: judge_upgrade(c, head, x, key);
+
+	if (status) {
+		refuse(c, status, status_text(status));
+		return;
+	}
+	ws_server_accept_key(key, accept);
+	n = snprintf(answer, sizeof(answer),
+		     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		     "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+		     "Sec-WebSocket-Protocol: %s\r\n\r\n",
+		     accept, c->server->role.handler->protocol);
+	stream_write(c->stream, answer, (size_t)n);
+	if (ws_server_start(c->server->loop, c->stream, &c->server->role, x->request.authorization,
+			    bytes, len, &err) < 0) {
+		stream_abort(c->stream);
+		return;
+	}
+	c->stream = NULL;
+}
+
+/* --- the input ---------------------------------------------------------------------------------
+ */
+
+/* A head is complete: from here on there is an exchange, unless it is refused. */
+static void on_head(struct connection *c, size_t len)
+{
+	AUTO(exchange_free_p) struct exchange *x = calloc(1, sizeof(*x) + len + 1);
+	struct http_head head;
+	struct error err = {0};
+
+	if (!x) {
+		stream_abort(c->stream);
+		return;
+	}
+	memcpy(x->text, c->input.data, len);
+	x->connection = c;
+	if (http_head_read(x->text, len, &head, &err) < 0) {
+		refuse(c, err.code == ERR_LIMIT ? 431 : 400, err.message);
+		return;
+	}
+	if (read_request(&head, x, &err) < 0) {
+		refuse_error(c, &err);
+		return;
+	}
+	if (is_upgrade(c, &head)) {
+		upgrade(c, &head, x, c->input.data + len, c->input.len - len);
+		return;
+	}
+	buf_consume(&c->input, len);
+	c->exchange = TAKE(x);
+	if (!c->exchange->is_chunked && c->exchange->content_length == 0)
+		return;
+	stream_set_timeout(c->stream, BODY_TIMEOUT_MS);
+	if (c->input.len == 0 && http_head_has_token(&head, "Expect", "100-continue"))
+		stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+/* Is there a head to read? Also refuses one that is too large to come to an end. */
+static bool take_head(struct connection *c)
+{
+	size_t blank = 0, len;
+
+	/* RFC 9112, 2.2: empty lines before a request mean nothing. */
+	while (c->n_seen == 0 && c->input.len - blank >= 2 &&
+	       memcmp(c->input.data + blank, "\r\n", 2) == 0)
+		blank += 2;
+	buf_consume(&c->input, blank);
+	if (c->input.len == 0)
+		return false;
+	len = http_head_length(c->input.data, c->input.len, c->n_seen);
+	if (len > HTTP_HEAD_MAX_BYTES || (len == 0 && c->input.len > HTTP_HEAD_MAX_BYTES)) {
+		refuse(c, 431, "the head of the request is larger than 16384 bytes");
+		return false;
+	}
+	if (len == 0 && c->n_seen == 0)
+		stream_set_timeout(c->stream, HEAD_TIMEOUT_MS);
+	c->n_seen = len ? 0 : c->input.len;
+	if (len == 0)
+		return false;
+	on_head(c, len);
+	return c->exchange != NULL;
+}
+
+/* Is the body complete? */
+static bool take_body(struct connection *c)
+{
+	struct exchange *x = c->exchange;
+	struct error err = {0};
+	bool is_done = true;
+	size_t n = 0;
+
+	if (x->is_chunked) {
+		if (http_chunked_feed(&x->chunked, c->input.data, c->input.len,
+				      c->server->body_max_bytes, &x->request.body, &n, &is_done,
+				      &err) < 0) {
+			refuse_error(c, &err);
+			return false;
+		}
+	} else {
+		n = (size_t)x->content_length - x->request.body.len;
+		n = n < c->input.len ? n : c->input.len;
+		if (n > 0 && buf_append(&x->request.body, c->input.data, n, &err) < 0) {
+			stream_abort(c->stream);
+			return false;
+		}
+		is_done = x->request.body.len == x->content_length;
+	}
+	buf_consume(&c->input, n);
+	if (!is_done && n > 0)
+		stream_set_timeout(c->stream, BODY_TIMEOUT_MS);
+	return is_done;
+}
+
+/* Go on as far as the input reaches, or to an answer that is not there yet. Comes last in whatever
+ * calls it: the connection may have become a WebSocket. */
+static void take_input(struct connection *c)
+{
+	if (c->is_taking)
+		return; /* a request was answered at once */
+	c->is_taking = true;
+	while (c->stream && !stream_is_over(c->stream)) {
+		if (!c->exchange && !take_head(c))
+			break;
+		if (c->exchange->is_dispatched || !take_body(c))
+			break;
+		dispatch(c->exchange);
+	}
+	c->is_taking = false;
+	if (!c->stream || c->input.len == 0)
+		buf_done(&c->input);
+	if (!c->stream)
+		free(c);
+}
+
+/* --- answering ---------------------------------------------------------------------------------
+ */
+
+static int append_head(struct buf *text, const struct exchange *x, int status,
+		       const char *content_type, const struct http_header *headers,
+		       struct error *err)
+{
+	bool has_retry = false;
+	char line[160];
+	int n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n%s", status,
+			 status_text(status), x->body.len,
+			 x->close_after ? "Connection: close\r\n"
+			 : x->is_1_0    ? "Connection: keep-alive\r\n"
+					: "");
+
+	if (buf_append(text, line, (size_t)n, err) < 0 ||
+	    buf_append_text(text, "Content-Type: ", err) < 0 ||
+	    buf_append_text(text, content_type, err) < 0)
+		return -1;
+	for (; headers && headers->name; headers++) {
+		has_retry = has_retry || strcasecmp(headers->name, "Retry-After") == 0;
+		if (buf_printf(text, err, "\r\n%s: %s", headers->name, headers->value) < 0)
+			return -1;
+	}
+	if (status == 503 && !has_retry && buf_append_text(text, "\r\nRetry-After: 5", err) < 0)
+		return -1;
+	return buf_append_text(text, "\r\n\r\n", err);
+}
+
+/* The answer has left: on to the next request. */
+static void finish(struct connection *c)
+{
+	bool close_after = c->exchange->close_after || c->has_ended;
+
+	exchange_free(TAKE(c->exchange));
+	if (close_after) {
+		stream_finish(c->stream);
+		return;
+	}
+	stream_set_timeout(c->stream, KEEPALIVE_TIMEOUT_MS);
+	if (c->is_full) {
+		c->is_full = false;
+		stream_set_reading(c->stream, true);
+	}
+	take_input(c);
+}
+
+/* As much of the answer as the system takes. Until the last byte has left nothing else is read, so a
+ * peer that does not read its answers cannot make us pile them up. */
+static void send_more(struct connection *c)
+{
+	struct exchange *x = c->exchange;
+
+	while (!stream_is_waiting(c->stream) && x->sent < x->body.len) {
+		size_t n = x->body.len - x->sent;
+
+		n = n < PIECE_BYTES ? n : PIECE_BYTES;
+		stream_write(c->stream, x->body.data + x->sent, n);
+		x->sent += n;
+	}
+	if (stream_is_over(c->stream))
+		return;
+	if (stream_is_waiting(c->stream))
+		stream_set_timeout(c->stream, WRITE_TIMEOUT_MS);
+	else
+		finish(c);
+}
+
+/* Head and the beginning of the body leave together. */
+void http_reply(struct http_request *request, int status, const char *content_type,
+		struct buf *body, const struct http_header *headers)
+{
+	struct exchange *x = (struct exchange *)(void *)request;
+	struct connection *c = x->connection;
+	AUTO(buf_done) struct buf text = {0};
+	struct error err;
+	size_t n;
+
+	x->is_answered = true;
+	x->body = *body;
+	*body = (struct buf){0};
+	if (!c) {
+		exchange_free(x);
+		return;
+	}
+	n = x->is_head ? 0 : x->body.len < PIECE_BYTES ? x->body.len : PIECE_BYTES;
+	x->close_after = x->close_after || c->has_ended;
+	if (buf_reserve(&text, n + HEAD_ROOM_BYTES, &err) < 0 ||
+	    append_head(&text, x, status, content_type, headers, &err) < 0 ||
+	    buf_append(&text, x->body.data, n, &err) < 0) {
+		stream_abort(c->stream);
+		return;
+	}
+	stream_write(c->stream, text.data, text.len);
+	x->sent = x->is_head ? x->body.len : n;
+	send_more(c);
+}
+
+void http_reply_error(struct http_request *request, const struct error *err,
+		      const struct http_header *headers)
+{
+	struct buf body = error_body(err->message);
+
 	http_reply(request, error_http_status(err->code), "application/json", &body, headers);
 }
 
-static int finish(struct connection *connection)
-{
-	struct exchange *x = connection->exchange;
-	struct lws *wsi = x->wsi;
-	bool close_after = x->close_after;
-
-	/* Closing now would make the peer's system throw our answer away while the body is still on
-	 * its way. */
-	if (x->is_refused) {
-		x->is_lingering = true;
-		lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, LINGER_TIMEOUT_S);
-		return 0;
-	}
-	connection->exchange = NULL;
-	exchange_free(x);
-	if (close_after)
-		return -1;
-	return lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-/* May the peer have sent more than the request that is being answered? A second request that is
- * read from what was left over of the first would hang libwebsockets if it has a body, so there
- * must be none: the connection ends with this answer, and a client that pipelines repeats what was
- * not answered (RFC 9112, 9.3.2). The library tells only whether any connection that is not held
- * back has input that it has not looked at, so now and then another one is told to connect again
- * for nothing. */
-static bool may_be_pipelined(struct lws *wsi)
-{
-	return lws_service_adjust_timeout(lws_get_context(wsi), 1, 0) == 0;
-}
-
-/* Head and the beginning of the body leave together; the rest in pieces. */
-static int on_writable(struct connection *connection)
-{
-	struct exchange *x = connection->exchange;
-	bool is_head_request;
-	size_t n;
-	unsigned char piece[LWS_PRE + WRITE_MAX_BYTES];
-	struct error err;
-
-	if (!x || !x->is_answered || x->is_lingering)
-		return 0;
-	x->close_after = x->close_after || may_be_pipelined(x->wsi);
-	is_head_request = strcmp(x->request.method, "HEAD") == 0;
-	lws_set_timeout(x->wsi, PENDING_TIMEOUT_HTTP_CONTENT, WRITE_TIMEOUT_S);
-	if (x->head.len > 0) {
-		n = x->body.len < WRITE_MAX_BYTES - HEAD_MAX_BYTES ? x->body.len : 0;
-		if (is_head_request)
-			n = 0;
-		if (buf_printf(&x->head, &err, "%s\r\n",
-			       x->close_after ? "Connection: close\r\n" : "") < 0 ||
-		    buf_append(&x->head, x->body.data, n, &err) < 0 ||
-		    lws_write(x->wsi, (unsigned char *)x->head.data + LWS_PRE,
-			      x->head.len - LWS_PRE, LWS_WRITE_HTTP_HEADERS) < 0)
-			return -1;
-		x->sent = n;
-		buf_done(&x->head);
-	} else {
-		n = x->body.len - x->sent < WRITE_MAX_BYTES ? x->body.len - x->sent
-							    : WRITE_MAX_BYTES;
-		memcpy(piece + LWS_PRE, x->body.data + x->sent, n);
-		if (lws_write(x->wsi, piece + LWS_PRE, n, LWS_WRITE_HTTP) < 0)
-			return -1;
-		x->sent += n;
-	}
-	if (x->sent == x->body.len || is_head_request)
-		return finish(connection);
-	(void)lws_callback_on_writable(x->wsi);
-	return 0;
-}
-
-static void on_closed(struct connection *connection)
-{
-	struct exchange *x = TAKE(connection->exchange);
-
-	if (x && x->is_dispatched && !x->is_answered)
-		x->wsi = NULL; /* http_reply() frees it */
-	else
-		exchange_free(x);
-}
-
-/* libwebsockets would let a peer that offers nothing of ours talk to protocol 0, which is HTTP. */
-static bool offers_protocol(struct lws *wsi, const struct ws_handler *handler)
-{
-	AUTO(free_p) char *offered = copy_header(wsi, WSI_TOKEN_PROTOCOL);
-	char *rest = NULL;
-
-	for (char *name = offered ? strtok_r(offered, ", \t", &rest) : NULL; name;
-	     name = strtok_r(NULL, ", \t", &rest)) {
-		if (strcmp(name, handler->protocol) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_link_path(const struct http_server *server, struct lws *wsi)
-{
-	AUTO(free_p) char *path = copy_header(wsi, WSI_TOKEN_GET_URI);
-
-	return !server->role.handler->path ||
-	       (path && strcmp(path, server->role.handler->path) == 0);
-}
-
-/* Refuse an upgrade; libwebsockets ends the transaction when this returns 1. It would also go on
- * to HTTP/2, where none of what is known here about requests and connections holds. */
-static int on_upgrade(struct lws *wsi, const char *to)
-{
-	struct http_server *server = lws_get_vhost_user(lws_get_vhost(wsi));
-	AUTO(free_p) char *authorization = copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-	unsigned char head[LWS_PRE + HEAD_MAX_BYTES];
-	int status = 404, n;
-
-	if (strcasecmp(to, "websocket") == 0 && server->role.handler && authorization &&
-	    is_link_path(server, wsi) && offers_protocol(wsi, server->role.handler))
-		status = server->role.handler->authorize
-				 ? server->role.handler->authorize(authorization,
-								   server->role.userdata)
-				 : 0;
-	if (status == 0)
-		return 0;
-	n = snprintf((char *)head + LWS_PRE, HEAD_MAX_BYTES,
-		     "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status,
-		     status_text(status));
-	if (lws_write(wsi, head + LWS_PRE, (size_t)n, LWS_WRITE_HTTP_HEADERS) < 0)
-		return -1;
-	return 1;
-}
-
-static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
-			 size_t len)
-{
-	struct connection *connection = session;
-
-	switch (reason) {
-	case LWS_CALLBACK_HTTP:
-		return on_head(connection, wsi);
-	case LWS_CALLBACK_HTTP_BODY:
-		return connection->exchange ? on_body(connection->exchange, in, len) : -1;
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		if (!connection->exchange || connection->exchange->is_lingering)
-			return -1;
-		return connection->exchange->is_dispatched ? 0 : dispatch(connection->exchange);
-	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return on_writable(connection);
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return on_upgrade(wsi, in ? in : "");
-	case LWS_CALLBACK_CLOSED_HTTP:
-	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-		if (connection)
-			on_closed(connection);
-		return 0;
-	default:
-		return lws_callback_http_dummy(wsi, reason, session, in, len);
-	}
-}
-
-/* --- the listener ------------------------------------------------------------------------------
+/* --- the connection ----------------------------------------------------------------------------
  */
 
-static void fill_info(const struct http_server *server, const struct http_server_options *options,
-		      struct lws_context_creation_info *info)
+static void *on_open(struct stream *stream, void *userdata)
 {
-	info->protocols = server->protocols;
-	info->user = (void *)server;
-	info->alpn = "http/1.1";
-	info->timeout_secs = 20;
-	info->keepalive_timeout = 60;
-	info->retry_and_idle_policy = &ws_idle_policy;
-	if (options->unix_path) {
-		info->options = LWS_SERVER_OPTION_UNIX_SOCK;
-		info->iface = options->unix_path;
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->server = userdata;
+	c->stream = stream;
+	stream_peer_address(stream, c->peer_address, sizeof(c->peer_address));
+	stream_set_timeout(stream, HEAD_TIMEOUT_MS);
+	return c;
+}
+
+static void on_read(void *user, const char *bytes, size_t len)
+{
+	struct connection *c = user;
+	struct error err;
+
+	if (buf_append(&c->input, bytes, len, &err) < 0) {
+		stream_abort(c->stream);
 		return;
 	}
-	info->iface = options->bind_host;
-	info->port = options->port;
-	info->options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
-			LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-	info->ssl_cert_filepath = options->certificate_file;
-	info->ssl_private_key_filepath = options->key_file;
-	info->ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION |
-				SSL_OP_NO_COMPRESSION;
-	info->ssl_cipher_list = "ECDHE+AESGCM:ECDHE+CHACHA20";
-}
-
-static int listen_on(struct loop *loop, struct http_server *server,
-		     const struct http_server_options *options, struct error *err)
-{
-	struct lws_context_creation_info info = {
-		.vhost_name = options->unix_path ? "unix" : options->bind_host};
-	mode_t mask = 0;
-
-	fill_info(server, options, &info);
-	/* Who may connect does not depend on the umask we were started with; who it is tells
-	 * SO_PEERCRED. Set before bind(), so there is no moment with another mode. */
-	if (options->unix_path) {
-		(void)unlink(options->unix_path);
-		mask = umask(options->is_private ? 0177 : 0111);
+	if (c->exchange && c->exchange->is_dispatched && c->input.len > INPUT_MAX_BYTES) {
+		c->is_full = true;
+		stream_set_reading(c->stream, false);
 	}
-	server->vhost = lws_create_vhost(loop->lws, &info);
-	if (options->unix_path)
-		(void)umask(mask);
-	if (server->vhost && options->unix_path && access(options->unix_path, F_OK) < 0)
-		server->vhost = NULL;
-	if (!server->vhost && options->unix_path)
-		return error_set(err, ERR_SYSTEM, "cannot listen on %s", options->unix_path);
-	if (!server->vhost)
-		return error_set(err, ERR_SYSTEM,
-				 "cannot listen on %s port %d (is the port taken?)",
-				 options->bind_host, options->port);
-	return 0;
+	take_input(c);
 }
+
+static void on_end(void *user)
+{
+	struct connection *c = user;
+
+	c->has_ended = true;
+	if (!c->exchange || !c->exchange->is_dispatched)
+		stream_finish(c->stream);
+}
+
+static void on_drained(void *user)
+{
+	struct connection *c = user;
+
+	if (c->exchange && c->exchange->is_answered)
+		send_more(c);
+}
+
+static void on_timeout(void *user)
+{
+	struct connection *c = user;
+
+	if (c->exchange && c->exchange->is_answered)
+		stream_abort(c->stream);                      /* it does not read its answer */
+	else if (!c->exchange || !c->exchange->is_dispatched) /* else the program takes its time */
+		stream_finish(c->stream);
+}
+
+static void on_closed(void *user)
+{
+	struct connection *c = user;
+	struct exchange *x = c->exchange;
+
+	if (x && x->is_dispatched && !x->is_answered)
+		x->connection = NULL; /* http_reply() frees it */
+	else
+		exchange_free(x);
+	buf_done(&c->input);
+	free(c);
+}
+
+static const struct stream_handler stream_handler = {
+	.open = on_open,
+	.read = on_read,
+	.end = on_end,
+	.drained = on_drained,
+	.timeout = on_timeout,
+	.closed = on_closed,
+};
 
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
 				    struct error *err)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
+	struct stream_options listening = {
+		.unix_path = options->unix_path,
+		.is_private = options->is_private,
+		.bind_host = options->bind_host,
+		.port = options->port,
+		.certificate_file = options->certificate_file,
+		.key_file = options->key_file,
+		.handler = &stream_handler,
+		.userdata = server,
+	};
 
 	if (!server) {
 		(void)error_oom(err);
 		return NULL;
 	}
-	server->role = (struct ws_role){options->ws, options->ws_userdata ? options->ws_userdata
-									  : options->userdata};
-	server->userdata = options->userdata;
+	server->loop = loop;
+	server->is_unix = options->unix_path != NULL;
 	server->body_max_bytes = options->body_max_bytes;
 	server->request = options->request;
-	server->protocols[0] = (struct lws_protocols){
-		.name = "http",
-		.callback = http_callback,
-		.per_session_data_size = sizeof(struct connection),
-	};
-	if (options->ws)
-		server->protocols[1] = (struct lws_protocols){
-			.name = options->ws->protocol,
-			.callback = ws_callback,
-			.per_session_data_size = WS_SESSION_BYTES,
-			.rx_buffer_size = 4096,
-		};
-	if (options->unix_path) {
-		server->unix_path = strdup(options->unix_path);
-		if (!server->unix_path)
-			(void)error_oom(err);
-	}
-	if ((options->unix_path && !server->unix_path) ||
-	    listen_on(loop, server, options, err) < 0) {
-		http_server_free(server);
-		return NULL;
-	}
-	return server;
+	server->userdata = options->userdata;
+	server->role = (struct ws_role){options->ws, options->ws_userdata ? options->ws_userdata
+									  : options->userdata};
+	server->listener = stream_listen(loop, &listening, err);
+	if (server->listener)
+		return server;
+	free(server);
+	return NULL;
 }
 
 void http_server_free(struct http_server *server)
 {
 	if (!server)
 		return;
-	if (server->unix_path)
-		(void)unlink(server->unix_path);
-	free(server->unix_path);
+	stream_listener_free(server->listener);
 	free(server);
 }
 

@@ -3,9 +3,8 @@
  *
  * A request is handed over when its body is complete and answered with http_reply(), at once or
  * later. Bodies of known length and chunked ones both arrive; a body above the limit is answered
- * 413 here, odd paths (NUL, ill-formed escapes) 4xx. Headers above 16 KiB end the connection
- * without an answer, for libwebsockets leaves no room for one. Requests are not pipelined: of what
- * arrives before an answer only the first is answered, and the connection is closed.
+ * 413 here, a head above 16 KiB 431, what is ill-formed 400. A peer may send further requests before
+ * it has its answer; they are answered in their order.
  */
 #ifndef COMMON_HTTP_SERVER_H
 #define COMMON_HTTP_SERVER_H

@@ -1,5 +1,6 @@
 #include "common/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -42,14 +43,88 @@ static int append_chunk(const char *bytes, size_t len, void *userdata)
 	return buf_append(userdata, bytes, len, &err);
 }
 
+/* As many digits as any decimal of that length keeps: 1.43, not 1.4299999999999999. */
+static int append_real(struct buf *buf, const json_t *value, struct error *err)
+{
+	if (json_dump_callback(value, append_chunk, buf,
+			       JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) == 0)
+		return 0;
+	return error_oom(err);
+}
+
+static int append_integer(struct buf *buf, json_int_t value, struct error *err)
+{
+	char digits[24];
+	int n = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+
+	return buf_append(buf, digits, (size_t)n, err);
+}
+
+static int append_value(struct buf *buf, const json_t *value, struct error *err);
+
+static int append_object(struct buf *buf, const json_t *object, struct error *err)
+{
+	const char *key, *separator = "{";
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value)
+	{
+		if (buf_append(buf, separator, 1, err) < 0 ||
+		    json_append_string(buf, key, err) < 0 || buf_append(buf, ":", 1, err) < 0 ||
+		    append_value(buf, value, err) < 0)
+			return -1;
+		separator = ",";
+	}
+	return buf_append_text(buf, *separator == ',' ? "}" : "{}", err);
+}
+
+static int append_array(struct buf *buf, const json_t *array, struct error *err)
+{
+	if (buf_append(buf, "[", 1, err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if ((i > 0 && buf_append(buf, ",", 1, err) < 0) ||
+		    append_value(buf, json_array_get(array, i), err) < 0)
+			return -1;
+	}
+	return buf_append(buf, "]", 1, err);
+}
+
+static int append_value(struct buf *buf, const json_t *value, struct error *err)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		return append_object(buf, value, err);
+	case JSON_ARRAY:
+		return append_array(buf, value, err);
+	case JSON_STRING:
+		return json_append_string(buf, json_string_value(value), err);
+	case JSON_INTEGER:
+		return append_integer(buf, json_integer_value(value), err);
+	case JSON_REAL:
+		return append_real(buf, value, err);
+	case JSON_TRUE:
+		return buf_append(buf, "true", 4, err);
+	case JSON_FALSE:
+		return buf_append(buf, "false", 5, err);
+	case JSON_NULL:
+		return buf_append(buf, "null", 4, err);
+	}
+	return error_set(err, ERR_SYSTEM, "unknown kind of JSON value");
+}
+
+/* By ourselves, because every relayed command and every answer goes through here: jansson hands
+ * out a piece for each bracket and comma. */
 int json_append(struct buf *buf, const json_t *value, struct error *err)
 {
 	size_t start = buf->len;
 
-	if (json_dump_callback(value, append_chunk, buf, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+	if (!value) /* what could not be made */
+		return error_oom(err);
+	if (append_value(buf, value, err) == 0)
 		return 0;
 	buf_truncate(buf, start);
-	return error_oom(err);
+	return -1;
 }
 
 /* Length of the UTF-8 character at @p, or 0. Overlong forms and surrogates are not characters. */
@@ -80,24 +155,36 @@ static int append_character(struct buf *buf, const unsigned char *p, size_t n, s
 	return buf_append(buf, p, n, err);
 }
 
+/* Characters at @p that stand for themselves. */
+static size_t plain_length(const unsigned char *p)
+{
+	size_t n = 0;
+
+	while (p[n] >= 0x20 && p[n] < 0x80 && p[n] != '"' && p[n] != '\\')
+		n++;
+	return n;
+}
+
 int json_append_string(struct buf *buf, const char *text, struct error *err)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	size_t start = buf->len, n;
+	int result = buf_append(buf, "\"", 1, err);
 
-	if (buf_append_text(buf, "\"", err) < 0)
-		return -1;
-	for (const unsigned char *p = (const unsigned char *)text; *p; p += n ? n : 1) {
-		n = utf8_length(p);
-		if (append_character(buf, p, n, err) < 0) {
-			buf_truncate(buf, start);
-			return -1;
+	while (result == 0 && *p) {
+		n = plain_length(p);
+		if (n > 0) {
+			result = buf_append(buf, p, n, err);
+		} else {
+			n = utf8_length(p);
+			result = append_character(buf, p, n, err);
 		}
+		p += n ? n : 1;
 	}
-	if (buf_append_text(buf, "\"", err) < 0) {
-		buf_truncate(buf, start);
-		return -1;
-	}
-	return 0;
+	if (result == 0 && buf_append(buf, "\"", 1, err) == 0)
+		return 0;
+	buf_truncate(buf, start);
+	return -1;
 }
 
 void json_set_text(json_t *object, const char *key, const char *text)

@@ -77,6 +77,7 @@ int loop_init(struct loop *loop, struct error *err)
 	int failed;
 
 	take_reserve(loop);
+	list_init(&loop->parts);
 	failed = uv_loop_init(&loop->uv);
 	if (failed)
 		return error_set(err, ERR_SYSTEM, "start event loop: %s", uv_strerror(failed));
@@ -89,6 +90,24 @@ int loop_init(struct loop *loop, struct error *err)
 	return start_lws(loop, err);
 }
 
+void loop_add_part(struct loop *loop, struct loop_part *part)
+{
+	list_append(&loop->parts, &part->link);
+}
+
+void loop_remove_part(struct loop_part *part)
+{
+	list_remove(&part->link);
+}
+
+static void close_parts(struct loop *loop)
+{
+	list_for_each_safe (part, &loop->parts, struct loop_part, link) {
+		list_remove(&part->link);
+		part->close(part);
+	}
+}
+
 void loop_stop(struct loop *loop)
 {
 	if (loop->is_stopping)
@@ -98,6 +117,7 @@ void loop_stop(struct loop *loop)
 		loop->on_stop(loop->userdata);
 	for (size_t i = 0; i < ARRAY_SIZE(loop->signals); i++)
 		uv_close((uv_handle_t *)&loop->signals[i], NULL);
+	close_parts(loop);
 	free_reserve(loop);
 	if (loop->lws)
 		lws_context_destroy(loop->lws);

@@ -12,8 +12,15 @@
 #include <uv.h>
 
 #include "common/error.h"
+#include "common/list.h"
 
 #define LOOP_RESERVE 8
+
+/** What must be closed when the loop stops. */
+struct loop_part {
+	struct list link; /* loop::parts */
+	void (*close)(struct loop_part *part);
+};
 
 struct loop {
 	uv_loop_t uv;
@@ -23,10 +30,15 @@ struct loop {
 	void (*on_stop)(void *userdata);
 	void (*on_reload)(void *userdata); /* SIGHUP; may be NULL */
 	void *userdata;
+	struct list parts;
 	bool is_stopping;
 };
 
 int loop_init(struct loop *loop, struct error *err);
+
+/** From now on, close() is called once when the loop stops, after on_stop. */
+void loop_add_part(struct loop *loop, struct loop_part *part);
+void loop_remove_part(struct loop_part *part);
 
 /** Run until a signal or loop_stop(), then until everything is closed. */
 void loop_run(struct loop *loop);

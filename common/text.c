@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 bool text_skip(const char **at, const char *what)
 {
@@ -26,17 +27,39 @@ static void random_bytes(unsigned char *ret, size_t len)
 		abort();
 }
 
+/* Out of a stock: each time OpenSSL is asked costs more than all the rest of an id. */
+static void stocked_bytes(unsigned char *ret, size_t len)
+{
+	static unsigned char stock[1024];
+	static size_t used = sizeof(stock);
+	static pid_t owner;
+
+	if (used + len > sizeof(stock) || owner != getpid()) {
+		random_bytes(stock, sizeof(stock));
+		owner = getpid();
+		used = 0;
+	}
+	memcpy(ret, stock + used, len);
+	memset(stock + used, 0, len);
+	used += len;
+}
+
 void uuid_make(char ret[UUID_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char b[16];
+	char *to = ret;
 
-	random_bytes(b, sizeof(b));
+	stocked_bytes(b, sizeof(b));
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(ret, UUID_SIZE,
-		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		       b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-		       b[13], b[14], b[15]);
+	for (size_t i = 0; i < sizeof(b); i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*to++ = '-';
+		*to++ = digits[b[i] >> 4];
+		*to++ = digits[b[i] & 0x0f];
+	}
+	*to = '\0';
 }
 
 /* Does @text begin with @form, in which 'x' is a lower-case hex digit and '0' a decimal one? */

@@ -62,20 +62,10 @@ void ws_close(struct ws *ws, enum lws_close_status code, const char *reason);
  */
 void ws_set_reading(struct ws *ws, bool is_reading);
 
-/* For http-server.c and http-client.c, which own the connections. */
-
-/** What the vhost of a connection carries, first in its user struct. */
+/** What the owner of a connection knows of it: for those who carry it, see ws-wire.h. */
 struct ws_role {
 	const struct ws_handler *handler;
 	void *userdata;
 };
-/** Address of the other end as text, "" if unknown. */
-void ws_read_peer_address(struct lws *wsi, char *ret, size_t size);
-/** A connection stands: make its ws, with @user, in @session. */
-int ws_open(struct lws *wsi, struct ws **session, void *user);
-int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
-		size_t len);
-#define WS_SESSION_BYTES sizeof(struct ws *)
-extern const lws_retry_bo_t ws_idle_policy;
 
 #endif

@@ -1,6 +1,6 @@
 # The Debian 12 packages that the project needs. To be sourced: defines install_build_packages,
-# install_run_packages, install_demo_packages and install_test_packages, which call apt-get only for
-# what is missing, and install_npm_packages, which does so with npm.
+# install_run_packages, install_demo_packages, install_test_packages and install_bench_packages, which
+# call apt-get only for what is missing, and install_npm_packages, which does so with npm.
 
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libssl-dev
 	libjansson-dev libpng-dev libturbojpeg0-dev libdeflate-dev libxcb1-dev libxcb-shm0-dev
@@ -15,7 +15,11 @@ RUN_PACKAGES="libwebsockets-evlib-uv tigervnc-standalone-server dbus-daemon x11-
 DEMO_PACKAGES="jq procps fonts-dejavu-core"
 
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
-	python3-requests python3-yaml python3-jsonschema imagemagick x11-utils xvfb psmisc iproute2 faketime git"
+	python3-requests python3-yaml python3-jsonschema imagemagick x11-utils xvfb psmisc iproute2
+	faketime git"
+
+# Beside TEST_PACKAGES: what the benchmarks of the API compare with, and measure with.
+BENCH_PACKAGES="wrk nginx-light"
 
 install_missing() {
 	missing=
@@ -50,6 +54,11 @@ install_demo_packages() {
 # shellcheck disable=SC2086
 install_test_packages() {
 	install_missing $DEMO_PACKAGES $TEST_PACKAGES
+}
+
+# shellcheck disable=SC2086
+install_bench_packages() {
+	install_missing $DEMO_PACKAGES $TEST_PACKAGES $BENCH_PACKAGES
 }
 
 # install_npm_packages FOLDER: exactly what the folder's package-lock.json says, into its node_modules.

@@ -4,3 +4,4 @@ set -eu
 cd "$(dirname "$0")"
 "$DCV_BUILD"/bench/requirements
 python3 local.py
+sh api.sh

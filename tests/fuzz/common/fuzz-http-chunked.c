@@ -14,13 +14,16 @@ static int feed(const char *bytes, size_t len, size_t step, struct buf *body, bo
 		struct error *err)
 {
 	struct http_chunked c = HTTP_CHUNKED_INIT;
+	size_t used;
 
 	*ret_done = false;
-	for (size_t at = 0; at < len; at += step) {
+	for (size_t at = 0; at < len && !*ret_done; at += step) {
 		size_t n = len - at < step ? len - at : step;
 
-		if (http_chunked_feed(&c, bytes + at, n, MAX_BYTES, body, ret_done, err) < 0)
+		if (http_chunked_feed(&c, bytes + at, n, MAX_BYTES, body, &used, ret_done, err) < 0)
 			return -1;
+		if (used > n || (used < n && !*ret_done))
+			__builtin_trap();
 		if (body->len > MAX_BYTES)
 			__builtin_trap();
 	}

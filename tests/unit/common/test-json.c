@@ -6,7 +6,16 @@
 static void a_value_of_any_type_is_read_and_written(void **state)
 {
 	static const char *const cases[] = {
-		"{\"a\":[1,-2.5,true,null,\"x\"]}", "[]", "{}", "null", "5", "\"\u00e9\"",
+		"{\"a\":[1,-2.5,true,null,\"x\"]}",
+		"[]",
+		"{}",
+		"null",
+		"5",
+		"[{},{\"k\":{\"\\\"\":[[]]}},false]",
+		"-9223372036854775808",
+		"[1.0,0.25]",
+		"\"\\\\/\"",
+		"\"\u00e9\"",
 	};
 
 	(void)state;
@@ -19,6 +28,16 @@ static void a_value_of_any_type_is_read_and_written(void **state)
 		assert_int_equal(json_append(&text, value, &err), 0);
 		assert_string_equal(text.data, cases[i]);
 	}
+}
+
+static void a_value_that_could_not_be_made_is_a_failure(void **state)
+{
+	AUTO(buf_done) struct buf text = {0};
+	struct error err;
+
+	(void)state;
+	assert_fails(json_append(&text, NULL, &err), ERR_NO_MEMORY);
+	assert_int_equal(text.len, 0);
 }
 
 static void what_is_no_json_is_refused_with_the_spot(void **state)
@@ -144,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_value_of_any_type_is_read_and_written),
+		cmocka_unit_test(a_value_that_could_not_be_made_is_a_failure),
 		cmocka_unit_test(what_is_no_json_is_refused_with_the_spot),
 		cmocka_unit_test(a_number_that_is_too_large_is_refused_by_name),
 		cmocka_unit_test(very_deep_nesting_is_refused),

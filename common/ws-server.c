@@ -1,0 +1,394 @@
+#include "common/ws-server.h"
+
+#include <openssl/evp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/ws-wire.h"
+
+#define CONTROL_MAX_BYTES 125
+#define HEADER_MAX_BYTES 14
+#define PING_MS (WS_PING_S * 1000ULL)
+#define HANGUP_MS (WS_HANGUP_S * 1000ULL)
+
+enum opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
+#define FINAL 0x80
+#define MASKED 0x80
+
+struct server {
+	struct ws ws; /* first */
+	struct loop *loop;
+	struct stream *stream;
+	/* the frame that is coming in */
+	unsigned char header[HEADER_MAX_BYTES];
+	size_t n_header; /* bytes of it that are there */
+	bool is_in_payload;
+	unsigned long long left; /* of its payload */
+	size_t mask_at;
+	bool is_in_message; /* a message has begun and has not ended */
+	char control[CONTROL_MAX_BYTES];
+	size_t n_control;
+	unsigned long long heard_ms; /* when the peer last sent anything */
+};
+
+static struct server *server_of(struct ws *ws)
+{
+	return (struct server *)ws;
+}
+
+/* --- out ---------------------------------------------------------------------------------------
+ */
+
+/* Write the header of a frame so that it ends at @end; returns where it begins. */
+static unsigned char *put_header(unsigned char *end, unsigned first, size_t len)
+{
+	unsigned char *at = end - (len < 126 ? 2 : len < 65536 ? 4 : 10);
+
+	at[0] = (unsigned char)first;
+	if (len < 126) {
+		at[1] = (unsigned char)len;
+		return at;
+	}
+	at[1] = len < 65536 ? 126 : 127;
+	for (unsigned char *p = end - 1; p > at + 1; p--, len >>= 8)
+		*p = (unsigned char)len;
+	return at;
+}
+
+static void send_control(struct server *server, enum opcode opcode, const void *payload, size_t len)
+{
+	unsigned char frame[2 + CONTROL_MAX_BYTES] = {(unsigned char)(FINAL | opcode),
+						      (unsigned char)len};
+
+	memcpy(frame + 2, payload, len);
+	stream_write(server->stream, frame, 2 + len);
+}
+
+static void send_close(struct server *server)
+{
+	struct ws *ws = &server->ws;
+	char payload[2 + sizeof(ws->why)];
+	size_t len = strlen(ws->why);
+
+	if (ws->is_close_sent)
+		return;
+	ws->is_close_sent = true;
+	payload[0] = (char)(ws->close_code >> 8);
+	payload[1] = (char)(ws->close_code & 0xff);
+	memcpy(payload + 2, ws->why, len);
+	send_control(server, CLOSE, payload, 2 + len);
+}
+
+/* Each piece is a frame of its own, so that another one may come between, and goes out together
+ * with its header, which takes the place of what left before it. */
+static void push(struct ws *ws)
+{
+	struct server *server = server_of(ws);
+	struct ws_outgoing *out;
+
+	while (ws->close_code == LWS_CLOSE_STATUS_NOSTATUS && !stream_is_waiting(server->stream) &&
+	       (out = ws_next(ws))) {
+		size_t left = out->len - out->sent;
+		size_t n = left < WS_PIECE_BYTES ? left : WS_PIECE_BYTES;
+		unsigned char *piece = out->bytes + LWS_PRE + out->sent;
+		unsigned char *frame = put_header(
+			piece, (out->sent ? CONTINUATION : TEXT) | (n == left ? FINAL : 0U), n);
+
+		stream_write(server->stream, frame, (size_t)(piece - frame) + n);
+		ws_sent(ws, out, n);
+	}
+	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
+		send_close(server);
+}
+
+static void set_reading(struct ws *ws, bool is_reading)
+{
+	stream_set_reading(server_of(ws)->stream, is_reading);
+}
+
+static void drop_after(struct ws *ws, unsigned seconds)
+{
+	stream_set_timeout(server_of(ws)->stream, seconds * 1000ULL);
+}
+
+static const struct ws_wire wire = {push, set_reading, drop_after};
+
+/* --- in ----------------------------------------------------------------------------------------
+ */
+
+static void fail(struct server *server, const char *why)
+{
+	ws_close(&server->ws, LWS_CLOSE_STATUS_PROTOCOL_ERR, why);
+}
+
+static unsigned opcode_of(const struct server *server)
+{
+	return server->header[0] & 0x0f;
+}
+
+static bool is_control(const struct server *server)
+{
+	return (server->header[0] & 0x08) != 0;
+}
+
+static size_t header_length(const struct server *server)
+{
+	unsigned length = server->header[1] & 0x7f;
+
+	return 2 + (length == 126 ? 2 : length == 127 ? 8 : 0) + 4;
+}
+
+static unsigned long long payload_length(const struct server *server)
+{
+	size_t n = header_length(server) - 6;
+	unsigned long long length = 0;
+
+	if (n == 0)
+		return server->header[1] & 0x7f;
+	for (size_t i = 0; i < n; i++)
+		length = length << 8 | server->header[2 + i];
+	return length;
+}
+
+/* RFC 6455, 5.2 to 5.5: what may come at this point. */
+static const char *find_fault(const struct server *server)
+{
+	unsigned opcode = opcode_of(server);
+	bool is_final = server->header[0] & FINAL;
+
+	if (server->header[0] & 0x70)
+		return "reserved bits";
+	if (!(server->header[1] & MASKED))
+		return "frame without a mask";
+	if (is_control(server))
+		return opcode > PONG                                    ? "unknown opcode"
+		       : !is_final                                      ? "control frame in pieces"
+		       : (server->header[1] & 0x7f) > CONTROL_MAX_BYTES ? "control frame too large"
+									: NULL;
+	if (opcode > BINARY)
+		return "unknown opcode";
+	if ((opcode == CONTINUATION) != server->is_in_message)
+		return server->is_in_message ? "a message within a message" : "nothing to continue";
+	return NULL;
+}
+
+static void on_close_frame(struct server *server)
+{
+	struct ws *ws = &server->ws;
+
+	ws_note_close(ws, server->control, server->n_control);
+	if (!ws->is_close_sent) {
+		ws->is_close_sent = true;
+		send_control(server, CLOSE, server->control, server->n_control < 2 ? 0 : 2);
+	}
+	if (ws->close_code == LWS_CLOSE_STATUS_NOSTATUS)
+		ws->close_code = LWS_CLOSE_STATUS_NORMAL;
+	stream_finish_both(server->stream);
+}
+
+static int on_frame_end(struct server *server)
+{
+	bool is_open = server->ws.close_code == LWS_CLOSE_STATUS_NOSTATUS;
+
+	server->is_in_payload = false;
+	server->n_header = 0;
+	if (!is_control(server))
+		return is_open ? ws_take(&server->ws, "", 0, !server->is_in_message) : 0;
+	if (opcode_of(server) == CLOSE)
+		on_close_frame(server);
+	else if (opcode_of(server) == PING && is_open)
+		send_control(server, PONG, server->control, server->n_control);
+	return 0;
+}
+
+static void on_header(struct server *server)
+{
+	const char *fault = find_fault(server);
+
+	server->is_in_payload = true;
+	server->left = payload_length(server);
+	server->mask_at = 0;
+	server->n_control = 0;
+	if (server->ws.close_code != LWS_CLOSE_STATUS_NOSTATUS)
+		return;
+	if (fault) {
+		fail(server, fault);
+	} else if (!is_control(server)) {
+		server->is_in_message = !(server->header[0] & FINAL);
+		(void)ws_may_take(&server->ws, opcode_of(server) == BINARY, server->left);
+	}
+}
+
+/* Eight bytes at a time: a message may be an image. In place, for the bytes are ours. */
+static void unmask(struct server *server, char *bytes, size_t len)
+{
+	const unsigned char *mask = server->header + header_length(server) - 4;
+	unsigned char turned[8];
+	uint64_t wide, word;
+	size_t i = 0;
+
+	for (size_t k = 0; k < sizeof(turned); k++)
+		turned[k] = mask[(server->mask_at + k) % 4];
+	memcpy(&wide, turned, sizeof(wide));
+	for (; i + sizeof(word) <= len; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		word ^= wide;
+		memcpy(bytes + i, &word, sizeof(word));
+	}
+	for (; i < len; i++)
+		bytes[i] = (char)(bytes[i] ^ turned[i % 4]);
+	server->mask_at += len;
+}
+
+static int on_payload(struct server *server, const char *bytes, size_t len)
+{
+	struct ws *ws = &server->ws;
+	size_t before = ws->incoming.len;
+
+	server->left -= len;
+	if (is_control(server)) {
+		/* Of a frame that is at fault nothing is kept. */
+		if (len > CONTROL_MAX_BYTES - server->n_control)
+			return 0;
+		memcpy(server->control + server->n_control, bytes, len);
+		unmask(server, server->control + server->n_control, len);
+		server->n_control += len;
+		return 0;
+	}
+	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
+		return 0;
+	if (ws_take(ws, bytes, len, false) < 0)
+		return -1;
+	unmask(server, ws->incoming.data + before, len);
+	return 0;
+}
+
+/* Take what belongs to the present part of a frame; returns how much that was, or -1. */
+static ssize_t take_part(struct server *server, const char *bytes, size_t len)
+{
+	size_t wanted = server->n_header < 2 ? 2 : header_length(server);
+	size_t n = wanted - server->n_header;
+
+	if (server->is_in_payload) {
+		n = server->left < len ? (size_t)server->left : len;
+		if (n > 0 && on_payload(server, bytes, n) < 0)
+			return -1;
+		if (server->left == 0 && on_frame_end(server) < 0)
+			return -1;
+		return (ssize_t)n;
+	}
+	n = n < len ? n : len;
+	memcpy(server->header + server->n_header, bytes, n);
+	server->n_header += n;
+	if (server->n_header >= 2 && server->n_header == header_length(server))
+		on_header(server);
+	return (ssize_t)n;
+}
+
+static void on_read(void *user, const char *bytes, size_t len)
+{
+	struct server *server = user;
+
+	server->heard_ms = loop_now_ms(server->loop);
+	while (len > 0 || (server->is_in_payload && server->left == 0)) {
+		ssize_t n = take_part(server, bytes, len);
+
+		if (n < 0) {
+			stream_abort(server->stream);
+			return;
+		}
+		bytes += n;
+		len -= (size_t)n;
+	}
+}
+
+/* --- the connection ----------------------------------------------------------------------------
+ */
+
+static void on_drained(void *user)
+{
+	push(user);
+}
+
+static void on_end(void *user)
+{
+	struct server *server = user;
+
+	stream_finish(server->stream);
+}
+
+/* Ask a silent peer whether it is there, and give up one that does not answer. */
+static void watch(struct server *server)
+{
+	unsigned long long silent_ms = loop_now_ms(server->loop) - server->heard_ms;
+	unsigned long long wait_ms = PING_MS - silent_ms % PING_MS;
+
+	if (silent_ms >= HANGUP_MS) {
+		ws_close(&server->ws, LWS_CLOSE_STATUS_POLICY_VIOLATION, "peer does not answer");
+		return;
+	}
+	if (silent_ms >= PING_MS)
+		send_control(server, PING, "", 0);
+	if (wait_ms > HANGUP_MS - silent_ms)
+		wait_ms = HANGUP_MS - silent_ms;
+	stream_set_timeout(server->stream, wait_ms);
+}
+
+static void on_timeout(void *user)
+{
+	struct server *server = user;
+
+	if (server->ws.close_code != LWS_CLOSE_STATUS_NOSTATUS)
+		stream_abort(server->stream);
+	else
+		watch(server);
+}
+
+static void on_closed(void *user)
+{
+	struct ws *ws = user;
+
+	ws_lost(ws);
+	ws_done(ws);
+	free(ws);
+}
+
+static const struct stream_handler stream_handler = {
+	.read = on_read,
+	.end = on_end,
+	.drained = on_drained,
+	.timeout = on_timeout,
+	.closed = on_closed,
+};
+
+void ws_server_accept_key(const char *key, char ret[29])
+{
+	char text[128];
+	unsigned char digest[20] = {0};
+	int n = snprintf(text, sizeof(text), "%.60s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+
+	(void)EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL);
+	(void)EVP_EncodeBlock((unsigned char *)ret, digest, sizeof(digest));
+}
+
+int ws_server_start(struct loop *loop, struct stream *stream, const struct ws_role *role,
+		    const char *authorization, const char *bytes, size_t len, struct error *err)
+{
+	struct server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return error_oom(err);
+	ws_init(&server->ws, &wire, role);
+	server->loop = loop;
+	server->stream = stream;
+	server->heard_ms = loop_now_ms(loop);
+	stream_peer_address(stream, server->ws.peer_address, sizeof(server->ws.peer_address));
+	stream_set_handler(stream, &stream_handler, server);
+	stream_set_timeout(stream, PING_MS);
+	if (role->handler->open)
+		role->handler->open(&server->ws, authorization, role->userdata);
+	on_read(server, bytes, len);
+	return 0;
+}
