@@ -121,8 +121,10 @@ static void on_session_ending(struct session *session, const char *reason, void 
 		apply(userdata, session, SESSION_EVENT_END, reason);
 }
 
-static void on_session_ended(struct session *session, const char *reason, void *userdata)
+static void on_session_ended(struct session *session, const char *reason, enum error_code code,
+			     void *userdata)
 {
+	session_set_failure(session, code);
 	apply(userdata, session, SESSION_EVENT_ENDED, reason);
 }
 

@@ -49,12 +49,22 @@ static const struct caller broker = {.name = (char *)"broker", .is_admin = true,
 /* --- reports -----------------------------------------------------------------------------------
  */
 
+/* As the API shows it, with what only the broker is to know. */
+static json_t *pack_session(const struct session *s)
+{
+	json_t *object = session_to_json(s);
+
+	if (object && s->state == SESSION_DELETED && s->failure != ERR_NONE)
+		json_set_text(object, "FailureCode", error_wire_name(s->failure));
+	return object;
+}
+
 static json_t *pack_sessions(const struct session_list *sessions)
 {
 	json_t *array = json_array();
 
 	list_for_each (s, &sessions->sessions, struct session, link) {
-		if (json_array_append_new(array, session_to_json(s)) < 0) {
+		if (json_array_append_new(array, pack_session(s)) < 0) {
 			json_decref(array);
 			return NULL;
 		}

@@ -114,14 +114,24 @@ int session_apply(struct session *session, enum session_event event, const char 
 	if (session->state == SESSION_DELETED) { /* why it ended is wrong, for it did not */
 		free(session->state_reason);
 		session->state_reason = NULL;
+		session->failure = ERR_NONE;
+		session->was_ready = false;
 		session->end_time_ms = 0;
 	}
+	if (event == SESSION_EVENT_READY)
+		session->was_ready = true;
 	session->state = (enum session_state)next;
 	if (reason && !session->state_reason)
 		session->state_reason = strdup(reason); /* without memory: no reason, still true */
 	if (next == SESSION_DELETED)
 		session->end_time_ms = time_now_ms();
 	return 0;
+}
+
+void session_set_failure(struct session *session, enum error_code code)
+{
+	if (!session->was_ready && session->state != SESSION_DELETED)
+		session->failure = code;
 }
 
 json_t *session_to_json(const struct session *s)
@@ -157,6 +167,9 @@ json_t *session_to_record(const struct session *s)
 		(void)json_object_set(record, "AutorunFileArguments", s->autorun_arguments);
 	json_set_text(record, "PermissionsFile", s->permissions);
 	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
+	(void)json_object_set_new(record, "WasReady", json_boolean(s->was_ready));
+	if (s->failure != ERR_NONE)
+		json_set_text(record, "FailureCode", error_wire_name(s->failure));
 	if (s->end_time_ms > 0)
 		(void)json_object_set_new(record, "EndTimeMs", json_integer(s->end_time_ms));
 	return record;
@@ -213,6 +226,8 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	s->state = (enum session_state)state;
 	s->end_time_ms = end_time_ms;
 	s->attempt = json_integer_value(json_object_get(record, "Attempt"));
+	s->was_ready = state == SESSION_READY || json_is_true(json_object_get(record, "WasReady"));
+	s->failure = error_find_wire_name(json_get_text(record, "FailureCode"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
 	return s;
 }

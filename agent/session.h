@@ -46,6 +46,8 @@ struct session {
 	long long attempt;                /* which order of the broker made it; 0: none */
 	enum session_state state;
 	char *state_reason;
+	bool was_ready;
+	enum error_code failure;        /* why it ended before it was ready; ERR_NONE: not known */
 	long long creation_time_ms;     /* since 1970 */
 	long long end_time_ms;          /* when it became DELETED; 0 before */
 	unsigned long long deadline_ms; /* loop_now_ms() when somebody must act; 0: final state */
@@ -68,6 +70,9 @@ const char *session_state_name(enum session_state state);
  */
 int session_apply(struct session *session, enum session_event event, const char *reason,
 		  struct error *err);
+
+/** Note whose fault it is that the session ends. Has an effect only if it was never ready. */
+void session_set_failure(struct session *session, enum error_code code);
 
 /** As the API shows it, without "Server". NULL without memory. */
 json_t *session_to_json(const struct session *session);

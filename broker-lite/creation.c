@@ -406,12 +406,6 @@ void creation_place_again(struct creation *creation, struct session *session)
 	place(creation, session);
 }
 
-static bool is_fault_of_request(enum error_code code)
-{
-	return code == ERR_INVALID || code == ERR_DENIED || code == ERR_NOT_FOUND ||
-	       code == ERR_UNSUPPORTED || code == ERR_TOO_LARGE;
-}
-
 static void hold_against(const struct creation *creation, struct server *server, const char *reason)
 {
 	unsigned long long now_ms = loop_now_ms(creation->fleet->loop);
@@ -437,7 +431,7 @@ void creation_failed(struct creation *creation, struct session *session, enum er
 {
 	session_set_reason(session, reason);
 	session->n_failures++;
-	if (session->server && !is_fault_of_request(code))
+	if (session->server && !error_blames_request(code))
 		hold_against(creation, session->server, reason);
 	if (!may_retry(creation, session, code)) {
 		fleet_session_gone(creation->fleet, session, reason);

@@ -31,9 +31,8 @@ void creation_begin(struct creation *creation, json_t *body, struct answer *answ
 /**
  * The host of @session could not create it, or lost it on the way.
  *
- * @code: whose fault it was. ERR_INVALID, ERR_DENIED, ERR_NOT_FOUND, ERR_UNSUPPORTED and
- * ERR_TOO_LARGE blame the request, and nothing is held against the host; with the first and the
- * last of them no other host is tried.
+ * @code: whose fault it was. If error_blames_request(), nothing is held against the host; with
+ * ERR_INVALID and ERR_TOO_LARGE no other host is tried.
  * @reason: for people
  */
 void creation_failed(struct creation *creation, struct session *session, enum error_code code,

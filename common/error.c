@@ -107,18 +107,38 @@ int error_prefix(struct error *err, const char *format, ...)
 	return error_set(err, err->code, "%s: %s", prefix, err->message);
 }
 
+bool error_blames_request(enum error_code code)
+{
+	return code == ERR_INVALID || code == ERR_DENIED || code == ERR_NOT_FOUND ||
+	       code == ERR_UNSUPPORTED || code == ERR_TOO_LARGE;
+}
+
+int error_blame_host(struct error *err)
+{
+	if (error_blames_request(err->code))
+		err->code = ERR_SYSTEM;
+	return -1;
+}
+
 const char *error_wire_name(enum error_code code)
 {
 	return codes[code].wire_name;
 }
 
-enum error_code error_from_wire_name(const char *name)
+enum error_code error_find_wire_name(const char *name)
 {
-	for (int code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++) {
+	for (int code = ERR_NONE + 1; name && code < ERR_CODE_COUNT; code++) {
 		if (strcmp(codes[code].wire_name, name) == 0)
 			return (enum error_code)code;
 	}
-	return ERR_SYSTEM;
+	return ERR_NONE;
+}
+
+enum error_code error_from_wire_name(const char *name)
+{
+	enum error_code code = error_find_wire_name(name);
+
+	return code == ERR_NONE ? ERR_SYSTEM : code;
 }
 
 int error_http_status(enum error_code code)

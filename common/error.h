@@ -12,6 +12,8 @@
 #ifndef COMMON_ERROR_H
 #define COMMON_ERROR_H
 
+#include <stdbool.h>
+
 enum error_code {
 	ERR_NONE,
 	ERR_INVALID,      /* what the peer or the user gave is wrong, whatever our state */
@@ -52,11 +54,27 @@ int error_oom(struct error *err);
 /** Put "text: " before the sentence; code unchanged. Returns -1. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/**
+ * Whether the code says that what was asked for is wrong or not allowed, and nothing of the host
+ * that was to do it: ERR_INVALID, ERR_DENIED, ERR_NOT_FOUND, ERR_UNSUPPORTED and ERR_TOO_LARGE.
+ */
+bool error_blames_request(enum error_code code);
+
+/**
+ * The host is at fault, whatever the code says: what could not be found, for instance, is a part of
+ * the host and not what was asked for. A code that blames the request becomes ERR_SYSTEM. Returns
+ * -1.
+ */
+int error_blame_host(struct error *err);
+
 /** The code's name on the broker link, such as "NOT_FOUND". */
 const char *error_wire_name(enum error_code code);
 
 /** The code of a wire name, never ERR_NONE; ERR_SYSTEM for one that we do not know. */
 enum error_code error_from_wire_name(const char *name);
+
+/** The same, ERR_NONE for one that we do not know, and for NULL. */
+enum error_code error_find_wire_name(const char *name);
 
 /** HTTP status that tells a client of this code. */
 int error_http_status(enum error_code code);

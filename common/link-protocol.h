@@ -38,8 +38,10 @@
  *
  * "Server" and "Sessions" of a report are those of DescribeServers and DescribeSessions, sessions
  * without their "Server" member. Sessions that ended lately are included as DELETED with their
- * StateReason. Sequence grows by one with each report of an agent process; a report is always the
- * whole truth about the host.
+ * StateReason, and if they were never READY with FailureCode, where it is known: the code of what
+ * went wrong (error_wire_name()). If error_blames_request() it is not held against the host;
+ * without FailureCode it is. Clients of the API are not told of it. Sequence grows by one with each
+ * report of an agent process; a report is always the whole truth about the host.
  */
 #ifndef COMMON_LINK_PROTOCOL_H
 #define COMMON_LINK_PROTOCOL_H

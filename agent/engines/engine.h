@@ -26,8 +26,12 @@ struct engine_events {
 	void (*ready)(struct session *session, void *userdata);
 	/** The session has begun to end by itself. */
 	void (*ending)(struct session *session, const char *reason, void *userdata);
-	/** Nothing of it is left; session->part is NULL. @reason may be NULL. */
-	void (*ended)(struct session *session, const char *reason, void *userdata);
+	/**
+	 * Nothing of it is left; session->part is NULL. @reason may be NULL. @code: why it could
+	 * not be created; ERR_NONE if it could, and if that is not known.
+	 */
+	void (*ended)(struct session *session, const char *reason, enum error_code code,
+		      void *userdata);
 	void *userdata;
 };
 

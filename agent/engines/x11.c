@@ -90,17 +90,19 @@ static void part_free(struct engine_session *part)
 }
 
 /* Its last word: nothing of the session is left. */
-static void part_end(struct engine_session *part, const char *reason)
+static void part_end(struct engine_session *part, const char *reason, enum error_code code)
 {
 	struct x11_engine *x11 = part->engine;
 	struct session *session = part->session;
 
 	stop_searching(part);
-	if (part->end_reason)
-		reason = NULL; /* whoever ended it has told why */
+	if (part->end_reason) { /* whoever ended it has told why */
+		reason = NULL;
+		code = ERR_NONE;
+	}
 	part_free(part);
 	if (session)
-		x11->events.ended(session, reason, x11->events.userdata);
+		x11->events.ended(session, reason, code, x11->events.userdata);
 }
 
 static void on_timer(void *userdata)
@@ -219,7 +221,8 @@ static void on_state(struct engine_session *part, const struct message *message)
 	if (number)
 		(void)number_parse(number, 0, 1000000000, &part->number);
 	if (part->session && id && strcmp(id, part->session->id) != 0) {
-		part_end(part, "the session's keeper is gone"); /* its number is another's now */
+		/* its number is another's now */
+		part_end(part, "the session's keeper is gone", ERR_NONE);
 		return;
 	}
 	if (!part->session && id && owner) {
@@ -271,7 +274,8 @@ static void on_refused(struct engine_session *part, const struct message *messag
 		part->step = STEP_CONTROL;
 		advance(part);
 	} else {
-		part_end(part, reason);
+		/* a keeper of another release may tell no code, or one that we do not know */
+		part_end(part, reason, error_find_wire_name(message_get(message, "CODE")));
 	}
 }
 
@@ -295,9 +299,9 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 	else if (strcmp(event, "failed") == 0)
 		on_refused(part, message);
 	else if (strcmp(event, "ended") == 0)
-		part_end(part, reason);
+		part_end(part, reason, ERR_NONE);
 	else if (strcmp(event, "cleaned") == 0)
-		part_end(part, "the session's keeper was killed");
+		part_end(part, "the session's keeper was killed", ERR_NONE);
 	else
 		log_warning("keeper %lld: unknown event '%s'", part->number, event);
 }
@@ -317,7 +321,8 @@ static void on_closed(const struct error *why, void *userdata)
 	if (part->step == STEP_CONNECTED)
 		part->step = part->number >= 0 ? STEP_CONTROL : STEP_START;
 	if (part->step == STEP_START && ++part->n_unanswered == UNANSWERED_MAX) {
-		part_end(part, "session keeper: the connection is closed without an answer");
+		part_end(part, "session keeper: the connection is closed without an answer",
+			 ERR_UNREACHABLE);
 		return;
 	}
 	timer_start(part->timer, part->step == STEP_CONTROL ? RETRY_MS : RECONNECT_MS, 0);
@@ -337,7 +342,9 @@ static int connect_to(struct engine_session *part, const char *path, struct erro
 
 static int step_start(struct engine_session *part, struct error *err)
 {
-	if (connect_to(part, part->engine->keeper_socket, err) < 0 || send_start(part, err) < 0)
+	if (connect_to(part, part->engine->keeper_socket, err) < 0)
+		return error_blame_host(err);
+	if (send_start(part, err) < 0)
 		return -1;
 	part->step = STEP_CONNECTED;
 	return 0;
@@ -390,9 +397,9 @@ static void on_step_failed(struct engine_session *part, const struct error *err)
 		part->step = STEP_CLEAN;
 		advance(part);
 	} else if (part->step == STEP_CONTROL && err->code == ERR_NOT_FOUND) {
-		part_end(part, NULL);
+		part_end(part, NULL, ERR_NONE);
 	} else if (part->step == STEP_START && err->code != ERR_UNAVAILABLE) {
-		part_end(part, err->message);
+		part_end(part, err->message, err->code);
 	} else {
 		if (err->code != ERR_UNAVAILABLE)
 			log_warning("keeper of session %s: %s",

@@ -41,8 +41,10 @@ static int look_up(struct account *ret, const char *name, struct error *err)
 		if (rc == 0 || rc == ENOENT || rc == ESRCH)
 			return error_set(err, ERR_NOT_FOUND, "user not found: %s", name);
 		errno = rc;
-		if (rc != ERANGE)
-			return error_errno(err, "look up user %s", name);
+		if (rc != ERANGE) {
+			(void)error_errno(err, "look up user %s", name);
+			return error_blame_host(err); /* such as no permission to read a file */
+		}
 	}
 	return error_set(err, ERR_SYSTEM, "look up user %s: entry too large", name);
 }
@@ -123,9 +125,18 @@ int account_find(struct account *ret, const char *name, long long minimum_uid, s
 
 int account_check_home(const struct account *account, struct error *err)
 {
+	bool is_there = account->home[0] == '/';
 	struct stat st;
 
-	if (account->home[0] != '/' || stat(account->home, &st) < 0)
+	if (is_there && stat(account->home, &st) < 0) {
+		is_there = false;
+		if (errno != ENOENT && errno != ENOTDIR) { /* a server that does not answer */
+			(void)error_errno(err, "look at the home folder of user %s (%s)",
+					  account->name, account->home);
+			return error_blame_host(err);
+		}
+	}
+	if (!is_there)
 		return error_set(err, ERR_NOT_FOUND,
 				 "the home folder of user %s does not exist (%s)", account->name,
 				 account->home);

@@ -55,7 +55,8 @@ static int explain_open(const struct search *s, struct error *err)
 	case ENAMETOOLONG:
 		return refuse(s, ERR_INVALID, "has a name that is too long", err);
 	default:
-		return error_errno(err, "open %s '%.200s'", s->what, s->name);
+		(void)error_errno(err, "open %s '%.200s'", s->what, s->name);
+		return error_blame_host(err);
 	}
 }
 
@@ -81,7 +82,7 @@ static int check_file(const struct search *s, int fd, struct error *err)
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, "look at %s '%.200s'", s->what, s->name);
 	if (!S_ISREG(st.st_mode))
-		return refuse(s, ERR_INVALID, "is not a regular file", err);
+		return refuse(s, ERR_DENIED, "is not a regular file", err);
 	if (check_writers(s, &st, "", err) < 0)
 		return -1;
 	if (faccessat(fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
@@ -117,10 +118,21 @@ static int path_of(int fd, char *ret, size_t size, struct error *err)
 
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, ret, size);
-	if (len < 0 || (size_t)len >= size)
-		return error_errno(err, "read %s", link);
+	if (len < 0 || (size_t)len >= size) {
+		(void)error_errno(err, "read %s", link);
+		return error_blame_host(err);
+	}
 	ret[len] = '\0';
 	return 0;
+}
+
+/* Where there is no folder, the file does not exist. */
+static int explain_folder(const struct search *s, struct error *err)
+{
+	bool is_absent = errno == ENOENT;
+
+	(void)error_errno(err, "%s '%.200s': folder %s", s->what, s->name, s->folder);
+	return is_absent ? -1 : error_blame_host(err);
 }
 
 int file_find(const char *what, const char *folder, const char *name, char **ret, struct error *err)
@@ -133,10 +145,12 @@ int file_find(const char *what, const char *folder, const char *name, char **ret
 	if (!name[0])
 		return error_set(err, ERR_INVALID, "%s: the name is empty", what);
 	if (folder_fd < 0)
-		return error_errno(err, "%s '%.200s': folder %s", what, name, folder);
+		return explain_folder(&s, err);
 	/* Not even the agent may be able to put another folder in its place. */
-	if (trust_check_path(folder, s.trusted, err) < 0)
+	if (trust_check_path(folder, s.trusted, err) < 0) {
+		(void)error_blame_host(err);
 		return error_prefix(err, "%s '%.200s'", what, name);
+	}
 	fd = open_beneath(folder_fd, name, 0);
 	if (fd < 0)
 		return explain_open(&s, err);

@@ -18,14 +18,29 @@
 
 #define FIRST_MESSAGE_TIMEOUT_MS 10000
 
-static void say(int fd, const char *event, const char *name, const char *value)
+static void say(int fd, const struct buf *packet)
 {
-	AUTO(buf_done) struct buf packet = {0};
 	struct peer peer = {.fd = dup(fd)};
 
-	if (message_build(&packet, "EVENT", event, name, value, NULL))
-		peer_send(&peer, &packet, -1);
+	peer_send(&peer, packet, -1);
 	peer_drop(&peer);
+}
+
+static void say_failed(int fd, const struct error *why)
+{
+	AUTO(buf_done) struct buf packet = {0};
+
+	if (message_build(&packet, "EVENT", "failed", "REASON", why->message, "CODE",
+			  error_wire_name(why->code), NULL))
+		say(fd, &packet);
+}
+
+static void say_cleaned(int fd, const char *number)
+{
+	AUTO(buf_done) struct buf packet = {0};
+
+	if (message_build(&packet, "EVENT", "cleaned", "NUMBER", number, NULL))
+		say(fd, &packet);
 }
 
 static int receive_request(int fd, struct request *ret, struct error *err)
@@ -54,7 +69,8 @@ static int start(const struct options *options, const struct request *request, i
 
 	if (agent_config_load(&config, options->config_path, &err) < 0) {
 		log_error("session %s not started: %s", request->session_id, err.message);
-		say(fd, "failed", "REASON", err.message);
+		(void)error_blame_host(&err);
+		say_failed(fd, &err);
 		(void)close(fd);
 		return 1;
 	}
@@ -69,9 +85,9 @@ static int clean(const struct options *options, const struct request *request, i
 	if (rc < 0)
 		log_error("number %d not cleaned: %s", request->number, err.message);
 	if (rc < 0)
-		say(fd, "failed", "REASON", err.message);
+		say_failed(fd, &err);
 	else
-		say(fd, "cleaned", "NUMBER", request->number_text);
+		say_cleaned(fd, request->number_text);
 	(void)close(fd);
 	return rc < 0;
 }
@@ -89,7 +105,7 @@ int keeper_serve(const struct options *options, int fd)
 	if (receive_request(fd, &request, &err) < 0) {
 		if (err.code != ERR_UNREACHABLE) {
 			log_warning("connection closed: %s", err.message);
-			say(fd, "failed", "REASON", err.message);
+			say_failed(fd, &err);
 		}
 		(void)close(fd);
 		return 1;
@@ -103,7 +119,8 @@ int keeper_serve(const struct options *options, int fd)
 	case OPERATION_CAPTURE:
 		break;
 	}
-	say(fd, "failed", "REASON", "the first message must be start or clean");
+	(void)error_set(&err, ERR_INVALID, "the first message must be start or clean");
+	say_failed(fd, &err);
 	(void)close(fd);
 	return 1;
 }

@@ -47,9 +47,18 @@ void pam_init(struct pam *pam)
 	read_limits(pam->limits);
 }
 
+/* A module says no to this user; everything else is a host on which PAM does not work. */
+static bool is_refusal(int rc)
+{
+	return rc == PAM_PERM_DENIED || rc == PAM_AUTH_ERR || rc == PAM_USER_UNKNOWN ||
+	       rc == PAM_ACCT_EXPIRED || rc == PAM_CRED_EXPIRED || rc == PAM_AUTHTOK_EXPIRED ||
+	       rc == PAM_MAXTRIES;
+}
+
 static int fail(struct pam *pam, const char *what, int rc, struct error *err)
 {
-	return error_set(err, ERR_DENIED, "%s: %s", what, pam_strerror(pam->handle, rc));
+	return error_set(err, is_refusal(rc) ? ERR_DENIED : ERR_SYSTEM, "%s: %s", what,
+			 pam_strerror(pam->handle, rc));
 }
 
 static int check_account(struct pam *pam, const char *user, struct error *err)
@@ -90,8 +99,10 @@ static int open_session(struct pam *pam, const struct account *owner, struct err
 	int rc;
 
 	/* Before pam_setcred, which may add to the groups (pam_group). */
-	if (initgroups(owner->name, owner->gid) < 0)
-		return error_errno(err, "set the groups of user %s", owner->name);
+	if (initgroups(owner->name, owner->gid) < 0) {
+		(void)error_errno(err, "set the groups of user %s", owner->name);
+		return error_blame_host(err);
+	}
 	rc = pam_setcred(pam->handle, PAM_ESTABLISH_CRED | PAM_SILENT);
 	if (rc != PAM_SUCCESS)
 		return fail(pam, "PAM credentials", rc, err);

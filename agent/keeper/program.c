@@ -79,7 +79,7 @@ static int execute(char **argv, const struct program_context *context, struct er
 {
 	(void)execve(argv[0], argv, context->environment->vars);
 	if (errno == ENOEXEC)
-		return error_set(err, ERR_INVALID,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "cannot run %s: neither a program nor a script "
 				 "that begins with #!",
 				 argv[0]);
@@ -91,25 +91,34 @@ static int execute(char **argv, const struct program_context *context, struct er
 	return error_errno(err, "cannot run %s", argv[0]);
 }
 
+/* What has nothing to do with what is executed. */
+static int arrange_child(const struct program_context *context, struct child_fds *fds,
+			 struct error *err)
+{
+	if (move_fd(&fds->exec, err) < 0)
+		return -1;
+	reset_signals();
+	if (setsid() < 0)
+		return error_errno(err, "setsid");
+	if (arrange_fds(fds, err) < 0 || pam_apply_limits(context->pam, err) < 0)
+		return -1;
+	return become(context->owner, err);
+}
+
 /* Everything between fork and exec; comes back only if it failed. */
 static int run_child(const struct program_context *context, const struct program_start *start,
 		     struct child_fds *fds, struct error *err)
 {
 	char **argv = NULL;
 
-	if (move_fd(&fds->exec, err) < 0)
-		return -1;
-	reset_signals();
-	if (setsid() < 0)
-		return error_errno(err, "setsid");
-	if (arrange_fds(fds, err) < 0 || pam_apply_limits(context->pam, err) < 0 ||
-	    become(context->owner, err) < 0)
-		return -1;
+	if (arrange_child(context, fds, err) < 0)
+		return error_blame_host(err);
 	if (chdir(context->owner->home) < 0)
 		return error_errno(err, "go to the home folder %s", context->owner->home);
 	if (start->prepare(start->data, &argv, err) < 0)
 		return -1;
-	return execute(argv, context, err);
+	(void)execute(argv, context, err);
+	return start->is_requested ? -1 : error_blame_host(err);
 }
 
 _Noreturn static void child(const struct program_context *context,
@@ -118,7 +127,9 @@ _Noreturn static void child(const struct program_context *context,
 {
 	if (is_inside)
 		(void)run_child(context, start, fds, err);
-	if (write(fds->exec, err->message, strlen(err->message)) < 0)
+	else
+		(void)error_blame_host(err);
+	if (write(fds->exec, err, sizeof(*err)) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -149,21 +160,24 @@ int program_start(struct program *program, const struct program_context *context
 
 bool program_runs(struct program *program, struct error *err)
 {
-	char message[sizeof(err->message)];
+	struct error told;
 	ssize_t n;
 
 	/* One write of the child, below PIPE_BUF: it comes whole. */
 	do {
-		n = read(program->exec_fd, message, sizeof(message) - 1);
+		n = read(program->exec_fd, &told, sizeof(told));
 	} while (n < 0 && errno == EINTR);
 	close_p(&program->exec_fd);
 	if (n == 0) {
 		program->started = true;
 		return true;
 	}
-	message[n > 0 ? n : 0] = '\0';
-	(void)error_set(err, ERR_SYSTEM, "%s",
-			n > 0 ? message : "cannot read from the new process");
+	if (n != sizeof(told) || told.code <= ERR_NONE || told.code >= ERR_CODE_COUNT) {
+		(void)error_set(err, ERR_SYSTEM, "cannot read from the new process");
+		return false;
+	}
+	told.message[sizeof(told.message) - 1] = '\0';
+	*err = told;
 	return false;
 }
 
@@ -207,5 +221,5 @@ int program_find(const char *name, char **ret, struct error *err)
 		if (name[0] == '/')
 			break;
 	}
-	return error_set(err, ERR_NOT_FOUND, "program '%s' is not there", name);
+	return error_set(err, ERR_CONFIG, "program '%s' is not there", name);
 }

@@ -1,8 +1,8 @@
 /**
  * A program of the session: forked, made the owner's process, and executed.
  *
- * The child reports what goes wrong until its program runs through a close-on-exec pipe: a sentence
- * that says why, or just the end of the pipe when it runs.
+ * The child reports what goes wrong until its program runs through a close-on-exec pipe: an error,
+ * or just the end of the pipe when it runs.
  */
 #ifndef AGENT_KEEPER_PROGRAM_H
 #define AGENT_KEEPER_PROGRAM_H
@@ -41,7 +41,7 @@ struct program {
 /**
  * @prepare runs in the child after it has become the owner; it says what to execute: *ret_argv,
  * whose first string is an absolute path. The child never returns from it otherwise than by exec or
- * exit.
+ * exit. Its errors are told as they are.
  */
 typedef int program_prepare(void *data, char ***ret_argv, struct error *err);
 
@@ -51,6 +51,8 @@ struct program_start {
 	int passed_fd; /* becomes PROGRAM_PASSED_FD; -1: none */
 	program_prepare *prepare;
 	void *data;
+	/** The request names the program, so that it is not the host's fault if it cannot run. */
+	bool is_requested;
 };
 
 /** Fork. Success says nothing of the exec yet: wait for program->exec_fd. */
@@ -58,7 +60,7 @@ int program_start(struct program *program, const struct program_context *context
 		  const struct program_start *start, struct error *err);
 
 /**
- * exec_fd is readable: true if the program runs now; false with a sentence if it does not.
+ * exec_fd is readable: true if the program runs now; false with the child's error if it does not.
  * Closes exec_fd either way.
  */
 bool program_runs(struct program *program, struct error *err);

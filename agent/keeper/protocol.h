@@ -25,9 +25,11 @@
  *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
  *    ending   REASON
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
- *    failed   REASON [NUMBER]      answer to a "start" or "clean" that could not be done, last
+ *    failed   REASON CODE [NUMBER] answer to a "start" or "clean" that could not be done, last
  *                                  word; after a "state" it comes when all is removed, "ending"
- *                                  before it. NUMBER: of the session that has the SESSION_ID already
+ *                                  before it. CODE: the error_wire_name() of what went wrong, which
+ *                                  tells whether the request is to blame (error_blames_request()).
+ *                                  NUMBER: of the session that has the SESSION_ID already
  *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
  *    cleaned  NUMBER               last word
  *

@@ -66,7 +66,7 @@ static void child_ended(struct session *s, pid_t pid, int status)
 	char text[64];
 
 	if (pid == s->xlock.helper && xlock_helper_ended(&s->xlock, status, &err) < 0)
-		session_fail(s, err.message);
+		session_fail(s, ERR_SYSTEM, err.message);
 	for (size_t i = 0; i < s->n_bystanders; i++) {
 		if (s->bystanders[i] == pid)
 			s->bystanders[i] = 0; /* somebody else may get the pid */
@@ -103,7 +103,7 @@ static void display_told(struct session *s, void *data)
 
 	(void)data;
 	if (xserver_read_display(&s->xserver, s->owner.uid, &err) < 0)
-		session_fail(s, err.message);
+		session_fail(s, ERR_SYSTEM, err.message);
 }
 
 static void exec_decided(struct session *s, void *data)
@@ -112,7 +112,7 @@ static void exec_decided(struct session *s, void *data)
 	struct error err = {0};
 
 	if (!program_runs(program, &err))
-		session_fail(s, err.message);
+		session_fail(s, err.code, err.message);
 }
 
 static void capture_decided(struct session *s, void *data)

@@ -39,7 +39,8 @@ static int open_owner(struct session *s, struct error *err)
 	int rc;
 
 	if (!message_build(&last_word, "EVENT", "failed", "REASON",
-			   "name services or PAM modules did not answer in time", NULL))
+			   "name services or PAM modules did not answer in time", "CODE",
+			   error_wire_name(ERR_TIMEOUT), NULL))
 		return error_oom(err);
 	guard_peers(s, &last_word);
 	pam_init(&s->pam);
@@ -113,12 +114,14 @@ int session_open(struct session *s, int fd, struct error *err)
 
 	peers_init(&s->peers);
 	(void)peers_add(&s->peers, fd);
-	if (open_signals(s, err) < 0 || open_owner(s, err) < 0)
+	if (open_signals(s, err) < 0)
+		return error_blame_host(err);
+	if (open_owner(s, err) < 0)
 		return -1;
 	s->n_bystanders = processes_children(s->bystanders, SESSION_BYSTANDERS_MAX);
 	cgroup_find(&s->cgroup);
 	if (make_environment(s, err) < 0 || claim_folder(s, err) < 0)
-		return -1;
+		return error_blame_host(err);
 	s->context = (struct program_context){.owner = &s->owner,
 					      .pam = &s->pam,
 					      .cgroup = &s->cgroup,
@@ -136,6 +139,7 @@ int session_open(struct session *s, int fd, struct error *err)
 
 void session_close(struct session *s)
 {
+	bool has_failed = s->failure != ERR_NONE;
 	AUTO(buf_done) struct buf last_word = {0};
 	char rival[16];
 
@@ -152,15 +156,16 @@ void session_close(struct session *s)
 	folder_remove(&s->folder, s->options->run_dir);
 	close_p(&s->control_fd);
 	close_p(&s->log_fd);
-	if (message_build(&last_word, "EVENT", s->has_failed ? "failed" : "ended", "REASON",
-			  s->reason, "NUMBER", s->rival > 0 ? rival : NULL, NULL)) {
+	if (message_build(&last_word, "EVENT", has_failed ? "failed" : "ended", "REASON", s->reason,
+			  "CODE", has_failed ? error_wire_name(s->failure) : NULL, "NUMBER",
+			  s->rival > 0 ? rival : NULL, NULL)) {
 		/* Last because it may hang, and then ends this process: all else is done. */
 		guard_peers(s, &last_word);
 		pam_done(&s->pam);
 		guard_end();
 		peers_send_all(&s->peers, &last_word);
 	}
-	log_info("session %s %s: %s", s->request->session_id, s->has_failed ? "failed" : "ended",
+	log_info("session %s %s: %s", s->request->session_id, has_failed ? "failed" : "ended",
 		 s->reason);
 	peers_done(&s->peers);
 	processes_forget(&s->ending.processes);

@@ -136,7 +136,8 @@ static int start_init(struct session *s, struct error *err)
 						     .log_fd = s->log_fd,
 						     .passed_fd = -1,
 						     .prepare = prepare_init,
-						     .data = s},
+						     .data = s,
+						     .is_requested = s->request->init_file},
 			     err);
 }
 
@@ -149,7 +150,8 @@ static int start_autorun(struct session *s, struct error *err)
 						     .log_fd = s->log_fd,
 						     .passed_fd = -1,
 						     .prepare = prepare_autorun,
-						     .data = s},
+						     .data = s,
+						     .is_requested = true},
 			     err);
 }
 
@@ -224,7 +226,7 @@ static void check_deadline(struct session *s)
 		return;
 	(void)snprintf(reason, sizeof(reason), "%s did not start within %lld s", what[s->state],
 		       s->config->create_timeout);
-	session_fail(s, reason);
+	session_fail(s, ERR_TIMEOUT, reason);
 }
 
 /* --- the end ------------------------------------------------------------------------------------
@@ -274,7 +276,7 @@ static void check_alive(struct session *s)
 		if (s->state == SESSION_READY)
 			session_stop(s, reason);
 		else
-			session_fail(s, reason);
+			session_fail(s, ERR_SYSTEM, reason);
 	} else if (s->state == SESSION_READY && has_ended(&s->init) && is_empty(s)) {
 		program_describe_status(s->init.status, status, sizeof(status));
 		if (strncmp(status, "killed", 6) == 0)
@@ -311,10 +313,10 @@ void session_stop(struct session *s, const char *reason)
 	begin_to_end(s);
 }
 
-void session_fail(struct session *s, const char *reason)
+void session_fail(struct session *s, enum error_code code, const char *reason)
 {
 	if (s->state < SESSION_ENDING)
-		s->has_failed = true;
+		s->failure = code;
 	session_stop(s, reason);
 }
 
@@ -374,8 +376,9 @@ void session_advance(struct session *s)
 		before = s->state;
 		check_alive(s);
 		check_deadline(s);
+		/* What the request names is looked at in the children: this is ours. */
 		if (s->state < SESSION_READY && advance_start(s, &err) < 0)
-			session_fail(s, err.message);
+			session_fail(s, ERR_SYSTEM, err.message);
 		if (s->state == SESSION_ENDING)
 			advance_ending(s);
 		if (s->state == SESSION_CLEARING)
@@ -404,6 +407,13 @@ static void session_init(struct session *s, const struct options *options,
 		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};
 }
 
+static int begin(struct session *s, int fd, struct error *err)
+{
+	if (session_open(s, fd, err) < 0)
+		return -1;
+	return xlock_request(&s->xlock, s->options->run_dir, err) < 0 ? error_blame_host(err) : 0;
+}
+
 int session_run(const struct options *options, const struct agent_config *config,
 		const struct request *request, int fd)
 {
@@ -416,13 +426,13 @@ int session_run(const struct options *options, const struct agent_config *config
 		return 1;
 	}
 	session_init(s, options, config, request);
-	if (session_open(s, fd, &err) < 0 || xlock_request(&s->xlock, options->run_dir, &err) < 0) {
+	if (begin(s, fd, &err) < 0) {
 		(void)snprintf(s->reason, sizeof(s->reason), "%s", err.message);
 		sentence_make_valid(s->reason);
-		s->has_failed = true;
+		s->failure = err.code;
 	} else {
 		session_loop(s);
 	}
 	session_close(s);
-	return s->has_failed;
+	return s->failure != ERR_NONE;
 }

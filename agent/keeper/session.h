@@ -49,8 +49,8 @@ struct session {
 	const struct agent_config *config;
 	const struct request *request;
 	enum session_state state;
-	bool has_failed; /* the last word is "failed" */
-	int rival;       /* number of the session that has our id already; 0: none */
+	enum error_code failure; /* the last word is "failed" with this code; ERR_NONE: "ended" */
+	int rival;               /* number of the session that has our id already; 0: none */
 	char reason[1100];
 	long long deadline_ms; /* of the start, or of CLEARING */
 
@@ -87,8 +87,8 @@ int session_run(const struct options *options, const struct agent_config *config
 /** Begin to end, with the reason that is told; a later reason changes nothing. */
 void session_stop(struct session *session, const char *reason);
 
-/** The same, because something went wrong. */
-void session_fail(struct session *session, const char *reason);
+/** The same, because something went wrong; the code tells whose fault it was. */
+void session_fail(struct session *session, enum error_code code, const char *reason);
 
 /* the parts of session_run() */
 

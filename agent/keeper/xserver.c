@@ -55,8 +55,9 @@ static int prepare(void *data, char ***ret_argv, struct error *err)
 {
 	struct plan *plan = data;
 
-	if (xserver_write_authority(plan->authority, err) < 0 ||
-	    (plan->start->check && plan->start->check(plan->start->check_data, err) < 0))
+	if (xserver_write_authority(plan->authority, err) < 0)
+		return error_blame_host(err);
+	if (plan->start->check && plan->start->check(plan->start->check_data, err) < 0)
 		return -1;
 	*ret_argv = plan->argv;
 	return 0;

@@ -23,6 +23,8 @@ pytestmark = [
 ]
 
 SLEEP = "#!/bin/sh\nexec sleep 100000\n"
+# error_blames_request(): what nobody holds against the host
+BLAMES_REQUEST = {"INVALID", "DENIED", "NOT_FOUND", "UNSUPPORTED", "TOO_LARGE"}
 CYCLES = int(os.environ.get("KEEPER_CYCLES", "10"))
 
 
@@ -86,12 +88,20 @@ def ready(connection):
     return event
 
 
-def refusal(connection):
+def failure(connection):
+    """The last word to what could not be done: its reason and its code."""
     event = connection.until("ready", "failed", "ended")
     assert event["EVENT"] == "failed", event
     with pytest.raises((Gone, ConnectionResetError)):
         connection.receive()
-    return event["REASON"]
+    return event["REASON"], event["CODE"]
+
+
+def refusal(connection):
+    """The reason, where it is not the host's fault."""
+    reason, code = failure(connection)
+    assert code in BLAMES_REQUEST, (reason, code)
+    return reason
 
 
 def end(connection):
@@ -196,7 +206,8 @@ def test_a_connection_given_by_systemd_is_served(keeper, alice):
 def test_the_default_session_runs_where_no_init_file_is_named(make_keeper, alice):
     k = make_keeper(settings="default_session = '/usr/bin/xlogo-is-not-there'")
     connection, _ = k.start(alice.name)
-    assert "default session" in refusal(connection)
+    reason, code = failure(connection)
+    assert "default session" in reason and code == "CONFIG"
     with open(os.path.join(k.folder, "desktop"), "w", encoding="utf-8") as file:
         file.write('#!/bin/sh\necho "bus: $DBUS_SESSION_BUS_ADDRESS"\nexec sleep 100000\n')
     os.chmod(file.name, 0o755)
@@ -578,7 +589,7 @@ def test_an_x_server_that_never_starts(make_keeper, alice, tmp_path):
     script = xserver_script(tmp_path, "#!/bin/sh\nexec sleep 100000\n")
     k = make_keeper(create_timeout=1, options=["--xserver", script])
     connection, session_id = k.start(alice.name, k.init(SLEEP))
-    assert refusal(connection) == "X server did not start within 1 s"
+    assert failure(connection) == ("X server did not start within 1 s", "TIMEOUT")
     assert_nothing_left(k, alice, session_id)
 
 
@@ -595,14 +606,15 @@ def test_an_x_server_that_fails(make_keeper, alice, tmp_path, text, reason):
         os.chmod(folder, 0o755)
     k = make_keeper(options=["--xserver", xserver_script(tmp_path, text)])
     connection, session_id = k.start(alice.name, k.init(SLEEP))
-    assert reason in refusal(connection)
+    said, code = failure(connection)
+    assert reason in said and code == "SYSTEM", (said, code)
     assert_nothing_left(k, alice, session_id)
 
 
 def test_no_x_server_at_all(make_keeper, alice):
     k = make_keeper(options=["--xserver", "no-such-xserver"])
     connection, _ = k.start(alice.name, k.init(SLEEP))
-    assert refusal(connection) == "X server: program 'no-such-xserver' is not there"
+    assert failure(connection) == ("X server: program 'no-such-xserver' is not there", "SYSTEM")
 
 
 def test_an_x_server_cannot_have_the_socket_of_another_removed(make_keeper, alice, tmp_path):
@@ -774,7 +786,7 @@ def test_what_a_killed_keeper_left_is_cleaned(keeper, alice, is_ready):
     if is_ready:
         refused = keeper.connect()
         refused.send(("OPERATION", "clean"), ("NUMBER", "1"))
-        assert "lives" in refusal(refused)
+        assert "lives" in failure(refused)[0]
     else:
         wait_for(lambda: of_session(session_id), "the X server")
     os.kill(int(state_of(keeper)["PID"]), signal.SIGKILL)
@@ -783,7 +795,8 @@ def test_what_a_killed_keeper_left_is_cleaned(keeper, alice, is_ready):
     # an X server that was still starting may have died of its broken pipe already
     assert of_session(session_id) or not is_ready
     again, _ = keeper.start(alice.name, init, session_id=session_id)
-    assert "clean number 1 first" in refusal(again)
+    reason, code = failure(again)
+    assert "clean number 1 first" in reason and code == "CONFLICT"
     for _ in range(2):  # the second time there is nothing to do
         cleaner = keeper.connect()
         cleaner.send(("OPERATION", "clean"), ("NUMBER", "1"))
@@ -864,7 +877,7 @@ def test_a_pam_module_that_hangs_is_given_up(make_keeper, alice, tmp_path, stack
                                    f"{stack} required pam_exec.so /bin/sleep 100012\n")
     k = make_keeper(create_timeout=1, pam_dir=folder)
     connection, session_id = k.start(alice.name, k.init(SLEEP))
-    assert "did not answer in time" in refusal(connection)
+    assert failure(connection) == ("name services or PAM modules did not answer in time", "TIMEOUT")
     assert k.numbers() == [] and of_session(session_id) == []
     # it has been killed, and nobody is left to wait for its end but us
     wait_for(lambda: not [pid for pid in pids() if b"100012" in cmdline(pid)], "the module's end")
@@ -878,18 +891,19 @@ def cmdline(pid):
         return b""
 
 
-@pytest.mark.parametrize("text, reason", [
-    ("auth required pam_permit.so\naccount required pam_deny.so\nsession required pam_permit.so\n",
-     "was refused by PAM: the account check"),
-    ("auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_deny.so\n",
-     "PAM session"),
-    ("auth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
-     "PAM credentials"),
+@pytest.mark.parametrize("auth, account, session, reason, expected", [
+    ("permit", "deny", "permit", "was refused by PAM: the account check", "DENIED"),
+    ("permit", "permit", "deny", "PAM session", "SYSTEM"),
+    ("deny", "permit", "permit", "PAM credentials", "SYSTEM"),
+    ("permit", "no_such_module", "permit", "was refused by PAM: the account check", "SYSTEM"),
 ])
-def test_pam_may_refuse(make_keeper, alice, tmp_path, text, reason):
-    k = make_keeper(pam_dir=pam_service(tmp_path, text))
+def test_pam_may_refuse(make_keeper, alice, tmp_path, auth, account, session, reason, expected):
+    k = make_keeper(pam_dir=pam_service(
+        tmp_path, f"auth required pam_{auth}.so\naccount required pam_{account}.so\n"
+                  f"session required pam_{session}.so\n"))
     connection, _ = k.start(alice.name, k.init(SLEEP))
-    assert reason in refusal(connection)
+    said, code = failure(connection)
+    assert reason in said and code == expected, (said, code)
     assert k.numbers() == []
 
 

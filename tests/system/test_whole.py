@@ -102,6 +102,22 @@ def test_what_cannot_be_created_says_why(kept):
         assert wrong.get(entry["Name"], "absent.sh") in reason, reason
 
 
+@pytest.mark.parametrize("wrong", [{"Owner": "nobodyhere"}, {"Owner": "daemon"},
+                                   {"InitFile": "absent.sh"}])
+def test_requests_that_are_wrong_are_not_held_against_the_host(kept, wrong):
+    for _ in range(4):  # three failures of its own would set it back
+        session_id = kept.create(**wrong)
+        kept.await_state(session_id, "DELETED")
+        assert "FailureCode" not in kept.session(session_id)
+        local = kept.local("describeSessions", {"SessionIds": [session_id]})["Sessions"][0]
+        assert local["State"] == "DELETED" and "FailureCode" not in local
+    placement = kept.command("describe-placement")
+    assert f"{kept.server()['Id']} (" in placement and "failures=0)" in placement, placement
+    session_id = kept.create()  # and not enqueued: it fails where there is no host for it
+    kept.await_state(session_id, "READY")
+    kept.delete(session_id)
+
+
 def test_sessions_survive_the_death_of_broker_and_agent(kept):
     session_id = kept.create()
     kept.await_state(session_id, "READY")

@@ -131,6 +131,13 @@ class Kept:
         (self.folder / f"{name}.pid").write_text(str(process.pid))
         self.children.append(process)
 
+    def command(self, *arguments):
+        """What the broker's program says to a command of an administrator."""
+        return subprocess.run(
+            [self.build / "dcv-session-manager-broker", arguments[0], "--conf",
+             self.env["BROKER_CONF"], *arguments[1:]],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60).stdout
+
     def server(self):
         return self.call("describeServers")["Servers"][0]
 

@@ -45,11 +45,11 @@ static void on_ending(struct session *s, const char *reason, void *userdata)
 	on_ready(s, userdata);
 }
 
-static void on_ended(struct session *s, const char *reason, void *userdata)
+static void on_ended(struct session *s, const char *reason, enum error_code code, void *userdata)
 {
 	(void)reason;
 	(void)userdata;
-	if (s != session || s->part)
+	if (s != session || s->part || code >= ERR_CODE_COUNT)
 		abort();
 }
 

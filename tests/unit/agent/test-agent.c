@@ -227,6 +227,42 @@ static void a_session_that_was_taken_for_ended_keeps_what_it_was_asked_to_be(voi
 	assert_null(session(f)->state_reason);
 }
 
+static void a_session_that_cannot_begin_is_kept_with_the_code_of_why(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(buf_done) struct buf record = {0};
+	struct error err;
+
+	put_record(f, "CREATING", "");
+	start(f);
+	run_until(&f->loop, accepts(f, f->listener));
+	/* the files are looked at late: the end is told in two steps */
+	SAY(f, STATE("starting"));
+	SAY(f, "EVENT=ending\0REASON=init file 'x' does not exist");
+	SAY(f, "EVENT=failed\0REASON=init file 'x' does not exist\0CODE=NOT_FOUND");
+	run_until(&f->loop, session(f)->state == SESSION_DELETED);
+	assert_string_equal(session(f)->state_reason, "init file 'x' does not exist");
+	assert_int_equal(session(f)->failure, ERR_NOT_FOUND);
+	assert_int_equal(file_read(in_folder(&f->folder, "sessions/s1.json"), 4096, &record, &err),
+			 0);
+	assert_non_null(strstr(record.data, "\"FailureCode\":\"NOT_FOUND\""));
+}
+
+static void a_session_that_was_ready_has_no_failure_whatever_its_keeper_says(void **state)
+{
+	struct fixture *f = *state;
+
+	put_record(f, "READY", "");
+	put_keeper(f);
+	start(f);
+	run_until(&f->loop, accepts(f, f->control));
+	SAY(f, STATE("ready"));
+	SAY(f, "EVENT=failed\0REASON=x\0CODE=NOT_FOUND");
+	run_until(&f->loop, session(f)->state == SESSION_DELETED);
+	assert_string_equal(session(f)->state_reason, "x");
+	assert_int_equal(session(f)->failure, ERR_NONE);
+}
+
 static void a_session_without_a_record_is_adopted_whatever_the_limits(void **state)
 {
 	struct fixture *f = *state;
@@ -265,6 +301,8 @@ int main(void)
 		TEST(a_keeper_that_answers_late_is_the_sessions_only_part),
 		TEST(a_session_that_was_deleted_and_lives_is_told_again),
 		TEST(a_session_that_was_taken_for_ended_keeps_what_it_was_asked_to_be),
+		TEST(a_session_that_cannot_begin_is_kept_with_the_code_of_why),
+		TEST(a_session_that_was_ready_has_no_failure_whatever_its_keeper_says),
 		TEST(a_session_without_a_record_is_adopted_whatever_the_limits),
 		TEST(an_id_that_is_none_is_not_adopted),
 	};

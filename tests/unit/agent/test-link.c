@@ -543,6 +543,34 @@ static void a_report_is_the_whole_truth(void **state)
 	session = json_array_get(json_object_get(body, "Sessions"), 0);
 	assert_string_equal(json_get_text(session, "Id"), "s1");
 	assert_null(json_object_get(session, "Server"));
+	assert_null(json_object_get(session, "FailureCode"));
+}
+
+static void a_report_tells_whose_fault_it_was_and_an_answer_does_not(void **state)
+{
+	struct fixture *f = *state;
+	const json_t *reply, *sessions;
+	struct session *session;
+	struct error err;
+
+	connect_link(f);
+	(void)ask(f,
+		  "{\"id\":1,\"operation\":\"CreateSessions\",\"context\":{\"SessionId\":\"s1\"},"
+		  "\"body\":{\"Name\":\"n\",\"Owner\":\"alice\",\"Type\":\"VIRTUAL\"}}");
+	run_until(&f->loop, f->n_reports == 2);
+	session = session_list_find(&f->agent.sessions, "s1");
+	session_set_failure(session, ERR_NOT_FOUND);
+	assert_int_equal(session_list_apply(&f->agent.sessions, session, SESSION_EVENT_ENDED,
+					    "user not found: alice", &err),
+			 0);
+	run_until(&f->loop, f->n_reports == 3);
+	sessions = json_object_get(json_object_get(f->report, "body"), "Sessions");
+	assert_string_equal(json_get_text(json_array_get(sessions, 0), "FailureCode"), "NOT_FOUND");
+	reply = ask(f, "{\"id\":2,\"operation\":\"DescribeSessions\",\"body\":{}}");
+	sessions = json_object_get(json_object_get(reply, "body"), "Sessions");
+	assert_string_equal(json_get_text(json_array_get(sessions, 0), "StateReason"),
+			    "user not found: alice");
+	assert_null(json_object_get(json_array_get(sessions, 0), "FailureCode"));
 }
 
 static void an_operation_is_answered_under_its_id(void **state)
@@ -755,6 +783,7 @@ int main(void)
 		TEST(a_refused_link_means_a_new_token_then_a_new_registration),
 		TEST(refused_credentials_mean_a_new_registration),
 		TEST(a_report_is_the_whole_truth),
+		TEST(a_report_tells_whose_fault_it_was_and_an_answer_does_not),
 		TEST(an_operation_is_answered_under_its_id),
 		TEST(nonsense_is_answered_or_passed_over),
 		TEST(what_is_no_json_ends_the_link_and_it_is_made_again),

@@ -84,11 +84,60 @@ static void a_session_that_is_found_alive_forgets_its_end(void **state)
 	struct error err;
 
 	(void)state;
+	s->failure = ERR_DENIED;
 	assert_int_equal(session_apply(s, SESSION_EVENT_ENDED, "killed", &err), 0);
 	assert_int_equal(session_apply(s, SESSION_EVENT_FOUND, NULL, &err), 0);
 	assert_null(s->state_reason);
+	assert_int_equal(s->failure, ERR_NONE);
 	assert_int_equal(s->end_time_ms, 0);
 	assert_string_equal(s->name, "s");
+	session_free(s);
+}
+
+static void only_what_was_never_ready_could_not_be_created(void **state)
+{
+	static const struct {
+		enum session_event events[3];
+		size_t n;
+		enum error_code expected;
+	} cases[] = {
+		{{SESSION_EVENT_FOUND}, 1, ERR_NOT_FOUND},
+		{{SESSION_EVENT_END}, 1, ERR_NOT_FOUND}, /* the keeper says "ending" before */
+		{{SESSION_EVENT_READY}, 1, ERR_NONE},
+		{{SESSION_EVENT_READY, SESSION_EVENT_END}, 2, ERR_NONE},
+		{{SESSION_EVENT_END, SESSION_EVENT_READY}, 2, ERR_NONE},
+		{{SESSION_EVENT_ENDED}, 1, ERR_NONE}, /* too late */
+		{{SESSION_EVENT_READY, SESSION_EVENT_ENDED, SESSION_EVENT_FOUND},
+		 3,
+		 ERR_NOT_FOUND}, /* it began anew */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct session *s = make(SESSION_CREATING);
+		struct error err;
+
+		for (size_t n = 0; n < cases[i].n; n++)
+			assert_int_equal(session_apply(s, cases[i].events[n], NULL, &err), 0);
+		session_set_failure(s, ERR_NOT_FOUND);
+		assert_int_equal(s->failure, cases[i].expected);
+		session_free(s);
+	}
+}
+
+static void the_api_does_not_show_whose_fault_an_end_was(void **state)
+{
+	struct session *s = make(SESSION_CREATING);
+	json_auto_t *shown = NULL;
+	struct error err;
+
+	(void)state;
+	session_set_failure(s, ERR_NOT_FOUND);
+	assert_int_equal(session_apply(s, SESSION_EVENT_ENDED, "why", &err), 0);
+	shown = session_to_json(s);
+	assert_string_equal(json_get_text(shown, "StateReason"), "why");
+	assert_null(json_object_get(shown, "FailureCode"));
+	assert_null(json_object_get(shown, "WasReady"));
 	session_free(s);
 }
 
@@ -152,6 +201,8 @@ static void everything_survives_in_the_record(void **state)
 	s->state = SESSION_DELETED;
 	s->state_reason = strdup("why");
 	s->end_time_ms = 1772438411999;
+	s->failure = ERR_NOT_FOUND;
+	s->was_ready = true;
 	s->attempt = 3;
 	record = session_to_record(s);
 	again = session_from_record(record, &err);
@@ -166,6 +217,8 @@ static void everything_survives_in_the_record(void **state)
 	assert_int_equal(again->end_time_ms, 1772438411999);
 	assert_int_equal(again->max_concurrent_clients, 7);
 	assert_int_equal(again->attempt, 3);
+	assert_int_equal(again->failure, ERR_NOT_FOUND);
+	assert_true(again->was_ready);
 	session_free(s);
 	session_free(again);
 }
@@ -211,6 +264,32 @@ static void a_record_that_is_none_is_refused(void **state)
 	session_free(s);
 }
 
+/* Of an agent that did not write who was to blame, and of one that knows more codes than we do. */
+static void a_record_of_another_release_is_taken(void **state)
+{
+	static const struct {
+		const char *text;
+		bool was_ready;
+	} cases[] = {
+		{RECORD("\"State\":\"READY\""), true},
+		{RECORD("\"State\":\"DELETED\""), false},
+		{RECORD("\"State\":\"DELETED\",\"FailureCode\":\"NEW\",\"WasReady\":7"), false},
+		{RECORD("\"State\":\"DELETED\",\"FailureCode\":7"), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_auto_t *record = json_loads(cases[i].text, 0, NULL);
+		struct error err;
+		struct session *s = session_from_record(record, &err);
+
+		assert_non_null(s);
+		assert_int_equal(s->failure, ERR_NONE);
+		assert_int_equal(s->was_ready, cases[i].was_ready);
+		session_free(s);
+	}
+}
+
 static void nothing_is_freed_in_vain(void **state)
 {
 	(void)state;
@@ -224,10 +303,13 @@ int main(void)
 		cmocka_unit_test(a_refused_event_says_which_session_and_why),
 		cmocka_unit_test(the_first_reason_stays),
 		cmocka_unit_test(a_session_that_is_found_alive_forgets_its_end),
+		cmocka_unit_test(only_what_was_never_ready_could_not_be_created),
+		cmocka_unit_test(the_api_does_not_show_whose_fault_an_end_was),
 		cmocka_unit_test(the_api_shows_what_is_known_and_nothing_empty),
 		cmocka_unit_test(the_older_name_of_the_init_file_counts_only_without_the_newer),
 		cmocka_unit_test(everything_survives_in_the_record),
 		cmocka_unit_test(a_record_that_is_none_is_refused),
+		cmocka_unit_test(a_record_of_another_release_is_taken),
 		cmocka_unit_test(nothing_is_freed_in_vain),
 	};
 

@@ -25,6 +25,7 @@ struct fixture {
 	bool knows_sessions; /* on_found gives f->session */
 	unsigned n_found, n_searched, n_ready, n_ending, n_ended;
 	char reason[256];
+	enum error_code code;
 	struct error shot;
 };
 
@@ -64,12 +65,14 @@ static void on_ending(struct session *session, const char *reason, void *userdat
 	note(f, reason);
 }
 
-static void on_ended(struct session *session, const char *reason, void *userdata)
+static void on_ended(struct session *session, const char *reason, enum error_code code,
+		     void *userdata)
 {
 	struct fixture *f = userdata;
 
 	assert_null(session->part);
 	f->n_ended++;
+	f->code = code;
 	note(f, reason);
 }
 
@@ -219,15 +222,51 @@ static void a_session_is_ordered_becomes_ready_and_ends(void **state)
 	assert_int_equal(f->n_ending, 1);
 }
 
-static void a_session_that_fails_tells_why(void **state)
+static void a_session_that_fails_tells_why_and_whose_fault_it_was(void **state)
+{
+	static const struct {
+		const char *packet;
+		size_t len;
+		enum error_code code;
+	} cases[] = {
+#define CASE(packet, code) {packet, sizeof(packet), code}
+		CASE("EVENT=failed\0REASON=x\0CODE=NOT_FOUND", ERR_NOT_FOUND),
+		CASE("EVENT=failed\0REASON=x\0CODE=SYSTEM", ERR_SYSTEM),
+		CASE("EVENT=failed\0REASON=x\0CODE=OF_ANOTHER_RELEASE", ERR_NONE),
+		CASE("EVENT=failed\0REASON=x\0CODE=NONE", ERR_NONE),
+		CASE("EVENT=failed\0REASON=x\0CODE=", ERR_NONE),
+		CASE("EVENT=failed\0REASON=x", ERR_NONE),
+		/* it was no failure */
+		CASE("EVENT=ended\0REASON=x\0CODE=DENIED", ERR_NONE),
+#undef CASE
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		f->code = ERR_USAGE;
+		f->n_ended = 0;
+		create(f);
+		(void)await_connection(f, f->listener);
+		say(f, 0, cases[i].packet, cases[i].len);
+		run_until(&f->loop, f->n_ended == 1);
+		assert_string_equal(f->reason, "x");
+		assert_int_equal(f->code, cases[i].code);
+		close_p(&f->keepers[0]);
+		f->n_keepers = 0;
+	}
+}
+
+static void a_failure_that_was_asked_for_is_nobodys_fault(void **state)
 {
 	struct fixture *f = *state;
 
 	create(f);
 	(void)await_connection(f, f->listener);
-	SAY(f, 0, "EVENT=failed\0REASON=user not found: alice");
+	f->engine->ops->end(f->engine, f->session, "deleted on request");
+	f->code = ERR_USAGE;
+	SAY(f, 0, "EVENT=failed\0REASON=user not found: alice\0CODE=NOT_FOUND");
 	run_until(&f->loop, f->n_ended == 1);
-	assert_string_equal(f->reason, "user not found: alice");
+	assert_int_equal(f->code, ERR_NONE);
 }
 
 static void arguments_go_along_byte_by_byte(void **state)
@@ -270,7 +309,8 @@ static void without_a_listener_nothing_begins(void **state)
 	struct error err;
 
 	assert_int_equal(unlink(f->listen_path), 0);
-	assert_fails(f->engine->ops->create(f->engine, f->session, &err), ERR_NOT_FOUND);
+	/* what is not found is a part of the host, and not what was asked for */
+	assert_fails(f->engine->ops->create(f->engine, f->session, &err), ERR_SYSTEM);
 	assert_memory_equal(err.message, "session keeper: connect to ", 27);
 	assert_null(f->session->part);
 }
@@ -307,6 +347,7 @@ static void a_listener_that_only_hangs_up_is_not_asked_for_ever(void **state)
 	run_until(&f->loop, f->n_ended == 1);
 	assert_string_equal(f->reason,
 			    "session keeper: the connection is closed without an answer");
+	assert_int_equal(f->code, ERR_UNREACHABLE);
 }
 
 static void an_order_to_end_before_there_is_a_keeper_is_given_to_it(void **state)
@@ -617,7 +658,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_ordered_becomes_ready_and_ends),
-		TEST(a_session_that_fails_tells_why),
+		TEST(a_session_that_fails_tells_why_and_whose_fault_it_was),
+		TEST(a_failure_that_was_asked_for_is_nobodys_fault),
 		TEST(arguments_go_along_byte_by_byte),
 		TEST(more_than_a_packet_holds_is_refused_at_once),
 		TEST(a_console_session_is_none_of_ours),

@@ -95,6 +95,39 @@ static void a_peer_cannot_tell_of_an_error_that_is_none(void **state)
 	assert_int_equal(error_from_wire_name("NONE"), ERR_SYSTEM);
 }
 
+static void a_name_that_is_none_is_found_to_be_none(void **state)
+{
+	(void)state;
+	for (int code = ERR_NONE + 1; code < ERR_CODE_COUNT; code++)
+		assert_int_equal(error_find_wire_name(error_wire_name((enum error_code)code)),
+				 code);
+	assert_int_equal(error_find_wire_name(NULL), ERR_NONE);
+	assert_int_equal(error_find_wire_name(""), ERR_NONE);
+	assert_int_equal(error_find_wire_name("NO_SUCH_NAME"), ERR_NONE);
+	assert_int_equal(error_find_wire_name("NONE"), ERR_NONE);
+}
+
+static void who_is_at_fault_can_be_told_and_corrected(void **state)
+{
+	static const bool blames_request[ERR_CODE_COUNT] = {
+		[ERR_INVALID] = true,     [ERR_DENIED] = true,    [ERR_NOT_FOUND] = true,
+		[ERR_UNSUPPORTED] = true, [ERR_TOO_LARGE] = true,
+	};
+
+	(void)state;
+	for (int i = ERR_NONE + 1; i < ERR_CODE_COUNT; i++) {
+		enum error_code code = (enum error_code)i;
+		struct error err;
+
+		assert_int_equal(error_blames_request(code), blames_request[i]);
+		(void)error_set(&err, code, "no such file");
+		assert_int_equal(error_blame_host(&err), -1);
+		assert_int_equal(err.code, blames_request[i] ? ERR_SYSTEM : code);
+		assert_string_equal(err.message, "no such file");
+	}
+	assert_false(error_blames_request(ERR_NONE));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +137,8 @@ int main(void)
 		cmocka_unit_test(a_long_sentence_is_cut_and_still_a_text),
 		cmocka_unit_test(every_code_has_a_wire_name_of_its_own_and_a_status),
 		cmocka_unit_test(a_peer_cannot_tell_of_an_error_that_is_none),
+		cmocka_unit_test(a_name_that_is_none_is_found_to_be_none),
+		cmocka_unit_test(who_is_at_fault_can_be_told_and_corrected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,7 @@ static void assert_refused(struct fixture *f, const char *name, const char *sent
 
 	assert_int_equal(file_find("init file", f->folder, name, &path, &err), -1);
 	assert_null(path);
+	assert_true(error_blames_request(err.code));
 	assert_non_null(strstr(err.message, "init file"));
 	if (!strstr(err.message, sentence))
 		fail_msg("%s: '%s' does not say '%s'", name, err.message, sentence);
@@ -192,6 +193,23 @@ static void a_folder_that_is_absent_is_named(void **state)
 	(void)state;
 	assert_int_equal(file_find("init file", "/no/such/folder", "x", &path, &err), -1);
 	assert_non_null(strstr(err.message, "/no/such/folder"));
+	assert_int_equal(err.code, ERR_NOT_FOUND); /* nor is the file */
+}
+
+static void a_folder_that_cannot_be_used_is_the_hosts_fault(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(free_p) char *path = NULL;
+	struct error err = {0};
+	char no_folder[128];
+
+	(void)snprintf(no_folder, sizeof(no_folder), "%s/good.sh", f->folder);
+	assert_int_equal(file_find("init file", no_folder, "x", &path, &err), -1);
+	assert_false(error_blames_request(err.code));
+	assert_int_equal(chmod(f->folder, 0777), 0);
+	assert_int_equal(file_find("init file", f->folder, "good.sh", &path, &err), -1);
+	assert_non_null(strstr(err.message, "can be written by others"));
+	assert_false(error_blames_request(err.code));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -205,6 +223,7 @@ int main(void)
 		TEST(what_others_may_change_is_refused),
 		TEST(what_is_not_executable_is_refused),
 		TEST(a_folder_that_is_absent_is_named),
+		TEST(a_folder_that_cannot_be_used_is_the_hosts_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
