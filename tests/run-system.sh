@@ -1,6 +1,7 @@
 #!/bin/sh
-# run-system.sh BUILD [PYTEST ARGUMENTS...]: the system tests against the programs in BUILD.
-# Ends with "N passed, N failed", and fails also when there was nothing to run.
+# run-system.sh BUILD [PYTEST ARGUMENTS...]: the system tests against the programs in BUILD; without
+# arguments all of them, PYTEST_WORKERS files at a time: most of their time is waiting. Ends with
+# "N passed, N failed", and fails also when there was nothing to run.
 set -u
 
 PYTEST=${PYTEST:-/usr/bin/python3 -m pytest}
@@ -13,7 +14,7 @@ trap 'rm -rf "$results" "$DCV_BUILD"' EXIT
 cp -R "$1"/dcv* "$1"/doubles "$DCV_BUILD" && chmod -R a+rX "$DCV_BUILD" || exit 1
 shift
 
-[ $# -gt 0 ] || set -- tests/system
+[ $# -gt 0 ] || set -- -n "${PYTEST_WORKERS:-3}" --dist loadfile tests/system
 # $PYTEST is a command with its arguments.
 # shellcheck disable=SC2086
 $PYTEST -q -rs -p no:cacheprovider -o faulthandler_timeout=240 --junitxml="$results" "$@"
