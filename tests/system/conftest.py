@@ -20,6 +20,8 @@ import time
 
 import pytest
 
+from broker_helpers import Broker
+
 MARK = "DCV_TEST_PROCESS"  # in the environment of everything that `start` began
 
 
@@ -215,3 +217,23 @@ def _no_sanitizer_report(_sanitizer_folder):
         reports.append(path.read_text(errors="replace"))
         path.unlink()
     assert not reports, "\n".join(reports)
+
+
+# --- brokers -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def make_broker():
+    """make_broker(setting=value, ...): a running broker with a client that is logged in."""
+    made = []
+
+    def make(**settings):
+        made.append(Broker(**settings).start().log_in())
+        return made[-1]
+    yield make
+    for broker in made:
+        broker.done()
+
+
+@pytest.fixture
+def broker(make_broker):
+    return make_broker()

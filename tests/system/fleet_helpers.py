@@ -67,13 +67,6 @@ class Fleet:
 
 
 @pytest.fixture
-def broker():
-    b = Broker().start().log_in()
-    yield b
-    b.done()
-
-
-@pytest.fixture
 def fleet(start, build, tmp_path, broker):
     """fleet([server(...)...], option...): runs, all linked, stops cleanly after the test."""
     made = []

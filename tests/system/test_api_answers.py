@@ -32,13 +32,6 @@ WHOLE_SERVER = {
 IN_A_SESSION = ["Id", "Ip", "Hostname", "DefaultDnsName", "Port", "Endpoints", "WebUrlPath", "Tags"]
 
 
-@pytest.fixture
-def broker():
-    b = Broker().start().log_in()
-    yield b
-    b.done()
-
-
 @pytest.fixture(scope="module")
 def shared():
     """One broker for what each test's own agent tells it."""

@@ -8,7 +8,7 @@ import pytest
 
 import api_schema
 from broker_helpers import Broker
-from fleet_helpers import broker, fleet, running_fleet, server  # noqa: F401, two are fixtures
+from fleet_helpers import fleet, running_fleet, server  # noqa: F401, one is a fixture
 from link_client import wait_until
 
 NO_SESSION = "The requested dcvSession does not exist"

@@ -13,25 +13,6 @@ from broker_helpers import PROGRAM, Broker, raw
 from link_client import LinkRefused, WebSocket, fetch_token, register, wait_until
 
 
-@pytest.fixture
-def broker():
-    b = Broker().start().log_in()
-    yield b
-    b.done()
-
-
-@pytest.fixture
-def make_broker():
-    made = []
-
-    def make(**settings):
-        made.append(Broker(**settings).start().log_in())
-        return made[-1]
-    yield make
-    for b in made:
-        b.done()
-
-
 # --- the ordinary case -------------------------------------------------------------------------
 
 def test_a_session_is_created_described_and_deleted(broker):

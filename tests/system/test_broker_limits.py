@@ -13,23 +13,6 @@ from broker_helpers import PROGRAM, Broker
 from link_client import LinkRefused, WebSocket, fetch_token, wait_until
 
 
-@pytest.fixture
-def make_broker():
-    made = []
-
-    def make(**settings):
-        made.append(Broker(**settings).start().log_in())
-        return made[-1]
-    yield make
-    for b in made:
-        b.done()
-
-
-@pytest.fixture
-def broker(make_broker):
-    return make_broker()
-
-
 def test_a_damaged_record_is_told_and_no_crash():
     broker = Broker().start()
     broker.stop()

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from conftest import free_port, wait_until
-from fleet_helpers import broker, fleet, running_fleet, server  # noqa: F401, two are fixtures
+from fleet_helpers import fleet, running_fleet, server  # noqa: F401, one is a fixture
 from link_client import wait_until as wait_true
 
 JPEG = b"\xff\xd8\xff\xe0 not a whole one, and nobody looks \xff\xd9"

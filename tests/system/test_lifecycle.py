@@ -4,27 +4,10 @@ import random
 
 import pytest
 
-from broker_helpers import PROGRAM, Broker
+from broker_helpers import PROGRAM
 from link_client import wait_until
 
 OWNERS = ("mira", "jonas", "lena")
-
-
-@pytest.fixture
-def make_broker():
-    made = []
-
-    def make(**settings):
-        made.append(Broker(**settings).start().log_in())
-        return made[-1]
-    yield make
-    for b in made:
-        b.done()
-
-
-@pytest.fixture
-def broker(make_broker):
-    return make_broker()
 
 
 def ready(broker, **more):

@@ -5,25 +5,7 @@ import threading
 
 import pytest
 
-from broker_helpers import Broker
 from link_client import wait_until
-
-
-@pytest.fixture
-def make_broker():
-    made = []
-
-    def make(**settings):
-        made.append(Broker(**settings).start().log_in())
-        return made[-1]
-    yield make
-    for b in made:
-        b.done()
-
-
-@pytest.fixture
-def broker(make_broker):
-    return make_broker()
 
 
 def log_of(broker):
