@@ -58,7 +58,7 @@ struct connection {
 	struct buf input;          /* what nobody has read yet */
 	size_t n_seen;             /* bytes of it in which no end of a head is */
 	struct exchange *exchange; /* the request that is read or answered */
-	bool is_taking;            /* take_input() is at work */
+	bool is_taking;            /* take_input() is at work, and goes on by itself */
 	bool is_full;              /* the input; nothing more is read */
 	char peer_address[64];
 	bool has_ended; /* the peer sends no more */
@@ -370,12 +370,10 @@ static bool take_body(struct connection *c)
 	return is_done;
 }
 
-/* Go on as far as the input reaches, or to an answer that is not there yet. Comes last in whatever
- * calls it: the connection may have become a WebSocket. */
+/* Go on as far as the input reaches, or to an answer that is not there yet. Called from the loop, and
+ * last in whatever calls it: the connection may have become a WebSocket. */
 static void take_input(struct connection *c)
 {
-	if (c->is_taking)
-		return; /* a request was answered at once */
 	c->is_taking = true;
 	while (c->stream && !stream_is_over(c->stream)) {
 		if (!c->exchange && !take_head(c))
@@ -420,7 +418,8 @@ static int append_head(struct buf *text, const struct exchange *x, int status,
 	return buf_append_text(text, "\r\n\r\n", err);
 }
 
-/* The answer has left: on to the next request. */
+/* The answer has left: on to the next request, but not at once. Whoever answers may be in the middle of
+ * something, and does not expect to be called. */
 static void finish(struct connection *c)
 {
 	bool close_after = c->exchange->close_after || c->has_ended;
@@ -435,7 +434,8 @@ static void finish(struct connection *c)
 		c->is_full = false;
 		stream_set_reading(c->stream, true);
 	}
-	take_input(c);
+	if (c->input.len > 0 && !c->is_taking)
+		stream_wake(c->stream);
 }
 
 /* As much of the answer as the system takes. Until the last byte has left nothing else is read, so a
@@ -546,6 +546,11 @@ static void on_drained(void *user)
 		send_more(c);
 }
 
+static void on_woken(void *user)
+{
+	take_input(user);
+}
+
 static void on_timeout(void *user)
 {
 	struct connection *c = user;
@@ -574,6 +579,7 @@ static const struct stream_handler stream_handler = {
 	.read = on_read,
 	.end = on_end,
 	.drained = on_drained,
+	.woken = on_woken,
 	.timeout = on_timeout,
 	.closed = on_closed,
 };

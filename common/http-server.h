@@ -44,7 +44,10 @@ struct http_server_options {
 	const char *certificate_file, *key_file; /* PEM */
 	size_t body_max_bytes;
 
-	/** A request is there. It stays valid until http_reply(), which must come once. */
+	/**
+	 * A request is there. It stays valid until http_reply(), which must come once. Called from
+	 * the loop only, never from within http_reply().
+	 */
 	void (*request)(struct http_request *request, void *userdata);
 	void *userdata;
 	/** NULL: no WebSocket here. */

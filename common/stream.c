@@ -45,6 +45,7 @@ struct stream_listener {
 struct stream {
 	union handle uv; /* first, as above */
 	uv_timer_t timer;
+	uv_idle_t wake;
 	uv_write_t writing;
 	uv_shutdown_t shutdown;
 	struct stream_listener *listener;
@@ -90,6 +91,7 @@ void stream_abort(struct stream *s)
 	s->is_closing = true;
 	uv_close(&s->uv.any, on_handle_closed);
 	uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&s->wake, on_handle_closed);
 }
 
 static void on_shut_down(uv_shutdown_t *shutdown, int status)
@@ -399,8 +401,23 @@ void stream_set_timeout(struct stream *s, unsigned long long ms)
 		(void)uv_timer_stop(&s->timer);
 }
 
+static void on_wake(uv_idle_t *wake)
+{
+	struct stream *s = wake->data;
+
+	(void)uv_idle_stop(wake);
+	s->handler->woken(s->user);
+}
+
+void stream_wake(struct stream *s)
+{
+	if (!s->is_closing)
+		(void)uv_idle_start(&s->wake, on_wake);
+}
+
 void stream_set_handler(struct stream *s, const struct stream_handler *handler, void *user)
 {
+	(void)uv_idle_stop(&s->wake);
 	s->handler = handler;
 	s->user = user;
 }
@@ -452,9 +469,11 @@ static void on_connection(uv_stream_t *uv, int status)
 	s->handler = listener->handler;
 	(void)handle_init(listener->loop, &s->uv, listener->is_unix);
 	(void)uv_timer_init(&listener->loop->uv, &s->timer);
+	(void)uv_idle_init(&listener->loop->uv, &s->wake);
 	s->uv.any.data = s;
 	s->timer.data = s;
-	s->n_handles = 2;
+	s->wake.data = s;
+	s->n_handles = 3;
 	list_append(&listener->streams, &s->link);
 	if (uv_accept(uv, &s->uv.stream) < 0 || (listener->tls && !start_tls(s))) {
 		stream_abort(s);

@@ -27,6 +27,8 @@ struct stream_handler {
 	void (*end)(void *user);
 	/** Everything that waited has left. Only after a write that could not leave at once. */
 	void (*drained)(void *user);
+	/** The loop has turned since stream_wake(). */
+	void (*woken)(void *user);
 	/** The time set with stream_set_timeout() is over. */
 	void (*timeout)(void *user);
 	/** The stream is gone, and is not to be used again. */
@@ -50,7 +52,10 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 /** After the loop has stopped. Takes NULL. */
 void stream_listener_free(struct stream_listener *listener);
 
-/** Who reads, and is told of all else, from now on. */
+/** Have woken() called, once, when the loop turns: for what must not be done at once. */
+void stream_wake(struct stream *stream);
+
+/** Who reads, and is told of all else, from now on. A wake that was asked for is forgotten. */
 void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *user);
 
 /** Send. What cannot leave at once is copied. Failure is told as closed(). */

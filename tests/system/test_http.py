@@ -251,6 +251,19 @@ def test_a_pipelining_peer_whose_answer_comes_later_is_in_nobodys_way(echo, firs
         assert [reader.response().json()["path"] for _ in range(2)] == ["/hold", "/next"]
 
 
+def test_who_answers_a_request_is_not_given_the_next_one_meanwhile(echo):
+    with echo.connect() as peer, echo.connect_tls() as other, echo.connect() as third:
+        for held in (peer, other):
+            held.sendall(GET % b"hold" + GET % b"next" + POST % b"last")
+        assert is_answering(echo)
+        third.sendall(GET % b"release")
+        for held in (peer, other):
+            reader = Reader(held)
+            assert [reader.response().json()["path"] for _ in range(3)] == \
+                ["/hold", "/next", "/last"]
+    assert "while another one is being answered" not in echo.program.output()
+
+
 def test_a_peer_that_says_it_has_ended_still_gets_its_answer(echo):
     for connect in (echo.connect, echo.connect_tls):
         with connect() as peer:
