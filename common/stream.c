@@ -21,6 +21,7 @@
 #define READ_BYTES 65536
 #define RECORD_BYTES 16384
 #define LINGER_MS 5000
+#define WAITING_MAX_BYTES (256UL * 1024)
 
 union handle {
 	uv_handle_t any;
@@ -146,7 +147,8 @@ static void on_written(uv_write_t *writing, int status)
 	}
 }
 
-/* Give to the system what it takes now, and keep the rest for later. */
+/* Give to the system what it takes now, and keep the rest for later. Not without bound: the handlers
+ * wait for drained(), but a peer can make OpenSSL speak, by asking for new keys again and again. */
 static void push(struct stream *s, const char *bytes, size_t len)
 {
 	uv_buf_t all = uv_buf_init((char *)bytes, (unsigned)len);
@@ -160,8 +162,9 @@ static void push(struct stream *s, const char *bytes, size_t len)
 		if (n == (int)len)
 			return;
 	}
-	if (n < 0 || buf_append(s->is_writing ? &s->waiting : &s->leaving, bytes + n,
-				len - (size_t)n, &err) < 0)
+	if (n < 0 || s->waiting.len + len > WAITING_MAX_BYTES ||
+	    buf_append(s->is_writing ? &s->waiting : &s->leaving, bytes + n, len - (size_t)n,
+		       &err) < 0)
 		stream_abort(s);
 	else if (!s->is_writing)
 		start_write(s);

@@ -58,7 +58,10 @@ void stream_wake(struct stream *stream);
 /** Who reads, and is told of all else, from now on. A wake that was asked for is forgotten. */
 void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *user);
 
-/** Send. What cannot leave at once is copied. Failure is told as closed(). */
+/**
+ * Send. What cannot leave at once is copied, up to 256 KiB: who writes much waits for drained(), and a
+ * peer that makes us say more than it reads is dropped. Failure is told as closed().
+ */
 void stream_write(struct stream *stream, const void *bytes, size_t len);
 
 /** Is something that was written still here? Then drained() comes. */

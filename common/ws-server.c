@@ -30,6 +30,9 @@ struct server {
 	bool is_in_message; /* a message has begun and has not ended */
 	char control[CONTROL_MAX_BYTES];
 	size_t n_control;
+	bool is_pong_due; /* to the last ping, when what was written has left */
+	char pong[CONTROL_MAX_BYTES];
+	size_t n_pong;
 	unsigned long long heard_ms; /* when the peer last sent anything */
 };
 
@@ -64,6 +67,24 @@ static void send_control(struct server *server, enum opcode opcode, const void *
 
 	memcpy(frame + 2, payload, len);
 	stream_write(server->stream, frame, 2 + len);
+}
+
+/* RFC 6455, 5.5.3: of several pings only the last one must be answered, so a peer that does not read
+ * cannot make us pile up answers. */
+static void send_pong(struct server *server)
+{
+	if (!server->is_pong_due || server->ws.is_close_sent || stream_is_waiting(server->stream))
+		return;
+	server->is_pong_due = false;
+	send_control(server, PONG, server->pong, server->n_pong);
+}
+
+static void on_ping(struct server *server)
+{
+	server->is_pong_due = true;
+	server->n_pong = server->n_control;
+	memcpy(server->pong, server->control, server->n_control);
+	send_pong(server);
 }
 
 static void send_close(struct server *server)
@@ -199,7 +220,7 @@ static int on_frame_end(struct server *server)
 	if (opcode_of(server) == CLOSE)
 		on_close_frame(server);
 	else if (opcode_of(server) == PING && is_open)
-		send_control(server, PONG, server->control, server->n_control);
+		on_ping(server);
 	return 0;
 }
 
@@ -309,6 +330,7 @@ static void on_read(void *user, const char *bytes, size_t len)
 
 static void on_drained(void *user)
 {
+	send_pong(user);
 	push(user);
 }
 

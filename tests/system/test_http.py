@@ -3,6 +3,8 @@ the stand-in tests/doubles/http-echo.c: real sockets, whole and half requests, a
 
 import base64
 import contextlib
+import ctypes
+import ctypes.util
 import hashlib
 import json
 import os
@@ -647,6 +649,45 @@ def test_tls_1_1_is_refused(echo):
     assert is_answering(echo)
 
 
+class Tls:
+    """A client that can make the server say something, without end and without reading it."""
+
+    library = ctypes.CDLL(ctypes.util.find_library("ssl"))
+    for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
+        getattr(library, name).restype = ctypes.c_void_p
+
+    def __init__(self, port):
+        self.peer = socket.socket()
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.peer.connect(("127.0.0.1", port))
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
+        self.context = ctypes.c_void_p(self.library.SSL_CTX_new(
+            ctypes.c_void_p(self.library.TLS_client_method())))
+        self.ssl = ctypes.c_void_p(self.library.SSL_new(self.context))
+        assert self.library.SSL_set_fd(self.ssl, self.peer.fileno()) == 1
+        assert self.library.SSL_connect(self.ssl) == 1
+
+    def send(self, text):
+        assert self.library.SSL_write(self.ssl, text, len(text)) == len(text)
+
+    def ask_for_a_new_key(self):
+        """Can it still be asked for?"""
+        return self.library.SSL_key_update(self.ssl, 1) == 1 and \
+            self.library.SSL_do_handshake(self.ssl) == 1
+
+    def close(self):
+        self.library.SSL_free(self.ssl)
+        self.library.SSL_CTX_free(self.context)
+        self.peer.close()
+
+
+def test_a_peer_that_asks_for_new_keys_and_does_not_read_is_dropped(echo):
+    with contextlib.closing(Tls(echo.port)) as tls:
+        tls.send(GET % b"big?size=30000000")  # so that nothing else can leave
+        assert any(not tls.ask_for_a_new_key() for _ in range(30_000))
+    assert is_answering(echo)
+
+
 def test_plain_http_on_the_tls_port_is_not_answered(echo):
     with socket.create_connection(("127.0.0.1", echo.port), 20) as peer:
         peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -800,6 +841,22 @@ def test_a_peer_that_never_reads_is_dropped_when_its_queue_is_full(websocket):
     wait_until(lambda: "why=peer does not read" in echo.program.output(), 20, "the drop")
     assert echo.rss() - before < 40 << 20
     assert is_answering(echo)
+
+
+def test_pings_of_a_peer_that_does_not_read_pile_up_no_answers(websocket):
+    ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
+    before = websocket.echo.rss()
+    for _ in range(200):
+        websocket.peer.sendall(ping * 1000)
+    websocket.send(b"the last one", opcode=9)
+    assert is_answering(websocket.echo)
+    assert websocket.echo.rss() - before < 8_000_000
+    websocket.send(b"still there")
+    pongs = []
+    while (frame := websocket.frame())[0] == 10:
+        pongs.append(frame[2])
+    assert pongs[-1] == b"the last one" and len(pongs) < 200_000
+    assert frame[2] == b"still there"
 
 
 def test_a_peer_that_reads_gets_everything_that_fits_the_queue(websocket):
