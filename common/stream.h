@@ -3,6 +3,9 @@
  *
  * Bytes that are written leave at once if the system takes them, and else when it does. No function
  * here calls the handler: what becomes of a stream is told from the loop.
+ *
+ * Peers cannot take the last descriptors of the program: a connection that would is closed at once, and
+ * so is one of a local user who has 64 already, unless it is root or our own user.
  */
 #ifndef COMMON_STREAM_H
 #define COMMON_STREAM_H

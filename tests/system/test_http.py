@@ -574,13 +574,17 @@ def test_a_peer_that_says_nothing_is_dropped(echo):
 # --- who is there -------------------------------------------------------------------------------
 
 
+def let_everybody_reach(path):
+    os.chmod(pathlib.Path(path).parent, 0o755)
+    for folder in pathlib.Path(path).parents:
+        if folder != pathlib.Path("/") and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
 def test_the_unix_socket_tells_who_is_there_with_all_groups(echo, make_user):
     user = make_user()
     subprocess.run(["usermod", "-a", "-G", "audio,video", user.pw_name], check=True)
-    os.chmod(pathlib.Path(echo.unix).parent, 0o755)
-    for folder in pathlib.Path(echo.unix).parents:
-        if folder != pathlib.Path("/") and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
+    let_everybody_reach(echo.unix)
     got = subprocess.run(
         ["su", "-s", "/bin/sh", user.pw_name, "-c",
          f"curl -s --unix-socket {echo.unix} http://localhost/who"],
@@ -592,6 +596,55 @@ def test_the_unix_socket_tells_who_is_there_with_all_groups(echo, make_user):
     assert set(said["groups"]) == groups
     assert len(groups) == 3
     assert said["address"] == ""
+
+
+CONNECT_100_TIMES = """
+import socket, sys
+peers = []
+for _ in range(100):
+    peers.append(socket.socket(socket.AF_UNIX))
+    peers[-1].connect(sys.argv[1])
+n = 0
+for peer in peers:
+    try:
+        peer.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        n += len(peer.recv(100)) > 0
+    except OSError:
+        pass
+print(n)
+"""
+
+
+def test_a_local_user_has_64_connections_and_root_any_number(echo, make_user):
+    user = make_user()
+    let_everybody_reach(echo.unix)
+
+    def n_answered(uid):
+        return int(subprocess.run(["/usr/bin/python3", "-c", CONNECT_100_TIMES, echo.unix], user=uid,
+                                  capture_output=True, check=True, timeout=60, cwd="/").stdout)
+    for _ in range(2):
+        assert n_answered(user.pw_uid) == 64
+        assert n_answered(0) == 100
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(echo.connect())
+        assert n_answered(user.pw_uid) == 64
+
+
+def test_peers_do_not_take_the_last_descriptors(build, start, tmp_path):
+    path = str(tmp_path / "few.sock")
+    program = start(["prlimit", "--nofile=100:100", build / "doubles/http-echo", "--unix", path],
+                    ready_option="--ready-fd")
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(200)]
+        for peer in peers:
+            peer.connect(path)
+        assert peers[-1].recv(1) == b""  # by now all have been looked at
+        assert len(os.listdir(f"/proc/{program.pid}/fd")) < 80
+        assert ask(peers[0], GET % b"x").status == 200
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(path)
+        assert ask(peer, GET % b"x").status == 200
 
 
 def test_tcp_tells_the_address_and_no_user(echo):
@@ -623,6 +676,14 @@ def test_a_path_that_cannot_be_listened_on_is_an_error_that_names_it(build, star
     program = start([build / "doubles/http-echo", "--unix", tmp_path / "none/x.sock"])
     assert program.process.wait(20) == 1
     assert "none/x.sock" in program.output()
+
+
+def test_a_path_that_no_socket_can_have_is_an_error_that_names_it(build, start, tmp_path):
+    path = tmp_path / ("x" * 120)
+    program = start([build / "doubles/http-echo", "--unix", path])
+    assert program.process.wait(20) != 0
+    assert f"{path} is too long for a socket's path" in program.output()
+    assert not list(tmp_path.glob("x*"))
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it(build, start, certificates, echo):
