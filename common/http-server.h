@@ -62,9 +62,6 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 /** After the loop has stopped, which closes the connections. Takes NULL. */
 void http_server_free(struct http_server *server);
 
-/** Value of a parameter of the query or of a form body, decoded; free() it. NULL if absent. */
-char *http_form_value(const char *form, const char *name);
-
 /** A further header line of an answer. */
 struct http_header {
 	const char *name, *value;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/http-form.h"
 #include "common/http-server.h"
 #include "common/json.h"
 #include "common/log.h"

@@ -279,6 +279,21 @@ def test_a_peer_that_says_it_has_ended_still_gets_its_answer(echo):
             assert reader.response().json()["path"] == "/hold"
 
 
+@pytest.mark.parametrize("rest", [b"", b"\r\n", b"GET /ha", POST[:-1] % b"half"])
+def test_a_peer_that_ends_after_several_requests_gets_all_their_answers(echo, rest):
+    with echo.connect() as peer:
+        peer.sendall(GET % b"hold" + POST % b"next" + GET % b"hold" + GET % b"last" + rest)
+        peer.shutdown(socket.SHUT_WR)
+        for _ in range(2):
+            assert is_answering(echo)
+            with echo.connect() as other:
+                assert ask(other, GET % b"release").status == 200
+        reader = Reader(peer)
+        assert [reader.response().json()["path"] for _ in range(4)] == \
+            ["/hold", "/next", "/hold", "/last"]
+        assert reader.is_closed()
+
+
 def test_a_peer_that_goes_before_its_answer_is_no_event(echo):
     peers = [echo.connect() for _ in range(5)]
     for peer in peers:
@@ -339,7 +354,10 @@ def test_the_target_is_read_as_it_is_written(echo, target, path, query):
     b"GET / HTTP/1.1\r\nX: a\r\n folded", b"GET / HTTP/1.1\r\nX: a\nY: b", b"GET / HTTP/1.1\r\nno",
     b"GET / HTTP/1.1\r\nX: a\rb", b"GET / HTTP/1.1\r\nX: a\x00b",
     b"GET / HTTP/1.1\r\nAuthorization: a\r\nauthorization: b",
-    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1"])
+    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1",
+    b"POST / HTTP/1.1\r\nContent-Length:", b"POST / HTTP/1.1\r\nContent-Length: \t",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding:", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: a"])
 def test_an_ill_formed_head_is_400_and_closed(echo, head):
     for connect in (echo.connect, echo.connect_tls):
         with connect() as peer:
@@ -359,6 +377,29 @@ def test_empty_lines_before_a_request_mean_nothing(echo):
             assert reader.response().json()["path"] == "/x"
 
 
+def test_an_empty_line_in_two_pieces_means_nothing_either(echo):
+    with echo.connect() as peer:
+        reader = Reader(peer)
+        for _ in range(2):
+            peer.sendall(b"\r\n\r")
+            assert is_answering(echo)  # by now it has been read
+            peer.sendall(b"\n" + GET % b"x")
+            assert reader.response().json()["path"] == "/x"
+
+
+@pytest.mark.parametrize("request_bytes, status", [
+    (b"HEAD /a%zz HTTP/1.1\r\n\r\n", 400), (b"HEAD / HTTP/1.1\r\nX: " + b"x" * 20000, 431),
+    (b"HEAD / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", 413),
+    (b"HEAD / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n", 400)])
+def test_a_refused_head_is_told_without_a_body(echo, request_bytes, status):
+    with echo.connect_tls() as peer:
+        peer.sendall(request_bytes)
+        reader = Reader(peer)
+        got = reader.response(has_body=False)
+        assert got.status == status and int(got.headers["content-length"]) > 0
+        assert reader.is_closed()
+
+
 def test_a_post_without_a_length_has_no_body(echo):
     with echo.connect() as peer:
         got = ask(peer, b"POST /oauth2/token?grant_type=x HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -374,6 +415,14 @@ def test_expect_100_continue_is_answered(echo):
         assert reader.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue"
         peer.sendall(b"ok")
         assert reader.response().json()["body"] == "ok"
+
+
+def test_http_1_0_is_not_told_to_continue(echo):
+    with echo.connect() as peer:
+        peer.sendall(b"POST /e HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert is_answering(echo)
+        peer.sendall(b"ok")
+        assert Reader(peer).response().json()["body"] == "ok"
 
 
 @pytest.mark.parametrize("target", [
@@ -564,9 +613,17 @@ def test_a_peer_that_never_reads_holds_no_more_than_its_answer_and_is_dropped(ec
         assert hangup.poll(40_000)  # WRITE_TIMEOUT_S of the server
 
 
-def test_a_peer_that_says_nothing_is_dropped(echo):
-    with echo.connect(60) as silent, echo.connect(60) as half:
+def test_a_peer_that_says_nothing_or_little_is_dropped(echo):
+    with echo.connect(60) as silent, echo.connect(60) as half, echo.connect(60) as trickle:
         half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        trickle.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(80):
+            if select.select([trickle], [], [], 0.5)[0]:
+                break
+            trickle.sendall(b"x")
+        else:
+            pytest.fail("it goes on")
+        assert Reader(trickle).is_closed()
         assert Reader(half).is_closed()
         assert Reader(silent).is_closed()
 
@@ -931,6 +988,21 @@ def test_an_upgrade_may_be_refused(echo):
         refused = WebSocket(peer, authorization="Bearer bad")
         assert refused.response.status == 401
         assert refused.reader.is_closed()
+
+
+@pytest.mark.parametrize("version, key, more", [
+    ("1.0", "x" * 22 + "==", ""), ("1.1", "", ""), ("1.1", "x" * 24, ""), ("1.1", "x" * 21 + "===", ""),
+    ("1.1", "*" * 22 + "==", ""), ("1.1", "x" * 22, ""), ("1.1", "x" * 22 + "==", "Content-Length: 1"),
+    ("1.1", "x" * 22 + "==", "Transfer-Encoding: chunked")])
+def test_an_ill_formed_upgrade_is_400(echo, version, key, more):
+    with echo.connect() as peer:
+        request = [f"GET /ws HTTP/{version}", "Host: x", "Upgrade: websocket", "Connection: Upgrade",
+                   f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13",
+                   "Sec-WebSocket-Protocol: echo", *([more] if more else [])]
+        peer.sendall(("\r\n".join(request) + "\r\n\r\n").encode())
+        reader = Reader(peer)
+        assert reader.response().status == 400
+        assert reader.is_closed()
 
 
 def test_an_upgrade_to_another_protocol_is_refused(echo):
