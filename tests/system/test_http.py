@@ -924,6 +924,31 @@ def test_a_close_is_answered(websocket):
     assert websocket.message() == ("close", 1000)
 
 
+@pytest.mark.parametrize("text", [b"\xff", b"x" * 9 + b"\xc3", b"\xed\xa0\x80", b"\xc0\x80 and more"])
+def test_a_message_that_is_not_utf_8_is_closed_with_1007(websocket, text):
+    good = "\u20ac\u00e9\U0001f600" * 3 + "plain ASCII behind"
+    websocket.send(good.encode()[:1], final=False)
+    websocket.send(good.encode()[1:], opcode=0)
+    assert websocket.message() == good
+    websocket.send(text)
+    assert websocket.message() == ("close", 1007)
+
+
+@pytest.mark.parametrize("head", [b"\x81\x02", b"\xf1\x82", b"\x83\x80", b"\x09\x80", b"\x80\x81"])
+def test_a_frame_that_breaks_the_protocol_is_closed_with_1002_before_it_is_whole(websocket, head):
+    websocket.peer.sendall(head)
+    assert websocket.message() == ("close", 1002)
+
+
+@pytest.mark.parametrize("payload, code", [
+    (b"", None), (b"\x03", 1002), (struct.pack("!H", 999), 1002), (struct.pack("!H", 1005), 1002),
+    (struct.pack("!H", 1006), 1002), (struct.pack("!H", 1015), 1002), (struct.pack("!H", 5000), 1002),
+    (struct.pack("!H", 1000) + b"\xff", 1007), (struct.pack("!H", 3000) + b"x" * 123, 3000)])
+def test_a_close_is_answered_by_what_it_says(websocket, payload, code):
+    websocket.send(payload, opcode=8)
+    assert websocket.message() == ("close", code)
+
+
 def test_a_peer_that_closes_is_answered(websocket):
     websocket.send(struct.pack("!H", 1000) + b"bye", opcode=8)
     assert websocket.message() == ("close", 1000)
