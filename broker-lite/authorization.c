@@ -9,6 +9,7 @@
 
 #include "common/cleanup.h"
 #include "common/failures.h"
+#include "common/http-form.h"
 #include "common/json.h"
 #include "common/log.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/http-form.h"
 #include "common/json.h"
 #include "common/log.h"
 

@@ -170,9 +170,10 @@ static void finish_job(void *userdata)
 	struct job *job = userdata;
 	struct password_queue *queue = job->queue;
 
+	/* It stays the first one until then: what done() submits is not to be started yet. */
+	job->done(job->is_check ? NULL : TAKE(job->hash), job->matches, job->userdata);
 	list_remove(&job->link);
 	queue->n_jobs--;
-	job->done(job->is_check ? NULL : TAKE(job->hash), job->matches, job->userdata);
 	job_free(job);
 	/* Give the 16 MiB back once nobody else is about to need them. */
 	if (list_is_empty(&queue->jobs))

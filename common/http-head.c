@@ -169,7 +169,7 @@ int http_head_field(const struct http_head *head, const char *name, const char *
 			return error_set(err, ERR_INVALID, "more than one header %s", name);
 		found = head->fields[i].value;
 	}
-	*ret = found ? found : "";
+	*ret = found;
 	return 0;
 }
 

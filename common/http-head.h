@@ -39,7 +39,7 @@ size_t http_head_length(const char *text, size_t len, size_t seen);
  */
 int http_head_read(char *text, size_t len, struct http_head *ret, struct error *err);
 
-/** The value of a field that may come once. "" if absent; ERR_INVALID if it comes more than once. */
+/** The value of a field that may come once. NULL if absent; ERR_INVALID if it comes more than once. */
 int http_head_field(const struct http_head *head, const char *name, const char **ret,
 		    struct error *err);
 

@@ -2,7 +2,6 @@
  * before it has its answer waits in connection::input, and when that is full in the system. */
 #include "common/http-server.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +13,15 @@
 #include "common/http-head.h"
 #include "common/json.h"
 #include "common/stream.h"
+#include "common/text.h"
 #include "common/ws-server.h"
 
 #define INPUT_MAX_BYTES 65536 /* that are read ahead of a request */
 #define PIECE_BYTES 65536
 #define HEAD_ROOM_BYTES 512 /* enough for most heads of answers */
 #define HEAD_TIMEOUT_MS 20000
-#define BODY_TIMEOUT_MS 20000
+#define BODY_TIMEOUT_MS 20000 /* for its next bytes, and for all of it, but that grows by */
+#define BODY_MS_PER_16_KIB 1000
 #define WRITE_TIMEOUT_MS 20000
 #define KEEPALIVE_TIMEOUT_MS 60000
 
@@ -42,6 +43,7 @@ struct exchange {
 	struct http_chunked chunked;
 	bool is_chunked;
 	unsigned long long content_length;
+	unsigned long long body_since_ms;
 	bool is_dispatched; /* the program has it, and owes an answer */
 	bool is_answered;
 	bool is_head; /* the method: no body in the answer */
@@ -58,7 +60,7 @@ struct connection {
 	struct buf input;          /* what nobody has read yet */
 	size_t n_seen;             /* bytes of it in which no end of a head is */
 	struct exchange *exchange; /* the request that is read or answered */
-	bool is_taking;            /* take_input() is at work */
+	bool is_taking;            /* take_input() is at work, and goes on by itself */
 	bool is_full;              /* the input; nothing more is read */
 	char peer_address[64];
 	bool has_ended; /* the peer sends no more */
@@ -126,16 +128,24 @@ static struct buf error_body(const char *message)
 	return body;
 }
 
+/* Is HEAD the method of what may be no request at all? */
+static bool begins_with_head(const struct connection *c)
+{
+	return c->input.len > 5 && memcmp(c->input.data, "HEAD ", 5) == 0;
+}
+
 /* Answer what never becomes a request, and close. What the peer still sends is not looked at. */
 static void refuse(struct connection *c, int status, const char *message)
 {
 	AUTO(buf_done) struct buf body = error_body(message), text = {0};
+	bool is_head = c->exchange ? c->exchange->is_head : begins_with_head(c);
 	struct error err;
 
 	if (buf_printf(&text, &err,
 		       "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
 		       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-		       status, status_text(status), body.len, body.data ? body.data : "") == 0)
+		       status, status_text(status), body.len,
+		       body.data && !is_head ? body.data : "") == 0)
 		stream_write(c->stream, text.data, text.len);
 	stream_finish(c->stream);
 }
@@ -173,15 +183,22 @@ static int read_length(const struct http_head *head, struct exchange *x, struct 
 {
 	size_t max = x->connection->server->body_max_bytes;
 	const char *length, *coding;
+	size_t n_digits;
 
 	if (http_head_field(head, "Content-Length", &length, err) < 0 ||
 	    http_head_field(head, "Transfer-Encoding", &coding, err) < 0)
 		return -1;
-	x->is_chunked = coding[0] != '\0';
-	if (x->is_chunked && (length[0] || strcasecmp(coding, "chunked") != 0))
+	x->is_chunked = coding != NULL;
+	if (coding && (length || head->is_1_0 || strcasecmp(coding, "chunked") != 0))
 		return error_set(err, ERR_INVALID, "Transfer-Encoding '%s' is not supported%s",
-				 coding, length[0] ? " together with Content-Length" : "");
-	if (length[strspn(length, "0123456789")])
+				 coding,
+				 length         ? " together with Content-Length"
+				 : head->is_1_0 ? " in HTTP/1.0"
+						: "");
+	if (!length)
+		return 0;
+	n_digits = strspn(length, "0123456789");
+	if (n_digits == 0 || length[n_digits])
 		return error_set(err, ERR_INVALID, "Content-Length is not a number");
 	x->content_length = strtoull(length, NULL, 10); /* one that overflows is too large, too */
 	if (x->content_length > max)
@@ -193,11 +210,14 @@ static int read_request(const struct http_head *head, struct exchange *x, struct
 {
 	struct connection *c = x->connection;
 	struct http_request *request = &x->request;
+	const char *authorization, *content_type, *host;
 
-	if (http_head_field(head, "Authorization", &request->authorization, err) < 0 ||
-	    http_head_field(head, "Content-Type", &request->content_type, err) < 0 ||
-	    read_length(head, x, err) < 0)
+	if (http_head_field(head, "Authorization", &authorization, err) < 0 ||
+	    http_head_field(head, "Content-Type", &content_type, err) < 0 ||
+	    http_head_field(head, "Host", &host, err) < 0 || read_length(head, x, err) < 0)
 		return -1;
+	request->authorization = authorization ? authorization : "";
+	request->content_type = content_type ? content_type : "";
 	request->method = head->method;
 	request->path = head->path;
 	request->query = head->query;
@@ -235,12 +255,16 @@ static int judge_upgrade(const struct connection *c, const struct http_head *hea
 			 const struct exchange *x, const char *key)
 {
 	const struct ws_handler *handler = c->server->role.handler;
+	AUTO(buf_done) struct buf nonce = {0};
+	struct error err;
 
 	if ((handler->path && strcmp(head->path, handler->path) != 0) ||
 	    !http_head_has_token(head, "Sec-WebSocket-Protocol", handler->protocol))
 		return 404;
-	if (strcmp(head->method, "GET") != 0 || strlen(key) != 24 ||
-	    !http_head_has_token(head, "Sec-WebSocket-Version", "13"))
+	if (strcmp(head->method, "GET") != 0 || head->is_1_0 || x->is_chunked ||
+	    x->content_length > 0 || !http_head_has_token(head, "Sec-WebSocket-Version", "13"))
+		return 400;
+	if (!key || strlen(key) != 24 || base64_decode(key, &nonce, &err) < 0 || nonce.len != 16)
 		return 400;
 	return handler->authorize
 		       ? handler->authorize(x->request.authorization, c->server->role.userdata)
@@ -251,7 +275,7 @@ static int judge_upgrade(const struct connection *c, const struct http_head *hea
 static void upgrade(struct connection *c, const struct http_head *head, struct exchange *x,
 		    const char *bytes, size_t len)
 {
-	const char *key = "";
+	const char *key = NULL;
 	char accept[29], answer[256];
 	struct error err = {0};
 	int n, status = http_head_field(head, "Sec-WebSocket-Key", &key, &err) < 0
@@ -279,6 +303,18 @@ static void upgrade(struct connection *c, const struct http_head *head, struct e
 
 /* --- the input ---------------------------------------------------------------------------------
  */
+
+/* A peer that sends a byte now and then holds its connection no longer than one that sends nothing. */
+static void limit_body(struct connection *c)
+{
+	const struct exchange *x = c->exchange;
+	unsigned long long spent_ms = loop_now_ms(c->server->loop) - x->body_since_ms;
+	unsigned long long limit_ms = BODY_TIMEOUT_MS +
+				      x->request.body.len / 16384 * BODY_MS_PER_16_KIB;
+	unsigned long long left_ms = limit_ms > spent_ms ? limit_ms - spent_ms : 1;
+
+	stream_set_timeout(c->stream, left_ms < BODY_TIMEOUT_MS ? left_ms : BODY_TIMEOUT_MS);
+}
 
 /* A head is complete: from here on there is an exchange, unless it is refused. */
 static void on_head(struct connection *c, size_t len)
@@ -309,8 +345,10 @@ static void on_head(struct connection *c, size_t len)
 	c->exchange = TAKE(x);
 	if (!c->exchange->is_chunked && c->exchange->content_length == 0)
 		return;
-	stream_set_timeout(c->stream, BODY_TIMEOUT_MS);
-	if (c->input.len == 0 && http_head_has_token(&head, "Expect", "100-continue"))
+	c->exchange->body_since_ms = loop_now_ms(c->server->loop);
+	limit_body(c);
+	if (c->input.len == 0 && !head.is_1_0 &&
+	    http_head_has_token(&head, "Expect", "100-continue"))
 		stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
 
@@ -324,8 +362,8 @@ static bool take_head(struct connection *c)
 	       memcmp(c->input.data + blank, "\r\n", 2) == 0)
 		blank += 2;
 	buf_consume(&c->input, blank);
-	if (c->input.len == 0)
-		return false;
+	if (c->input.len == 0 || (c->input.len == 1 && c->input.data[0] == '\r'))
+		return false; /* what may be half an empty line has not begun a head */
 	len = http_head_length(c->input.data, c->input.len, c->n_seen);
 	if (len > HTTP_HEAD_MAX_BYTES || (len == 0 && c->input.len > HTTP_HEAD_MAX_BYTES)) {
 		refuse(c, 431, "the head of the request is larger than 16384 bytes");
@@ -366,16 +404,14 @@ static bool take_body(struct connection *c)
 	}
 	buf_consume(&c->input, n);
 	if (!is_done && n > 0)
-		stream_set_timeout(c->stream, BODY_TIMEOUT_MS);
+		limit_body(c);
 	return is_done;
 }
 
-/* Go on as far as the input reaches, or to an answer that is not there yet. Comes last in whatever
- * calls it: the connection may have become a WebSocket. */
+/* Go on as far as the input reaches, or to an answer that is not there yet. Called from the loop, and
+ * last in whatever calls it: the connection may have become a WebSocket. */
 static void take_input(struct connection *c)
 {
-	if (c->is_taking)
-		return; /* a request was answered at once */
 	c->is_taking = true;
 	while (c->stream && !stream_is_over(c->stream)) {
 		if (!c->exchange && !take_head(c))
@@ -385,10 +421,18 @@ static void take_input(struct connection *c)
 		dispatch(c->exchange);
 	}
 	c->is_taking = false;
+	if (c->stream && c->has_ended && !(c->exchange && c->exchange->is_dispatched))
+		stream_finish(c->stream); /* no whole request is left */
 	if (!c->stream || c->input.len == 0)
 		buf_done(&c->input);
 	if (!c->stream)
 		free(c);
+}
+
+/* The peer wants nothing more. */
+static bool is_at_end(const struct connection *c)
+{
+	return c->has_ended && c->input.len == 0;
 }
 
 /* --- answering ---------------------------------------------------------------------------------
@@ -420,10 +464,11 @@ static int append_head(struct buf *text, const struct exchange *x, int status,
 	return buf_append_text(text, "\r\n\r\n", err);
 }
 
-/* The answer has left: on to the next request. */
+/* The answer has left: on to the next request, but not at once. Whoever answers may be in the middle of
+ * something, and does not expect to be called. */
 static void finish(struct connection *c)
 {
-	bool close_after = c->exchange->close_after || c->has_ended;
+	bool close_after = c->exchange->close_after || is_at_end(c);
 
 	exchange_free(TAKE(c->exchange));
 	if (close_after) {
@@ -435,7 +480,8 @@ static void finish(struct connection *c)
 		c->is_full = false;
 		stream_set_reading(c->stream, true);
 	}
-	take_input(c);
+	if (c->input.len > 0 && !c->is_taking)
+		stream_wake(c->stream);
 }
 
 /* As much of the answer as the system takes. Until the last byte has left nothing else is read, so a
@@ -477,7 +523,7 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 		return;
 	}
 	n = x->is_head ? 0 : x->body.len < PIECE_BYTES ? x->body.len : PIECE_BYTES;
-	x->close_after = x->close_after || c->has_ended;
+	x->close_after = x->close_after || is_at_end(c);
 	if (buf_reserve(&text, n + HEAD_ROOM_BYTES, &err) < 0 ||
 	    append_head(&text, x, status, content_type, headers, &err) < 0 ||
 	    buf_append(&text, x->body.data, n, &err) < 0) {
@@ -534,8 +580,7 @@ static void on_end(void *user)
 	struct connection *c = user;
 
 	c->has_ended = true;
-	if (!c->exchange || !c->exchange->is_dispatched)
-		stream_finish(c->stream);
+	take_input(c);
 }
 
 static void on_drained(void *user)
@@ -544,6 +589,11 @@ static void on_drained(void *user)
 
 	if (c->exchange && c->exchange->is_answered)
 		send_more(c);
+}
+
+static void on_woken(void *user)
+{
+	take_input(user);
 }
 
 static void on_timeout(void *user)
@@ -574,6 +624,7 @@ static const struct stream_handler stream_handler = {
 	.read = on_read,
 	.end = on_end,
 	.drained = on_drained,
+	.woken = on_woken,
 	.timeout = on_timeout,
 	.closed = on_closed,
 };
@@ -617,44 +668,4 @@ void http_server_free(struct http_server *server)
 		return;
 	stream_listener_free(server->listener);
 	free(server);
-}
-
-/* --- forms -------------------------------------------------------------------------------------
- */
-
-static int hex_value(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
-static char *form_decode(const char *text, size_t len)
-{
-	char *value = malloc(len + 1), *out = value;
-
-	for (size_t i = 0; value && i < len; i++) {
-		/* "%00" stays as it is: a NUL would hide what follows it */
-		if (text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
-		    hex_value(text[i + 2]) >= 0 && strncmp(text + i, "%00", 3) != 0) {
-			*out++ = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-			i += 2;
-		} else {
-			*out++ = text[i] == '+' ? ' ' : text[i];
-		}
-	}
-	if (value)
-		*out = '\0';
-	return value;
-}
-
-char *http_form_value(const char *form, const char *name)
-{
-	size_t name_len = strlen(name);
-
-	for (const char *p = form; *p; p += strcspn(p, "&"), p += *p == '&') {
-		if (strncmp(p, name, name_len) == 0 && p[name_len] == '=')
-			return form_decode(p + name_len + 1, strcspn(p + name_len + 1, "&"));
-	}
-	return NULL;
 }

@@ -44,7 +44,10 @@ struct http_server_options {
 	const char *certificate_file, *key_file; /* PEM */
 	size_t body_max_bytes;
 
-	/** A request is there. It stays valid until http_reply(), which must come once. */
+	/**
+	 * A request is there. It stays valid until http_reply(), which must come once. Called from
+	 * the loop only, never from within http_reply().
+	 */
 	void (*request)(struct http_request *request, void *userdata);
 	void *userdata;
 	/** NULL: no WebSocket here. */
@@ -58,9 +61,6 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 
 /** After the loop has stopped, which closes the connections. Takes NULL. */
 void http_server_free(struct http_server *server);
-
-/** Value of a parameter of the query or of a form body, decoded; free() it. NULL if absent. */
-char *http_form_value(const char *form, const char *name);
 
 /** A further header line of an answer. */
 struct http_header {

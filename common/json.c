@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/text.h"
 
 #define NAME_SHOWN_MAX 100
 
@@ -127,23 +128,6 @@ int json_append(struct buf *buf, const json_t *value, struct error *err)
 	return -1;
 }
 
-/* Length of the UTF-8 character at @p, or 0. Overlong forms and surrogates are not characters. */
-static size_t utf8_length(const unsigned char *p)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-	if (n == 0 || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static int append_character(struct buf *buf, const unsigned char *p, size_t n, struct error *err)
 {
 	if (n == 0)
@@ -176,7 +160,7 @@ int json_append_string(struct buf *buf, const char *text, struct error *err)
 		if (n > 0) {
 			result = buf_append(buf, p, n, err);
 		} else {
-			n = utf8_length(p);
+			n = utf8_length((const char *)p);
 			result = append_character(buf, p, n, err);
 		}
 		p += n ? n : 1;

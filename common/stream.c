@@ -4,12 +4,16 @@
  * descriptors here but by libuv. */
 #include "common/stream.h"
 
+#include <limits.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "common/buf.h"
 #include "common/cleanup.h"
@@ -21,6 +25,11 @@
 #define READ_BYTES 65536
 #define RECORD_BYTES 16384
 #define LINGER_MS 5000
+#define STREAMS_PER_USER_MAX 64
+#define DESCRIPTORS_KEPT 64 /* for files, and for connections that we make */
+#define WAITING_MAX_BYTES (256UL * 1024)
+
+#define UNIX_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
 union handle {
 	uv_handle_t any;
@@ -34,7 +43,10 @@ struct stream_listener {
 	struct loop *loop;
 	struct loop_part part;
 	bool is_unix;
-	SSL_CTX *tls; /* NULL for a Unix socket */
+	int fd_max; /* higher ones are not for peers */
+	union handle spare;
+	bool is_spare_closing, is_peer_left; /* see turn_away() */
+	SSL_CTX *tls;                        /* NULL for a Unix socket */
 	BIO_METHOD *bio;
 	const struct stream_handler *handler;
 	void *userdata;
@@ -45,6 +57,7 @@ struct stream_listener {
 struct stream {
 	union handle uv; /* first, as above */
 	uv_timer_t timer;
+	uv_idle_t wake;
 	uv_write_t writing;
 	uv_shutdown_t shutdown;
 	struct stream_listener *listener;
@@ -57,6 +70,7 @@ struct stream {
 	struct buf out;     /* what OpenSSL has made */
 	struct buf leaving; /* given to the system, which has not taken it yet */
 	struct buf waiting; /* written meanwhile */
+	uid_t peer_uid;     /* of a Unix socket */
 	bool is_writing;
 	bool is_ended; /* the peer sends no more */
 	bool is_finishing;
@@ -90,6 +104,7 @@ void stream_abort(struct stream *s)
 	s->is_closing = true;
 	uv_close(&s->uv.any, on_handle_closed);
 	uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&s->wake, on_handle_closed);
 }
 
 static void on_shut_down(uv_shutdown_t *shutdown, int status)
@@ -144,7 +159,8 @@ static void on_written(uv_write_t *writing, int status)
 	}
 }
 
-/* Give to the system what it takes now, and keep the rest for later. */
+/* Give to the system what it takes now, and keep the rest for later. Not without bound: the handlers
+ * wait for drained(), but a peer can make OpenSSL speak, by asking for new keys again and again. */
 static void push(struct stream *s, const char *bytes, size_t len)
 {
 	uv_buf_t all = uv_buf_init((char *)bytes, (unsigned)len);
@@ -158,8 +174,9 @@ static void push(struct stream *s, const char *bytes, size_t len)
 		if (n == (int)len)
 			return;
 	}
-	if (n < 0 || buf_append(s->is_writing ? &s->waiting : &s->leaving, bytes + n,
-				len - (size_t)n, &err) < 0)
+	if (n < 0 || s->waiting.len + len > WAITING_MAX_BYTES ||
+	    buf_append(s->is_writing ? &s->waiting : &s->leaving, bytes + n, len - (size_t)n,
+		       &err) < 0)
 		stream_abort(s);
 	else if (!s->is_writing)
 		start_write(s);
@@ -183,6 +200,7 @@ void stream_write(struct stream *s, const void *bytes, size_t len)
 		push(s, bytes, len);
 		return;
 	}
+	ERR_clear_error();
 	/* room for the records at once, with what each adds */
 	if (buf_reserve(&s->out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
 	    SSL_write(s->ssl, bytes, (int)len) != (int)len) {
@@ -330,8 +348,8 @@ static void decrypt(struct stream *s, const char *bytes, size_t len)
 
 	s->in = bytes;
 	s->in_len = len;
-	ERR_clear_error();
 	while (!s->is_closing && !s->is_finishing) {
+		ERR_clear_error(); /* what others left would be taken for this call's */
 		n = SSL_read(s->ssl, plain, sizeof(plain));
 		if (n <= 0) {
 			on_tls_stop(s, n);
@@ -399,8 +417,23 @@ void stream_set_timeout(struct stream *s, unsigned long long ms)
 		(void)uv_timer_stop(&s->timer);
 }
 
+static void on_wake(uv_idle_t *wake)
+{
+	struct stream *s = wake->data;
+
+	(void)uv_idle_stop(wake);
+	s->handler->woken(s->user);
+}
+
+void stream_wake(struct stream *s)
+{
+	if (!s->is_closing)
+		(void)uv_idle_start(&s->wake, on_wake);
+}
+
 void stream_set_handler(struct stream *s, const struct stream_handler *handler, void *user)
 {
+	(void)uv_idle_stop(&s->wake);
 	s->handler = handler;
 	s->user = user;
 }
@@ -438,6 +471,59 @@ static int handle_init(struct loop *loop, union handle *handle, bool is_unix)
 		       : uv_tcp_init(&loop->uv, &handle->tcp);
 }
 
+static void turn_away(struct stream_listener *listener);
+
+static void on_spare_closed(uv_handle_t *handle)
+{
+	struct stream_listener *listener = handle->data;
+
+	listener->is_spare_closing = false;
+	if (listener->is_peer_left)
+		turn_away(listener);
+}
+
+/* There is no memory for a peer. It must be accepted nevertheless: libuv does not look for others
+ * before that. */
+static void turn_away(struct stream_listener *listener)
+{
+	listener->is_peer_left = listener->is_spare_closing;
+	if (listener->is_spare_closing)
+		return;
+	listener->is_spare_closing = true;
+	(void)handle_init(listener->loop, &listener->spare, listener->is_unix);
+	listener->spare.any.data = listener;
+	(void)uv_accept(&listener->uv.stream, &listener->spare.stream);
+	uv_close(&listener->spare.any, on_spare_closed);
+}
+
+static bool has_too_many(const struct stream *s)
+{
+	size_t n = 0;
+
+	if (!s->listener->is_unix || s->peer_uid == 0 || s->peer_uid == geteuid())
+		return false;
+	list_for_each (other, &s->listener->streams, struct stream, link)
+		n += other->peer_uid == s->peer_uid;
+	return n > STREAMS_PER_USER_MAX;
+}
+
+/* The system gives the lowest descriptor that is free: a high one tells that there are few left, whatever
+ * has taken the others. */
+static bool may_stay(struct stream *s)
+{
+	int fd = stream_fd(s);
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
+
+	if (s->listener->is_unix && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return false;
+	s->peer_uid = peer.uid;
+	if (fd <= s->listener->fd_max && !has_too_many(s))
+		return true;
+	log_debug("a peer is turned away: too many connections");
+	return false;
+}
+
 static void on_connection(uv_stream_t *uv, int status)
 {
 	struct stream_listener *listener = uv->data;
@@ -446,17 +532,21 @@ static void on_connection(uv_stream_t *uv, int status)
 	if (status < 0)
 		return;
 	s = calloc(1, sizeof(*s));
-	if (!s)
+	if (!s) {
+		turn_away(listener);
 		return;
+	}
 	s->listener = listener;
 	s->handler = listener->handler;
 	(void)handle_init(listener->loop, &s->uv, listener->is_unix);
 	(void)uv_timer_init(&listener->loop->uv, &s->timer);
+	(void)uv_idle_init(&listener->loop->uv, &s->wake);
 	s->uv.any.data = s;
 	s->timer.data = s;
-	s->n_handles = 2;
+	s->wake.data = s;
+	s->n_handles = 3;
 	list_append(&listener->streams, &s->link);
-	if (uv_accept(uv, &s->uv.stream) < 0 || (listener->tls && !start_tls(s))) {
+	if (uv_accept(uv, &s->uv.stream) < 0 || !may_stay(s) || (listener->tls && !start_tls(s))) {
 		stream_abort(s);
 		return;
 	}
@@ -507,11 +597,27 @@ static int bind_tcp(struct stream_listener *listener, const struct stream_option
 	return failed;
 }
 
+static int find_fd_max(void)
+{
+	struct rlimit limit;
+	rlim_t kept;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	kept = limit.rlim_cur / 4 < DESCRIPTORS_KEPT ? limit.rlim_cur / 4 : DESCRIPTORS_KEPT;
+	return (int)(limit.rlim_cur - kept);
+}
+
 static int listen_on(struct stream_listener *listener, const struct stream_options *options,
 		     struct error *err)
 {
-	int failed = listener->is_unix ? bind_unix(listener, options) : bind_tcp(listener, options);
+	int failed;
 
+	/* libuv would cut it short */
+	if (listener->is_unix && strlen(options->unix_path) >= UNIX_PATH_SIZE)
+		return error_set(err, ERR_CONFIG, "%s is too long for a socket's path",
+				 options->unix_path);
+	failed = listener->is_unix ? bind_unix(listener, options) : bind_tcp(listener, options);
 	if (!failed)
 		failed = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
 	if (!failed)
@@ -521,6 +627,16 @@ static int listen_on(struct stream_listener *listener, const struct stream_optio
 				 uv_strerror(failed));
 	return error_set(err, ERR_SYSTEM, "cannot listen on %s port %d: %s", options->bind_host,
 			 options->port, uv_strerror(failed));
+}
+
+static int set_up_tls(struct stream_listener *listener, const struct stream_options *options,
+		      struct error *err)
+{
+	listener->tls = tls_server_new(options->certificate_file, options->key_file, err);
+	if (!listener->tls)
+		return -1;
+	listener->bio = bio_method_new();
+	return listener->bio ? 0 : error_oom(err);
 }
 
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,
@@ -536,15 +652,12 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	listener->is_unix = options->unix_path != NULL;
 	listener->handler = options->handler;
 	listener->userdata = options->userdata;
+	listener->fd_max = find_fd_max();
 	list_init(&listener->streams);
 	listener->part.close = close_listener;
-	if (!listener->is_unix) {
-		listener->tls = tls_server_new(options->certificate_file, options->key_file, err);
-		if (!listener->tls) {
-			stream_listener_free(listener);
-			return NULL;
-		}
-		listener->bio = bio_method_new();
+	if (!listener->is_unix && set_up_tls(listener, options, err) < 0) {
+		stream_listener_free(listener);
+		return NULL;
 	}
 	(void)handle_init(loop, &listener->uv, listener->is_unix);
 	listener->uv.any.data = listener;

@@ -3,6 +3,9 @@
  *
  * Bytes that are written leave at once if the system takes them, and else when it does. No function
  * here calls the handler: what becomes of a stream is told from the loop.
+ *
+ * Peers cannot take the last descriptors of the program: a connection that would is closed at once, and
+ * so is one of a local user who has 64 already, unless it is root or our own user.
  */
 #ifndef COMMON_STREAM_H
 #define COMMON_STREAM_H
@@ -27,6 +30,8 @@ struct stream_handler {
 	void (*end)(void *user);
 	/** Everything that waited has left. Only after a write that could not leave at once. */
 	void (*drained)(void *user);
+	/** The loop has turned since stream_wake(). */
+	void (*woken)(void *user);
 	/** The time set with stream_set_timeout() is over. */
 	void (*timeout)(void *user);
 	/** The stream is gone, and is not to be used again. */
@@ -50,10 +55,16 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 /** After the loop has stopped. Takes NULL. */
 void stream_listener_free(struct stream_listener *listener);
 
-/** Who reads, and is told of all else, from now on. */
+/** Have woken() called, once, when the loop turns: for what must not be done at once. */
+void stream_wake(struct stream *stream);
+
+/** Who reads, and is told of all else, from now on. A wake that was asked for is forgotten. */
 void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *user);
 
-/** Send. What cannot leave at once is copied. Failure is told as closed(). */
+/**
+ * Send. What cannot leave at once is copied, up to 256 KiB: who writes much waits for drained(), and a
+ * peer that makes us say more than it reads is dropped. Failure is told as closed().
+ */
 void stream_write(struct stream *stream, const void *bytes, size_t len);
 
 /** Is something that was written still here? Then drained() comes. */

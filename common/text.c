@@ -239,3 +239,41 @@ int base64_decode(const char *text, struct buf *ret, struct error *err)
 	}
 	return 0;
 }
+
+size_t utf8_length(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+
+	if (n == 0 || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+bool is_utf8(const char *text, size_t len)
+{
+	uint64_t word;
+
+	while (len > 0) {
+		size_t n = utf8_length(text);
+
+		if (n == 0)
+			return false;
+		text += n;
+		len -= n;
+		/* most is ASCII: eight of it at a time */
+		for (; len >= sizeof(word); text += sizeof(word), len -= sizeof(word)) {
+			memcpy(&word, text, sizeof(word));
+			if (word & 0x8080808080808080)
+				break;
+		}
+	}
+	return true;
+}

@@ -1,4 +1,4 @@
-/** Small texts with a fixed form: ids, times, base64. Sources: RFC 9562, RFC 3339, RFC 4648. */
+/** Small texts with a fixed form: ids, times, base64; UTF-8. Sources: RFC 9562, 3339, 4648, 3629. */
 #ifndef COMMON_TEXT_H
 #define COMMON_TEXT_H
 
@@ -44,5 +44,11 @@ int base64url_append(struct buf *buf, const void *bytes, size_t len, struct erro
  * ERR_INVALID, with @ret as it was.
  */
 int base64_decode(const char *text, struct buf *ret, struct error *err);
+
+/** Length of the UTF-8 character at @text, which ends in NUL; 0: overlong, a surrogate, or none. */
+size_t utf8_length(const char *text);
+
+/** @text has @len bytes, NUL may be one of them, and a NUL after them. */
+bool is_utf8(const char *text, size_t len);
 
 #endif

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "common/ws-wire.h"
 
 #define CONTROL_MAX_BYTES 125
 #define HEADER_MAX_BYTES 14
 #define PING_MS (WS_PING_S * 1000ULL)
 #define HANGUP_MS (WS_HANGUP_S * 1000ULL)
+#define PINGS_MAX (WS_HANGUP_S / WS_PING_S) /* and then a little longer */
 
 enum opcode { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 #define FINAL 0x80
@@ -28,9 +30,13 @@ struct server {
 	unsigned long long left; /* of its payload */
 	size_t mask_at;
 	bool is_in_message; /* a message has begun and has not ended */
-	char control[CONTROL_MAX_BYTES];
+	char control[CONTROL_MAX_BYTES + 1];
 	size_t n_control;
+	bool is_pong_due; /* to the last ping, when what was written has left */
+	char pong[CONTROL_MAX_BYTES];
+	size_t n_pong;
 	unsigned long long heard_ms; /* when the peer last sent anything */
+	unsigned n_pings;            /* since then */
 };
 
 static struct server *server_of(struct ws *ws)
@@ -64,6 +70,24 @@ static void send_control(struct server *server, enum opcode opcode, const void *
 
 	memcpy(frame + 2, payload, len);
 	stream_write(server->stream, frame, 2 + len);
+}
+
+/* RFC 6455, 5.5.3: of several pings only the last one must be answered, so a peer that does not read
+ * cannot make us pile up answers. */
+static void send_pong(struct server *server)
+{
+	if (!server->is_pong_due || server->ws.is_close_sent || stream_is_waiting(server->stream))
+		return;
+	server->is_pong_due = false;
+	send_control(server, PONG, server->pong, server->n_pong);
+}
+
+static void on_ping(struct server *server)
+{
+	server->is_pong_due = true;
+	server->n_pong = server->n_control;
+	memcpy(server->pong, server->control, server->n_control);
+	send_pong(server);
 }
 
 static void send_close(struct server *server)
@@ -174,10 +198,30 @@ static const char *find_fault(const struct server *server)
 	return NULL;
 }
 
+/* RFC 6455, 7.4: codes that may be sent. */
+static bool is_close_code(unsigned code)
+{
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+	       (code >= 3000 && code <= 4999);
+}
+
+static void judge_close(struct server *server)
+{
+	const unsigned char *payload = (unsigned char *)server->control;
+	size_t n = server->n_control;
+
+	server->control[n] = '\0';
+	if (n == 1 || (n > 1 && !is_close_code((unsigned)payload[0] << 8 | payload[1])))
+		fail(server, "ill-formed close");
+	else if (n > 2 && !is_utf8(server->control + 2, n - 2))
+		ws_close(&server->ws, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "reason that is not UTF-8");
+}
+
 static void on_close_frame(struct server *server)
 {
 	struct ws *ws = &server->ws;
 
+	judge_close(server);
 	ws_note_close(ws, server->control, server->n_control);
 	if (!ws->is_close_sent) {
 		ws->is_close_sent = true;
@@ -199,23 +243,28 @@ static int on_frame_end(struct server *server)
 	if (opcode_of(server) == CLOSE)
 		on_close_frame(server);
 	else if (opcode_of(server) == PING && is_open)
-		send_control(server, PONG, server->control, server->n_control);
+		on_ping(server);
 	return 0;
+}
+
+/* Its first two bytes are there. */
+static void judge_header(struct server *server)
+{
+	const char *fault = find_fault(server);
+
+	if (fault)
+		fail(server, fault);
 }
 
 static void on_header(struct server *server)
 {
-	const char *fault = find_fault(server);
-
 	server->is_in_payload = true;
 	server->left = payload_length(server);
 	server->mask_at = 0;
 	server->n_control = 0;
 	if (server->ws.close_code != LWS_CLOSE_STATUS_NOSTATUS)
 		return;
-	if (fault) {
-		fail(server, fault);
-	} else if (!is_control(server)) {
+	if (!is_control(server)) {
 		server->is_in_message = !(server->header[0] & FINAL);
 		(void)ws_may_take(&server->ws, opcode_of(server) == BINARY, server->left);
 	}
@@ -282,7 +331,9 @@ static ssize_t take_part(struct server *server, const char *bytes, size_t len)
 	n = n < len ? n : len;
 	memcpy(server->header + server->n_header, bytes, n);
 	server->n_header += n;
-	if (server->n_header >= 2 && server->n_header == header_length(server))
+	if (server->n_header == 2)
+		judge_header(server);
+	else if (server->n_header > 2 && server->n_header == header_length(server))
 		on_header(server);
 	return (ssize_t)n;
 }
@@ -292,6 +343,7 @@ static void on_read(void *user, const char *bytes, size_t len)
 	struct server *server = user;
 
 	server->heard_ms = loop_now_ms(server->loop);
+	server->n_pings = 0;
 	while (len > 0 || (server->is_in_payload && server->left == 0)) {
 		ssize_t n = take_part(server, bytes, len);
 
@@ -309,6 +361,7 @@ static void on_read(void *user, const char *bytes, size_t len)
 
 static void on_drained(void *user)
 {
+	send_pong(user);
 	push(user);
 }
 
@@ -319,21 +372,24 @@ static void on_end(void *user)
 	stream_finish(server->stream);
 }
 
-/* Ask a silent peer whether it is there, and give up one that does not answer. */
+/* Ask a silent peer whether it is there, and give up one that does not answer. Counted in questions, for
+ * after a time in which this program did not run an answer may be there and unread. */
 static void watch(struct server *server)
 {
 	unsigned long long silent_ms = loop_now_ms(server->loop) - server->heard_ms;
-	unsigned long long wait_ms = PING_MS - silent_ms % PING_MS;
 
-	if (silent_ms >= HANGUP_MS) {
+	if (silent_ms < PING_MS) {
+		stream_set_timeout(server->stream, PING_MS - silent_ms);
+		return;
+	}
+	if (server->n_pings == PINGS_MAX) {
 		ws_close(&server->ws, LWS_CLOSE_STATUS_POLICY_VIOLATION, "peer does not answer");
 		return;
 	}
-	if (silent_ms >= PING_MS)
-		send_control(server, PING, "", 0);
-	if (wait_ms > HANGUP_MS - silent_ms)
-		wait_ms = HANGUP_MS - silent_ms;
-	stream_set_timeout(server->stream, wait_ms);
+	send_control(server, PING, "", 0);
+	server->n_pings++;
+	stream_set_timeout(server->stream,
+			   server->n_pings < PINGS_MAX ? PING_MS : HANGUP_MS % PING_MS);
 }
 
 static void on_timeout(void *user)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/text.h"
 #include "common/ws-wire.h"
 
 #define CLOSE_TIMEOUT_S 2
@@ -105,6 +106,10 @@ int ws_take(struct ws *ws, const void *bytes, size_t len, bool is_end)
 		return -1;
 	if (!is_end)
 		return 0;
+	if (!is_utf8(ws->incoming.data, ws->incoming.len)) {
+		ws_close(ws, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "text that is not UTF-8");
+		return 0;
+	}
 	ws->role->handler->message(ws, ws->incoming.data, ws->incoming.len, ws->role->userdata);
 	/* One large message must not hold its memory as long as the link stands. */
 	if (ws->incoming.capacity > WS_PIECE_BYTES)

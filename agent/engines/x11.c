@@ -314,12 +314,12 @@ static void on_closed(const struct error *why, void *userdata)
 	part->socket = NULL;
 	log_info("connection to keeper %lld of session %s lost: %s", part->number,
 		 part->session ? part->session->id : "?", why->message);
-	if (part->capture)
-		capture_failed(part->capture, "the connection to the session's keeper was lost");
 	/* A start that was never answered is ordered again: if the first order did have an effect,
 	 * the session exists already, and the keeper says so. */
 	if (part->step == STEP_CONNECTED)
 		part->step = part->number >= 0 ? STEP_CONTROL : STEP_START;
+	if (part->capture)
+		capture_failed(part->capture, "the connection to the session's keeper was lost");
 	if (part->step == STEP_START && ++part->n_unanswered == UNANSWERED_MAX) {
 		part_end(part, "session keeper: the connection is closed without an answer",
 			 ERR_UNREACHABLE);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/http-form.h"
 #include "common/http-server.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -33,6 +34,7 @@ struct echo {
 	struct loop loop;
 	struct http_request *held[N_HELD_MAX];
 	size_t n_held;
+	bool is_replying; /* to one that was held */
 };
 
 static void reply_json(struct http_request *request, json_t *object)
@@ -81,15 +83,19 @@ static json_t *describe(const struct http_request *r)
 
 static void release_held(struct echo *echo)
 {
+	echo->is_replying = true;
 	for (size_t i = 0; i < echo->n_held; i++)
 		reply_json(echo->held[i], json_pack("{s:s}", "path", "/hold"));
 	echo->n_held = 0;
+	echo->is_replying = false;
 }
 
 static void on_request(struct http_request *request, void *userdata)
 {
 	struct echo *echo = userdata;
 
+	if (echo->is_replying)
+		log_info("a request while another one is being answered: %s", request->path);
 	if (strcmp(request->path, "/big") == 0) {
 		reply_big(request);
 	} else if (strcmp(request->path, "/hold") == 0 && echo->n_held < N_HELD_MAX) {

@@ -642,6 +642,24 @@ def test_peers_that_leave_before_the_answer_are_forgotten(agent, alice):
     assert agent.n_fds() <= n_fds + 1
 
 
+def test_screenshots_in_a_row_on_one_connection_survive_the_keeper(agent, alice):
+    session_id = agent.create_ready(alice.name)
+    keeper = keepers(agent)[session_id]
+    os.kill(keeper, signal.SIGSTOP)  # asked for a capture program, it does not answer
+    body = json.dumps([{"SessionId": session_id}]).encode()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(PATIENCE)
+        peer.connect(agent.socket)
+        peer.sendall(b"".join(b"POST /getSessionScreenshots HTTP/1.1\r\nHost: x\r\nConnection: "
+                              b"%s\r\nContent-Length: %d\r\n\r\n%s" % (connection, len(body), body)
+                              for connection in (b"keep-alive", b"close")))
+        agent.describe()  # by now the first one has been read
+        os.kill(keeper, signal.SIGKILL)
+        answers = b"".join(iter(lambda: peer.recv(65536), b""))
+        assert answers.count(b'"UnsuccessfulList":[{') == 2
+    assert agent.end_of(session_id) == "the session's keeper was killed"
+
+
 # --- X servers that fail -------------------------------------------------------------------------
 
 

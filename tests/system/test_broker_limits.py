@@ -1,5 +1,6 @@
 """What one peer, or one damaged record, can do to the broker: nothing that others notice."""
 
+import base64
 import os
 import resource
 import socket
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from broker_helpers import PROGRAM, Broker
+from broker_helpers import PROGRAM, Broker, raw
 from link_client import LinkRefused, WebSocket, fetch_token, wait_until
 
 
@@ -42,6 +43,15 @@ def test_no_link_becomes_http_2(broker):
                   headers=["HTTP2-Settings: AAMAAABkAAQAAP__"])
     assert refused.value.status == 404
     agent.connect()
+
+
+def test_wrong_passwords_in_a_row_on_one_connection_are_each_refused(broker):
+    wrong = base64.b64encode(f"{broker.credentials[0]}:wrong".encode()).decode()
+    request = ("POST /oauth2/token?grant_type=client_credentials HTTP/1.1\r\nHost: x\r\n"
+               f"Authorization: Basic {wrong}\r\n")
+    reply = raw(broker.port, (f"{request}\r\n" * 4 + f"{request}Connection: close\r\n\r\n").encode())
+    assert reply.count(b"HTTP/1.1 401 ") == 5
+    assert broker.ok("/describeSessions")
 
 
 def test_many_ids_in_one_request_keep_nobody_waiting(broker):

@@ -3,6 +3,8 @@ the stand-in tests/doubles/http-echo.c: real sockets, whole and half requests, a
 
 import base64
 import contextlib
+import ctypes
+import ctypes.util
 import hashlib
 import json
 import os
@@ -251,6 +253,19 @@ def test_a_pipelining_peer_whose_answer_comes_later_is_in_nobodys_way(echo, firs
         assert [reader.response().json()["path"] for _ in range(2)] == ["/hold", "/next"]
 
 
+def test_who_answers_a_request_is_not_given_the_next_one_meanwhile(echo):
+    with echo.connect() as peer, echo.connect_tls() as other, echo.connect() as third:
+        for held in (peer, other):
+            held.sendall(GET % b"hold" + GET % b"next" + POST % b"last")
+        assert is_answering(echo)
+        third.sendall(GET % b"release")
+        for held in (peer, other):
+            reader = Reader(held)
+            assert [reader.response().json()["path"] for _ in range(3)] == \
+                ["/hold", "/next", "/last"]
+    assert "while another one is being answered" not in echo.program.output()
+
+
 def test_a_peer_that_says_it_has_ended_still_gets_its_answer(echo):
     for connect in (echo.connect, echo.connect_tls):
         with connect() as peer:
@@ -262,6 +277,21 @@ def test_a_peer_that_says_it_has_ended_still_gets_its_answer(echo):
                 assert ask(other, GET % b"release").status == 200
             reader = Reader(peer)
             assert reader.response().json()["path"] == "/hold"
+
+
+@pytest.mark.parametrize("rest", [b"", b"\r\n", b"GET /ha", POST[:-1] % b"half"])
+def test_a_peer_that_ends_after_several_requests_gets_all_their_answers(echo, rest):
+    with echo.connect() as peer:
+        peer.sendall(GET % b"hold" + POST % b"next" + GET % b"hold" + GET % b"last" + rest)
+        peer.shutdown(socket.SHUT_WR)
+        for _ in range(2):
+            assert is_answering(echo)
+            with echo.connect() as other:
+                assert ask(other, GET % b"release").status == 200
+        reader = Reader(peer)
+        assert [reader.response().json()["path"] for _ in range(4)] == \
+            ["/hold", "/next", "/hold", "/last"]
+        assert reader.is_closed()
 
 
 def test_a_peer_that_goes_before_its_answer_is_no_event(echo):
@@ -324,7 +354,10 @@ def test_the_target_is_read_as_it_is_written(echo, target, path, query):
     b"GET / HTTP/1.1\r\nX: a\r\n folded", b"GET / HTTP/1.1\r\nX: a\nY: b", b"GET / HTTP/1.1\r\nno",
     b"GET / HTTP/1.1\r\nX: a\rb", b"GET / HTTP/1.1\r\nX: a\x00b",
     b"GET / HTTP/1.1\r\nAuthorization: a\r\nauthorization: b",
-    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1"])
+    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1",
+    b"POST / HTTP/1.1\r\nContent-Length:", b"POST / HTTP/1.1\r\nContent-Length: \t",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding:", b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: a"])
 def test_an_ill_formed_head_is_400_and_closed(echo, head):
     for connect in (echo.connect, echo.connect_tls):
         with connect() as peer:
@@ -344,6 +377,29 @@ def test_empty_lines_before_a_request_mean_nothing(echo):
             assert reader.response().json()["path"] == "/x"
 
 
+def test_an_empty_line_in_two_pieces_means_nothing_either(echo):
+    with echo.connect() as peer:
+        reader = Reader(peer)
+        for _ in range(2):
+            peer.sendall(b"\r\n\r")
+            assert is_answering(echo)  # by now it has been read
+            peer.sendall(b"\n" + GET % b"x")
+            assert reader.response().json()["path"] == "/x"
+
+
+@pytest.mark.parametrize("request_bytes, status", [
+    (b"HEAD /a%zz HTTP/1.1\r\n\r\n", 400), (b"HEAD / HTTP/1.1\r\nX: " + b"x" * 20000, 431),
+    (b"HEAD / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", 413),
+    (b"HEAD / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n", 400)])
+def test_a_refused_head_is_told_without_a_body(echo, request_bytes, status):
+    with echo.connect_tls() as peer:
+        peer.sendall(request_bytes)
+        reader = Reader(peer)
+        got = reader.response(has_body=False)
+        assert got.status == status and int(got.headers["content-length"]) > 0
+        assert reader.is_closed()
+
+
 def test_a_post_without_a_length_has_no_body(echo):
     with echo.connect() as peer:
         got = ask(peer, b"POST /oauth2/token?grant_type=x HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -359,6 +415,14 @@ def test_expect_100_continue_is_answered(echo):
         assert reader.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue"
         peer.sendall(b"ok")
         assert reader.response().json()["body"] == "ok"
+
+
+def test_http_1_0_is_not_told_to_continue(echo):
+    with echo.connect() as peer:
+        peer.sendall(b"POST /e HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert is_answering(echo)
+        peer.sendall(b"ok")
+        assert Reader(peer).response().json()["body"] == "ok"
 
 
 @pytest.mark.parametrize("target", [
@@ -549,9 +613,17 @@ def test_a_peer_that_never_reads_holds_no_more_than_its_answer_and_is_dropped(ec
         assert hangup.poll(40_000)  # WRITE_TIMEOUT_S of the server
 
 
-def test_a_peer_that_says_nothing_is_dropped(echo):
-    with echo.connect(60) as silent, echo.connect(60) as half:
+def test_a_peer_that_says_nothing_or_little_is_dropped(echo):
+    with echo.connect(60) as silent, echo.connect(60) as half, echo.connect(60) as trickle:
         half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        trickle.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(80):
+            if select.select([trickle], [], [], 0.5)[0]:
+                break
+            trickle.sendall(b"x")
+        else:
+            pytest.fail("it goes on")
+        assert Reader(trickle).is_closed()
         assert Reader(half).is_closed()
         assert Reader(silent).is_closed()
 
@@ -559,13 +631,17 @@ def test_a_peer_that_says_nothing_is_dropped(echo):
 # --- who is there -------------------------------------------------------------------------------
 
 
+def let_everybody_reach(path):
+    os.chmod(pathlib.Path(path).parent, 0o755)
+    for folder in pathlib.Path(path).parents:
+        if folder != pathlib.Path("/") and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o011)
+
+
 def test_the_unix_socket_tells_who_is_there_with_all_groups(echo, make_user):
     user = make_user()
     subprocess.run(["usermod", "-a", "-G", "audio,video", user.pw_name], check=True)
-    os.chmod(pathlib.Path(echo.unix).parent, 0o755)
-    for folder in pathlib.Path(echo.unix).parents:
-        if folder != pathlib.Path("/") and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
+    let_everybody_reach(echo.unix)
     got = subprocess.run(
         ["su", "-s", "/bin/sh", user.pw_name, "-c",
          f"curl -s --unix-socket {echo.unix} http://localhost/who"],
@@ -577,6 +653,55 @@ def test_the_unix_socket_tells_who_is_there_with_all_groups(echo, make_user):
     assert set(said["groups"]) == groups
     assert len(groups) == 3
     assert said["address"] == ""
+
+
+CONNECT_100_TIMES = """
+import socket, sys
+peers = []
+for _ in range(100):
+    peers.append(socket.socket(socket.AF_UNIX))
+    peers[-1].connect(sys.argv[1])
+n = 0
+for peer in peers:
+    try:
+        peer.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        n += len(peer.recv(100)) > 0
+    except OSError:
+        pass
+print(n)
+"""
+
+
+def test_a_local_user_has_64_connections_and_root_any_number(echo, make_user):
+    user = make_user()
+    let_everybody_reach(echo.unix)
+
+    def n_answered(uid):
+        return int(subprocess.run(["/usr/bin/python3", "-c", CONNECT_100_TIMES, echo.unix], user=uid,
+                                  capture_output=True, check=True, timeout=60, cwd="/").stdout)
+    for _ in range(2):
+        assert n_answered(user.pw_uid) == 64
+        assert n_answered(0) == 100
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(echo.connect())
+        assert n_answered(user.pw_uid) == 64
+
+
+def test_peers_do_not_take_the_last_descriptors(build, start, tmp_path):
+    path = str(tmp_path / "few.sock")
+    program = start(["prlimit", "--nofile=100:100", build / "doubles/http-echo", "--unix", path],
+                    ready_option="--ready-fd")
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(200)]
+        for peer in peers:
+            peer.connect(path)
+        assert peers[-1].recv(1) == b""  # by now all have been looked at
+        assert len(os.listdir(f"/proc/{program.pid}/fd")) < 80
+        assert ask(peers[0], GET % b"x").status == 200
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(path)
+        assert ask(peer, GET % b"x").status == 200
 
 
 def test_tcp_tells_the_address_and_no_user(echo):
@@ -610,6 +735,14 @@ def test_a_path_that_cannot_be_listened_on_is_an_error_that_names_it(build, star
     assert "none/x.sock" in program.output()
 
 
+def test_a_path_that_no_socket_can_have_is_an_error_that_names_it(build, start, tmp_path):
+    path = tmp_path / ("x" * 120)
+    program = start([build / "doubles/http-echo", "--unix", path])
+    assert program.process.wait(20) != 0
+    assert f"{path} is too long for a socket's path" in program.output()
+    assert not list(tmp_path.glob("x*"))
+
+
 def test_a_port_that_is_taken_is_an_error_that_names_it(build, start, certificates, echo):
     program = start([build / "doubles/http-echo", "--port", echo.port, "--certificate",
                      certificates / "server.pem", "--key", certificates / "server.key"])
@@ -631,6 +764,50 @@ def test_tls_1_1_is_refused(echo):
     got = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{echo.port}", "-tls1_1",
                           "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True)
     assert b"alert protocol version" in got.stderr
+    assert is_answering(echo)
+
+
+class Tls:
+    """A client that can make the server say something, without end and without reading it."""
+
+    library = ctypes.CDLL(ctypes.util.find_library("ssl"))
+    for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
+        getattr(library, name).restype = ctypes.c_void_p
+
+    def __init__(self, port):
+        self.peer = socket.socket()
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.peer.connect(("127.0.0.1", port))
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
+        self.context = ctypes.c_void_p(self.library.SSL_CTX_new(
+            ctypes.c_void_p(self.library.TLS_client_method())))
+        self.ssl = ctypes.c_void_p(self.library.SSL_new(self.context))
+        assert self.library.SSL_set_fd(self.ssl, self.peer.fileno()) == 1
+        assert self.library.SSL_connect(self.ssl) == 1
+
+    def send(self, text):
+        assert self.library.SSL_write(self.ssl, text, len(text)) == len(text)
+
+    def ask_for_a_new_key(self):
+        """Can it still be asked for?"""
+        return self.library.SSL_key_update(self.ssl, 1) == 1 and \
+            self.library.SSL_do_handshake(self.ssl) == 1
+
+    def close(self):
+        self.library.SSL_free(self.ssl)
+        self.library.SSL_CTX_free(self.context)
+        self.peer.close()
+
+
+def test_a_peer_that_asks_for_new_keys_and_does_not_read_is_dropped(echo):
+    with contextlib.closing(Tls(echo.port)) as tls:
+        tls.send(GET % b"big?size=30000000")  # so that nothing else can leave
+        for _ in range(30_000):
+            if not tls.ask_for_a_new_key():
+                break
+        hangup = select.poll()
+        hangup.register(tls.peer, 0)  # POLLHUP comes unasked
+        assert hangup.poll(10_000)  # sooner than for an answer that is not read
     assert is_answering(echo)
 
 
@@ -752,6 +929,31 @@ def test_a_close_is_answered(websocket):
     assert websocket.message() == ("close", 1000)
 
 
+@pytest.mark.parametrize("text", [b"\xff", b"x" * 9 + b"\xc3", b"\xed\xa0\x80", b"\xc0\x80 and more"])
+def test_a_message_that_is_not_utf_8_is_closed_with_1007(websocket, text):
+    good = "\u20ac\u00e9\U0001f600" * 3 + "plain ASCII behind"
+    websocket.send(good.encode()[:1], final=False)
+    websocket.send(good.encode()[1:], opcode=0)
+    assert websocket.message() == good
+    websocket.send(text)
+    assert websocket.message() == ("close", 1007)
+
+
+@pytest.mark.parametrize("head", [b"\x81\x02", b"\xf1\x82", b"\x83\x80", b"\x09\x80", b"\x80\x81"])
+def test_a_frame_that_breaks_the_protocol_is_closed_with_1002_before_it_is_whole(websocket, head):
+    websocket.peer.sendall(head)
+    assert websocket.message() == ("close", 1002)
+
+
+@pytest.mark.parametrize("payload, code", [
+    (b"", None), (b"\x03", 1002), (struct.pack("!H", 999), 1002), (struct.pack("!H", 1005), 1002),
+    (struct.pack("!H", 1006), 1002), (struct.pack("!H", 1015), 1002), (struct.pack("!H", 5000), 1002),
+    (struct.pack("!H", 1000) + b"\xff", 1007), (struct.pack("!H", 3000) + b"x" * 123, 3000)])
+def test_a_close_is_answered_by_what_it_says(websocket, payload, code):
+    websocket.send(payload, opcode=8)
+    assert websocket.message() == ("close", code)
+
+
 def test_a_peer_that_closes_is_answered(websocket):
     websocket.send(struct.pack("!H", 1000) + b"bye", opcode=8)
     assert websocket.message() == ("close", 1000)
@@ -789,6 +991,20 @@ def test_a_peer_that_never_reads_is_dropped_when_its_queue_is_full(websocket):
     assert is_answering(echo)
 
 
+def test_pings_of_a_peer_that_does_not_read_pile_up_no_answers(websocket):
+    ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
+    for _ in range(200):
+        websocket.peer.sendall(ping * 1000)
+    websocket.send(b"the last one", opcode=9)
+    assert is_answering(websocket.echo)
+    websocket.send(b"still there")
+    pongs = []
+    while (frame := websocket.frame())[0] == 10:
+        pongs.append(frame[2])
+    assert pongs[-1] == b"the last one" and len(pongs) < 200_000
+    assert frame[2] == b"still there"
+
+
 def test_a_peer_that_reads_gets_everything_that_fits_the_queue(websocket):
     websocket.send(b"flood 7")
     for _ in range(7):
@@ -800,6 +1016,21 @@ def test_an_upgrade_may_be_refused(echo):
         refused = WebSocket(peer, authorization="Bearer bad")
         assert refused.response.status == 401
         assert refused.reader.is_closed()
+
+
+@pytest.mark.parametrize("version, key, more", [
+    ("1.0", "x" * 22 + "==", ""), ("1.1", "", ""), ("1.1", "x" * 24, ""), ("1.1", "x" * 21 + "===", ""),
+    ("1.1", "*" * 22 + "==", ""), ("1.1", "x" * 22, ""), ("1.1", "x" * 22 + "==", "Content-Length: 1"),
+    ("1.1", "x" * 22 + "==", "Transfer-Encoding: chunked")])
+def test_an_ill_formed_upgrade_is_400(echo, version, key, more):
+    with echo.connect() as peer:
+        request = [f"GET /ws HTTP/{version}", "Host: x", "Upgrade: websocket", "Connection: Upgrade",
+                   f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13",
+                   "Sec-WebSocket-Protocol: echo", *([more] if more else [])]
+        peer.sendall(("\r\n".join(request) + "\r\n\r\n").encode())
+        reader = Reader(peer)
+        assert reader.response().status == 400
+        assert reader.is_closed()
 
 
 def test_an_upgrade_to_another_protocol_is_refused(echo):

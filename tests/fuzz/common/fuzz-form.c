@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "common/http-server.h"
+#include "common/http-form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

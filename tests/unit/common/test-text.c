@@ -216,6 +216,44 @@ static void megabytes_of_base64_come_back_the_same(void **state)
 	assert_memory_equal(back.data, bytes.data, bytes.len);
 }
 
+/* Each at every distance from the beginning, for ASCII is skipped in words. */
+static void utf_8_is_known_wherever_it_is(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_good;
+	} cases[] = {
+		{"", true},
+		{"\xc3\xa9", true},
+		{"\xed\x9f\xbf", true},
+		{"\xf4\x8f\xbf\xbf", true},
+		{"\xc3", false},
+		{"\xe2\x82", false},
+		{"\x80", false},
+		{"\xc1\xbf", false},
+		{"\xed\xa0\x80", false},
+		{"\xf0\x8f\xbf\xbf", false},
+		{"\xf4\x90\x80\x80", false},
+		{"\xff", false},
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (int before = 0; before < 20; before++) {
+			for (int after = 0; after < 20; after++) {
+				int n = snprintf(text, sizeof(text), "%.*s%s%.*s", before,
+						 "abcdefghijklmnopqrst", cases[i].text, after,
+						 "abcdefghijklmnopqrst");
+
+				assert_int_equal(is_utf8(text, (size_t)n), cases[i].is_good);
+			}
+		}
+	}
+	assert_true(is_utf8("a\0b", 3));
+	assert_true(is_utf8(NULL, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +268,7 @@ int main(void)
 		cmocka_unit_test(both_alphabets_and_missing_padding_are_read),
 		cmocka_unit_test(what_is_no_base64_is_refused_and_adds_nothing),
 		cmocka_unit_test(megabytes_of_base64_come_back_the_same),
+		cmocka_unit_test(utf_8_is_known_wherever_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

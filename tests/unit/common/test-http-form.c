@@ -1,5 +1,4 @@
-/* The values of forms; what is on the wire is tested by tests/system/test_http.py. */
-#include "common/http-server.h"
+#include "common/http-form.h"
 #include "tests/unit/unit.h"
 
 static void a_value_is_found_by_its_name_and_decoded(void **state)

@@ -1,0 +1,42 @@
+#include "common/http-form.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int hex_value(char c)
+{
+	if (isdigit((unsigned char)c))
+		return c - '0';
+	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+static char *form_decode(const char *text, size_t len)
+{
+	char *value = malloc(len + 1), *out = value;
+
+	for (size_t i = 0; value && i < len; i++) {
+		/* "%00" stays as it is: a NUL would hide what follows it */
+		if (text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
+		    hex_value(text[i + 2]) >= 0 && strncmp(text + i, "%00", 3) != 0) {
+			*out++ = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+			i += 2;
+		} else {
+			*out++ = text[i] == '+' ? ' ' : text[i];
+		}
+	}
+	if (value)
+		*out = '\0';
+	return value;
+}
+
+char *http_form_value(const char *form, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	for (const char *p = form; *p; p += strcspn(p, "&"), p += *p == '&') {
+		if (strncmp(p, name, name_len) == 0 && p[name_len] == '=')
+			return form_decode(p + name_len + 1, strcspn(p + name_len + 1, "&"));
+	}
+	return NULL;
+}
