@@ -74,17 +74,17 @@ const char *answer_request_id(const struct answer *answer)
 /* --- the reply ---------------------------------------------------------------------------------
  */
 
-/* Splice the RequestId into the object that the handler gave. */
-static int append_object_reply(const struct call *call, struct buf *reply, struct error *err)
+/* The object that the handler gave, with the RequestId as its last member: in front of the others,
+ * a page of a megabyte would have to be copied for it. */
+static int make_object_reply(struct call *call, struct buf *reply, struct error *err)
 {
-	const struct buf *text = &call->elements[0].text;
-
-	if (call->op->body == BODY_PATH) /* its schema has no RequestId */
-		return buf_append(reply, text->data, text->len, err);
-	if (buf_printf(reply, err, "{\"RequestId\":\"%s\"%s", call->request_id,
-		       text->len > 2 ? "," : "") < 0)
-		return -1;
-	return buf_append(reply, text->data + 1, text->len - 1, err);
+	*reply = call->elements[0].text;
+	call->elements[0].text = (struct buf){0};
+	if (call->op->body == BODY_PATH) /* its schema has none */
+		return 0;
+	buf_truncate(reply, reply->len - 1);
+	return buf_printf(reply, err, "%s\"RequestId\":\"%s\"}", reply->len > 1 ? "," : "",
+			  call->request_id);
 }
 
 static int append_echo(const struct call *call, const struct element *e, struct buf *reply,
@@ -165,7 +165,7 @@ static void call_finish(struct call *call)
 		err.code = ERR_NONE;
 		(void)append_list_reply(call, &reply, &err);
 	} else if (err.code == ERR_NONE) {
-		(void)append_object_reply(call, &reply, &err);
+		(void)make_object_reply(call, &reply, &err);
 	}
 	log_debug("%s done (request=%s, elements=%zu)", call->op->name, call->request_id,
 		  call->n_elements);
