@@ -15,9 +15,11 @@ cp -R "$1"/dcv* "$1"/doubles "$DCV_BUILD" && chmod -R a+rX "$DCV_BUILD" || exit 
 shift
 
 [ $# -gt 0 ] || set -- -n "${PYTEST_WORKERS:-3}" --dist loadfile tests/system
+# A folder of our own for the tests: each worker would close pytest's to others again when it starts.
 # $PYTEST is a command with its arguments.
 # shellcheck disable=SC2086
-$PYTEST -q -rs -p no:cacheprovider -o faulthandler_timeout=240 --junitxml="$results" "$@"
+$PYTEST -q -rs -p no:cacheprovider -o faulthandler_timeout=240 --junitxml="$results" \
+	--basetemp="$DCV_BUILD/t" "$@"
 status=$?
 
 counts=$(/usr/bin/python3 - "$results" <<'END'

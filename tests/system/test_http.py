@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from conftest import free_port, wait_until
+from conftest import free_port, let_everybody_reach, wait_until
 
 BODY_MAX = 100000
 MESSAGE_MAX = 2 << 20
@@ -629,13 +629,6 @@ def test_a_peer_that_says_nothing_or_little_is_dropped(echo):
 
 
 # --- who is there -------------------------------------------------------------------------------
-
-
-def let_everybody_reach(path):
-    os.chmod(pathlib.Path(path).parent, 0o755)
-    for folder in pathlib.Path(path).parents:
-        if folder != pathlib.Path("/") and folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 def test_the_unix_socket_tells_who_is_there_with_all_groups(echo, make_user):

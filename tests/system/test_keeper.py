@@ -13,6 +13,7 @@ import threading
 
 import pytest
 
+from conftest import let_everybody_reach
 from keeper_helpers import (BUILD, PAM_DIR, PROGRAM, Connection, Gone, Keeper, User, name_of,
                             new_id, of_session, pack, pids, run, tcp_listeners, uid_of, wait_for,
                             x_answers, x_sockets)
@@ -579,13 +580,11 @@ def xserver_script(folder, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     os.chmod(path, 0o755)
+    let_everybody_reach(path)
     return path
 
 
 def test_an_x_server_that_never_starts(make_keeper, alice, tmp_path):
-    os.chmod(tmp_path, 0o755)
-    os.chmod(tmp_path.parent, 0o755)
-    os.chmod(tmp_path.parent.parent, 0o755)
     script = xserver_script(tmp_path, "#!/bin/sh\nexec sleep 100000\n")
     k = make_keeper(create_timeout=1, options=["--xserver", script])
     connection, session_id = k.start(alice.name, k.init(SLEEP))
@@ -602,8 +601,6 @@ def test_an_x_server_that_never_starts(make_keeper, alice, tmp_path):
     ("exit 0\n", "neither a program nor a script"),
 ])
 def test_an_x_server_that_fails(make_keeper, alice, tmp_path, text, reason):
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(folder, 0o755)
     k = make_keeper(options=["--xserver", xserver_script(tmp_path, text)])
     connection, session_id = k.start(alice.name, k.init(SLEEP))
     said, code = failure(connection)
@@ -619,8 +616,6 @@ def test_no_x_server_at_all(make_keeper, alice):
 
 def test_an_x_server_cannot_have_the_socket_of_another_removed(make_keeper, alice, tmp_path):
     """What it says is its number is the word of the owner."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(folder, 0o755)
     path = "/tmp/.X11-unix/X54321"
     os.makedirs("/tmp/.X11-unix", mode=0o1777, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as other:
@@ -661,8 +656,6 @@ def test_stop_during_start(keeper, alice):
 
 
 def test_stop_while_another_starts_an_x_server(make_keeper, alice, tmp_path):
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(folder, 0o755)
     k = make_keeper(options=["--xserver", xserver_script(tmp_path, "#!/bin/sh\nexec sleep 100000\n")])
     init = k.init(SLEEP)
     first, first_id = k.start(alice.name, init)
