@@ -1,15 +1,9 @@
 #include "common/http-form.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int hex_value(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
+#include "common/text.h"
 
 static char *form_decode(const char *text, size_t len)
 {
@@ -17,9 +11,9 @@ static char *form_decode(const char *text, size_t len)
 
 	for (size_t i = 0; value && i < len; i++) {
 		/* "%00" stays as it is: a NUL would hide what follows it */
-		if (text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
-		    hex_value(text[i + 2]) >= 0 && strncmp(text + i, "%00", 3) != 0) {
-			*out++ = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+		if (text[i] == '%' && i + 2 < len && hex_digit(text[i + 1]) >= 0 &&
+		    hex_digit(text[i + 2]) >= 0 && strncmp(text + i, "%00", 3) != 0) {
+			*out++ = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
 			i += 2;
 		} else {
 			*out++ = text[i] == '+' ? ' ' : text[i];

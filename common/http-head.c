@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/text.h"
+
 #define BLOCK_BYTES 64
 
 size_t http_head_length(const char *text, size_t len, size_t seen)
@@ -46,13 +48,6 @@ static bool has_control(const char *text, size_t len)
 			return true;
 	}
 	return count_controls(p, len) > 0;
-}
-
-static int hex_digit(char c)
-{
-	if (isdigit((unsigned char)c))
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
 /* In place: what is decoded is never longer. */

@@ -277,3 +277,10 @@ bool is_utf8(const char *text, size_t len)
 	}
 	return true;
 }
+
+int hex_digit(char c)
+{
+	if (isdigit((unsigned char)c))
+		return c - '0';
+	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}

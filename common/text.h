@@ -51,4 +51,7 @@ size_t utf8_length(const char *text);
 /** @text has @len bytes, NUL may be one of them, and a NUL after them. */
 bool is_utf8(const char *text, size_t len);
 
+/** The value of a hexadecimal digit in either case, or -1. */
+int hex_digit(char c);
+
 #endif
