@@ -101,7 +101,7 @@ static long long queue_time_left_ms(const struct creation *creation, const struc
 
 void creation_cancel(struct creation *creation, struct session *session)
 {
-	if (!session->waiting.next || list_is_empty(&session->waiting))
+	if (list_is_empty(&session->waiting))
 		return;
 	list_remove(&session->waiting);
 	creation->n_waiting--;
@@ -147,7 +147,7 @@ static void on_stored(const struct error *err, void *userdata)
 		}
 		if (session->server)
 			send_create(creation, session);
-		else if (session->waiting.next && !list_is_empty(&session->waiting))
+		else if (!list_is_empty(&session->waiting))
 			place_waiting(creation, session, NULL); /* what changed meanwhile */
 	}
 	session_list_release(&fleet->sessions, session);
@@ -362,8 +362,7 @@ static void take_to(struct creation *creation, struct session *session, struct s
 {
 	struct error err;
 
-	if (session_list_bind(&creation->fleet->sessions, session, server, &err) < 0)
-		return; /* for memory, which was there a moment ago; its timer ends it */
+	(void)session_list_bind(&creation->fleet->sessions, session, server, &err);
 	session->is_create_pending = true;
 	if (store_placement(creation, session, NULL, &err) < 0)
 		send_create(creation, session);
