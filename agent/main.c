@@ -179,13 +179,19 @@ static int lock_state(struct program *p, struct error *err)
 
 static int read_config(struct program *p, struct error *err)
 {
+	struct log_rotation rotation;
 	enum log_level level;
 
 	if (agent_config_load(&p->config, p->options.conf, err) < 0)
 		return -1;
 	if (log_level_from_name(p->config.log_level, &level))
 		log_set_level(level);
-	if (log_open_file(p->config.log_directory, "agent.log", err) < 0)
+	rotation = (struct log_rotation){
+		.is_hourly = strcmp(p->config.log_rotation, "hourly") == 0,
+		.max_bytes = (unsigned long long)p->config.log_max_bytes,
+		.n_kept = (unsigned)p->config.log_kept,
+	};
+	if (log_open_file(p->config.log_directory, "agent.log", &rotation, err) < 0)
 		return -1;
 	return check_folders(&p->config, err);
 }
