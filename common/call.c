@@ -6,7 +6,6 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "common/log.h"
 #include "common/requests.h"
 #include "common/text.h"
 
@@ -156,19 +155,30 @@ static int append_list_reply(const struct call *call, struct buf *reply, struct 
 	return buf_append_text(reply, "]}", err);
 }
 
+static void take_note(struct call *call)
+{
+	struct http_note *note = &call->request->note;
+	const json_t *body = call->n_elements == 1 ? call->elements[0].body : NULL;
+
+	note->n_elements = call->n_elements;
+	for (size_t i = 0; i < call->n_elements; i++)
+		note->n_failed += call->elements[i].err.code != ERR_NONE;
+	note->session_id = json_get_text(body, "SessionId");
+	note->server_id = json_get_text(body, "ServerId");
+}
+
 static void call_finish(struct call *call)
 {
 	AUTO(buf_done) struct buf reply = {0};
 	struct error err = call->n_elements == 1 ? call->elements[0].err : (struct error){0};
 
+	take_note(call);
 	if (call->op->body == BODY_ELEMENTS) {
 		err.code = ERR_NONE;
 		(void)append_list_reply(call, &reply, &err);
 	} else if (err.code == ERR_NONE) {
 		(void)make_object_reply(call, &reply, &err);
 	}
-	log_debug("%s done (request=%s, elements=%zu)", call->op->name, call->request_id,
-		  call->n_elements);
 	if (err.code != ERR_NONE)
 		http_reply_error(call->request, &err, NULL);
 	else
@@ -181,6 +191,8 @@ static void give(struct answer *answer, struct buf *text, const struct error *er
 	struct element *e = (struct element *)(void *)answer;
 	struct call *call = e->call;
 
+	if (call->api->answered)
+		call->api->answered(call->request, e->body, text, err, call->api->userdata);
 	if (err) {
 		e->err = *err;
 	} else {
@@ -301,6 +313,8 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	struct call *call = NULL;
 	void *caller = api->admit(request, op, &headers, api->userdata, &err);
 
+	request->note.operation = op;
+	request->note.caller = caller;
 	if (caller && read_body(op, request, &body, &err) == 0)
 		call = call_new(api, op, body, &err);
 	if (!call) {
@@ -311,6 +325,7 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	}
 	call->caller = caller;
 	call->request = request;
+	request->note.request_id = call->request_id;
 	if (check_elements(call, &err) < 0) {
 		http_reply_error(request, &err, NULL);
 		call_free(call);

@@ -46,7 +46,7 @@ struct stream_listener {
 	int fd_max; /* higher ones are not for peers */
 	union handle spare;
 	bool is_spare_closing, is_peer_left; /* see turn_away() */
-	SSL_CTX *tls;                        /* NULL for a Unix socket */
+	SSL_CTX *tls;                        /* NULL: none */
 	BIO_METHOD *bio;
 	const struct stream_handler *handler;
 	void *userdata;
@@ -655,7 +655,7 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	listener->fd_max = find_fd_max();
 	list_init(&listener->streams);
 	listener->part.close = close_listener;
-	if (!listener->is_unix && set_up_tls(listener, options, err) < 0) {
+	if (options->certificate_file && set_up_tls(listener, options, err) < 0) {
 		stream_listener_free(listener);
 		return NULL;
 	}

@@ -43,7 +43,8 @@ struct stream_options {
 	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
-	const char *certificate_file, *key_file; /* PEM; the certificate with its chain */
+	/* PEM; the certificate with its chain. NULL: without TLS. */
+	const char *certificate_file, *key_file;
 	const struct stream_handler *handler;
 	void *userdata;
 };
