@@ -1,6 +1,7 @@
 /* dcv-session-manager-broker: the service, and with a command the administrator's tool. */
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,10 @@ static void print_help(void)
 	       "Without a command: run the broker in the foreground.\n\n"
 	       "  --conf FILE    settings (default: %s)\n"
 	       "  --ready-fd N   write \"ready\" to this descriptor when requests are answered\n"
+	       "  --print-settings file|manual\n"
+	       "                 every setting with its meaning and default, as a settings file or "
+	       "as\n"
+	       "                 a part of the manual\n"
 	       "  --version, --help\n\n"
 	       "Commands, for the administrator of the running broker (COMMAND --help for "
 	       "more):\n\n",
@@ -31,12 +36,25 @@ struct options {
 	int ready_fd;
 };
 
+static int print_settings(const char *form)
+{
+	bool is_file = strcmp(form, "file") == 0;
+
+	if (!is_file && strcmp(form, "manual") != 0) {
+		fprintf(stderr, "--print-settings: '%s' is neither file nor manual\n", form);
+		return COMMAND_USAGE;
+	}
+	broker_config_print(is_file ? SETTINGS_FILE : SETTINGS_MANUAL, stdout);
+	return fflush(stdout) == 0 ? COMMAND_DONE : COMMAND_FAILED;
+}
+
 /* Exit status, or -1 to go on. */
 static int read_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option known[] = {
 		{"conf", required_argument, NULL, 'c'},
 		{"ready-fd", required_argument, NULL, 'r'},
+		{"print-settings", required_argument, NULL, 'p'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -56,6 +74,8 @@ static int read_options(int argc, char **argv, struct options *ret)
 			}
 			ret->ready_fd = (int)fd;
 			break;
+		case 'p':
+			return print_settings(optarg);
 		case 'v':
 			printf("dcv-session-manager-broker %s\n", VERSION);
 			return COMMAND_DONE;
