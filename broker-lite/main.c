@@ -36,15 +36,15 @@ struct options {
 	int ready_fd;
 };
 
-static int print_settings(const char *form)
+/* What the manual pages are made with. */
+static int print_manual(const char *part)
 {
-	bool is_file = strcmp(form, "file") == 0;
-
-	if (!is_file && strcmp(form, "manual") != 0) {
-		fprintf(stderr, "--print-settings: '%s' is neither file nor manual\n", form);
+	if (strcmp(part, "settings") == 0)
+		broker_config_print(SETTINGS_MANUAL, stdout);
+	else if (strcmp(part, "commands") == 0)
+		command_client_manual();
+	else
 		return COMMAND_USAGE;
-	}
-	broker_config_print(is_file ? SETTINGS_FILE : SETTINGS_MANUAL, stdout);
 	return fflush(stdout) == 0 ? COMMAND_DONE : COMMAND_FAILED;
 }
 
@@ -54,7 +54,8 @@ static int read_options(int argc, char **argv, struct options *ret)
 	static const struct option known[] = {
 		{"conf", required_argument, NULL, 'c'},
 		{"ready-fd", required_argument, NULL, 'r'},
-		{"print-settings", required_argument, NULL, 'p'},
+		{"print-settings", no_argument, NULL, 's'},
+		{"print-manual", required_argument, NULL, 'm'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -74,8 +75,11 @@ static int read_options(int argc, char **argv, struct options *ret)
 			}
 			ret->ready_fd = (int)fd;
 			break;
-		case 'p':
-			return print_settings(optarg);
+		case 's':
+			broker_config_print(SETTINGS_FILE, stdout);
+			return COMMAND_DONE;
+		case 'm':
+			return print_manual(optarg);
 		case 'v':
 			printf("dcv-session-manager-broker %s\n", VERSION);
 			return COMMAND_DONE;
