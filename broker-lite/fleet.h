@@ -13,13 +13,17 @@
 /* An agent that restarts is back before this; until then nothing is told to be lost. */
 #define RECONNECT_GRACE_MS 5000
 
+struct audit;
 struct broker_config;
+struct metrics;
 
 struct fleet {
 	struct loop *loop;
 	const struct broker_config *config;
 	struct server_list servers;
 	struct session_list sessions;
+	struct audit *audit;     /* set after fleet_init() */
+	struct metrics *metrics; /* the same */
 	struct relay relay;
 	struct creation creation;
 	unsigned long n_reports;

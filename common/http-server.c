@@ -41,7 +41,7 @@ struct http_server {
 /* One request with its answer. It lives until both the connection and the program are done with it.
  */
 struct exchange {
-	struct http_request request;   /* first: the program has a pointer to this */
+	struct http_request request; /* first: the program has a pointer to this */
 	struct http_server *server;
 	struct connection *connection; /* NULL once the peer is gone */
 	struct http_chunked chunked;
@@ -74,6 +74,8 @@ static void exchange_free(struct exchange *x)
 {
 	if (!x)
 		return;
+	if (x->is_dispatched)
+		x->server->n_open--;
 	free(x->request.peer_groups);
 	buf_done(&x->request.body);
 	buf_done(&x->body);
@@ -524,7 +526,6 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 	size_t n;
 
 	x->is_answered = true;
-	x->server->n_open--;
 	if (x->server->replied)
 		x->server->replied(request, status, body, x->server->userdata);
 	x->body = *body;
@@ -686,4 +687,9 @@ void http_server_free(struct http_server *server)
 size_t http_server_n_open(const struct http_server *server)
 {
 	return server->n_open;
+}
+
+bool http_server_certificate_left(const struct http_server *server, double *ret)
+{
+	return stream_listener_certificate_left(server->listener, ret);
 }

@@ -28,7 +28,7 @@ struct http_note {
 	const struct operation *operation; /* of the API; NULL: it is none */
 	const void *caller;                /* whom the API admitted; NULL: nobody */
 	const char *request_id;
-	size_t n_elements, n_failed;      /* of a call that was carried out */
+	size_t n_elements, n_failed;        /* of a call that was carried out */
 	const char *session_id, *server_id; /* of one that is about a single one */
 	const char *failure;                /* the sentence of the reply */
 };
@@ -83,8 +83,11 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 /** After the loop has stopped, which closes the connections. Takes NULL. */
 void http_server_free(struct http_server *server);
 
-/** Requests that were handed over and not answered yet. */
+/** Requests that were handed over, and whose answer has not left yet. */
 size_t http_server_n_open(const struct http_server *server);
+
+/** As stream_listener_certificate_left(). */
+bool http_server_certificate_left(const struct http_server *server, double *ret);
 
 /** A further header line of an answer. */
 struct http_header {

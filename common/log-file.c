@@ -130,6 +130,8 @@ bool log_file_try(struct log_file *file, time_t now, const char *line, size_t le
 {
 	ssize_t n;
 
+	if (file->fd < 0)
+		return false;
 	if (is_due(file, now, len))
 		rotate(file, now);
 	if (file->size == 0)
@@ -147,8 +149,12 @@ bool log_file_try(struct log_file *file, time_t now, const char *line, size_t le
 
 void log_file_write(struct log_file *file, time_t now, const char *line, size_t len)
 {
-	if (log_file_try(file, now, line, len))
-		return;
+	if (!log_file_try(file, now, line, len))
+		log_file_drop(file);
+}
+
+void log_file_drop(struct log_file *file)
+{
 	file->n_dropped++;
 	file->n_untold++;
 }

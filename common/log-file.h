@@ -46,11 +46,14 @@ int log_file_open(struct log_file *file, const char *directory, const char *name
 /** Open it again under its name, after somebody has moved it away. On failure it goes on as it was. */
 int log_file_reopen(struct log_file *file, struct error *err);
 
-/** Write one line, its end included, or count it as dropped. */
+/** Write one line, its end included, or count it as dropped; without a file it is dropped. */
 void log_file_write(struct log_file *file, time_t now, const char *line, size_t len);
 
 /** The same for a line that nobody misses: false if it could not be written. */
 bool log_file_try(struct log_file *file, time_t now, const char *line, size_t len);
+
+/** A line could not even be made. */
+void log_file_drop(struct log_file *file);
 
 /** Harmless on one that is not open. The counts stay. */
 void log_file_close(struct log_file *file);

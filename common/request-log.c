@@ -61,11 +61,13 @@ void request_log(const struct http_request *request, int status, const char *cli
 	if (note->operation && note->n_elements > 0 && status < 400)
 		log_answered(level, note, &fields, ms);
 	else if (status < 400)
-		log_event(level, &fields, "request answered (operation=%.200s, peer=%s, result=%s, ms=%s)",
+		log_event(level, &fields,
+			  "request answered (operation=%.200s, peer=%s, result=%s, ms=%s)",
 			  fields.operation, request->peer_address, result, ms);
 	else
 		log_event(level, &fields,
-			  "request refused: %s (operation=%.200s, client=%s, peer=%s, result=%s, ms=%s)",
+			  "request refused: %s (operation=%.200s, client=%s, peer=%s, result=%s, "
+			  "ms=%s)",
 			  note->failure ? note->failure : "", fields.operation,
 			  client ? client : "", request->peer_address, result, ms);
 }

@@ -669,6 +669,18 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	return NULL;
 }
 
+bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret)
+{
+	X509 *certificate = listener->tls ? SSL_CTX_get0_certificate(listener->tls) : NULL;
+	int days, seconds;
+
+	if (!certificate ||
+	    ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
+		return false;
+	*ret = days * 86400.0 + seconds;
+	return true;
+}
+
 void stream_listener_free(struct stream_listener *listener)
 {
 	if (!listener)

@@ -53,6 +53,9 @@ struct stream_options {
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,
 				      struct error *err);
 
+/** Seconds until the certificate that is shown now expires; false: there is none. */
+bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret);
+
 /** After the loop has stopped. Takes NULL. */
 void stream_listener_free(struct stream_listener *listener);
 
