@@ -182,7 +182,7 @@ static void files_beyond_those_that_are_kept_are_removed_at_the_start(void **sta
 	open_log(f, &tiny);
 	assert_int_equal(access(path_of(f, "x.log.2"), F_OK), 0);
 	for (int i = 3; i <= 5; i++) {
-		char name[16];
+		char name[32];
 
 		(void)snprintf(name, sizeof(name), "x.log.%d", i);
 		assert_int_equal(access(path_of(f, name), F_OK), -1);
