@@ -73,11 +73,21 @@ static json_t *pack_sessions(const struct session_list *sessions)
 	return array;
 }
 
+static json_int_t count_leaked(const struct session_list *sessions)
+{
+	json_int_t n = 0;
+
+	list_for_each (s, &sessions->sessions, struct session, link)
+		n += s->state == SESSION_DELETING ? s->n_leaked : 0;
+	return n;
+}
+
 static int append_report(const struct link *link, struct buf *text, struct error *err)
 {
-	json_auto_t *report = json_pack("{s:s,s:{s:o,s:o,s:I,s:s}}", "event", "report", "body",
+	json_auto_t *report = json_pack("{s:s,s:{s:o,s:o,s:I,s:I,s:s}}", "event", "report", "body",
 					"Server", server_to_json(&link->agent->server), "Sessions",
-					pack_sessions(&link->agent->sessions), "Sequence",
+					pack_sessions(&link->agent->sessions), "LeakedProcesses",
+					count_leaked(&link->agent->sessions), "Sequence",
 					(json_int_t)link->sequence, "BootId", link->boot_id);
 
 	return report ? json_append(text, report, err) : error_oom(err);
