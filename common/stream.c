@@ -655,7 +655,8 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	listener->fd_max = find_fd_max();
 	list_init(&listener->streams);
 	listener->part.close = close_listener;
-	if (options->certificate_file && set_up_tls(listener, options, err) < 0) {
+	if (!listener->is_unix && options->certificate_file &&
+	    set_up_tls(listener, options, err) < 0) {
 		stream_listener_free(listener);
 		return NULL;
 	}
