@@ -19,7 +19,7 @@
  *     operation=   DCV_OPERATION     such as CreateSessions
  *     session=     DCV_SESSION       its id
  *     server=      DCV_SERVER        its id
- *     result=      DCV_RESULT        HTTP status, or a session's new state
+ *     result=      DCV_RESULT        HTTP status, a session's new state, or the name of an error
  *     ms=          DCV_MILLISECONDS  how long it took, such as 1.204
  */
 #ifndef COMMON_LOG_H

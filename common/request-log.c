@@ -58,7 +58,7 @@ void request_log(const struct http_request *request, int status, const char *cli
 	log_format_ms(fields.microseconds, ms, sizeof(ms));
 	(void)snprintf(result, sizeof(result), "%d", status);
 	fields.result = result;
-	if (note->operation && note->n_elements > 0 && status < 400)
+	if (note->request_id && status < 400)
 		log_answered(level, note, &fields, ms);
 	else if (status < 400)
 		log_event(level, &fields,
