@@ -3,7 +3,7 @@
  * it.
  *
  *     {"time":"2026-03-02T08:00:11.042Z","what":"DeleteSessions","who":{"kind":"client","id":"…",
- *      "name":"portal","address":"192.0.2.7"},"session":"…","server":"…","outcome":"done",
+ *      "name":"portal","address":"192.0.2.7"},"outcome":"done","session":"…","server":"…",
  *      "request":"…"}
  *
  * what      the operation (CreateSessions, DeleteSessions, UpdateSessionPermissions, OpenServers,

@@ -7,6 +7,12 @@
 
 #define THROTTLED 429
 
+/* NULL: no operation of the API. */
+static bool is_told_elsewhere(const struct operation *op)
+{
+	return !op || operation_only_reads(op) || op->id == OPERATION_update_session_permissions;
+}
+
 static enum log_level level_of(const struct http_request *request, int status)
 {
 	const struct http_note *note = &request->note;
@@ -17,8 +23,7 @@ static enum log_level level_of(const struct http_request *request, int status)
 		return LOG_LEVEL_DEBUG;
 	if (status >= 400 || note->n_failed > 0)
 		return LOG_LEVEL_INFO;
-	return !note->operation || operation_only_reads(note->operation) ? LOG_LEVEL_DEBUG
-									 : LOG_LEVEL_INFO;
+	return is_told_elsewhere(note->operation) ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 }
 
 /* What was carried out, perhaps in part. */

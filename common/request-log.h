@@ -6,8 +6,10 @@
  *
  * Changes, whatever lets somebody in, and refusals are told at info; what went wrong here (5xx) at
  * warning. A read that succeeded is told at debug: reads are nearly all of the traffic and change
- * nothing, and at a level that is off a line costs no more than a comparison. So is what is throttled:
- * whoever floods the broker is not to flood its log. How many there were is in the metrics.
+ * nothing. So are permissions that were set, which are only relayed and are in audit.log: a line adds
+ * a tenth to the cost of such a request, and at a level that is off no more than a comparison. So is
+ * what is throttled: whoever floods the broker is not to flood its log. How many there were is in the
+ * metrics.
  */
 #ifndef COMMON_REQUEST_LOG_H
 #define COMMON_REQUEST_LOG_H

@@ -138,8 +138,8 @@ static void an_entry_that_is_not_utf8_is_still_a_line(void **state)
 	audit_write(&f->audit,
 		    &(struct audit_entry){.what = "x", .who = AUDIT_BROKER, .session = "\xff"});
 	assert_line(f, 0,
-		    json_pack("{s:s,s:{s:s},s:s}", "what", "x", "who", "kind", "broker", "outcome",
-			      "done"));
+		    json_pack("{s:s,s:{s:s},s:s,s:s}", "what", "x", "who", "kind", "broker",
+			      "outcome", "done", "session", "\uFFFD"));
 }
 
 #define WITH_AUDIT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
