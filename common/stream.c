@@ -405,15 +405,13 @@ void stream_set_reading(struct stream *s, bool is_reading)
 		(void)uv_read_stop(&s->uv.stream);
 }
 
-static void start_timer(struct stream *s, unsigned long long now_ms);
-
 static void on_timeout(uv_timer_t *timer)
 {
 	struct stream *s = timer->data;
 	unsigned long long now_ms = loop_now_ms(s->listener->loop);
 
 	if (s->timeout_ms > now_ms)
-		start_timer(s, now_ms);
+		(void)uv_timer_start(timer, on_timeout, s->timeout_ms - now_ms, 0);
 	else if (s->timeout_ms == 0)
 		return;
 	else if (s->is_finishing)
@@ -422,23 +420,16 @@ static void on_timeout(uv_timer_t *timer)
 		s->handler->timeout(s->user);
 }
 
-static void start_timer(struct stream *s, unsigned long long now_ms)
-{
-	(void)uv_timer_start(&s->timer, on_timeout, s->timeout_ms - now_ms, 0);
-}
-
 /* The time is set anew for every request, and nearly always moves on: the timer is left to go off at
  * the time before, and starts again then. */
 void stream_set_timeout(struct stream *s, unsigned long long ms)
 {
-	unsigned long long now_ms = loop_now_ms(s->listener->loop);
-
 	if (s->is_closing)
 		return;
-	s->timeout_ms = ms > 0 ? now_ms + ms : 0;
+	s->timeout_ms = ms > 0 ? loop_now_ms(s->listener->loop) + ms : 0;
 	if (ms > 0 &&
 	    (!uv_is_active((uv_handle_t *)&s->timer) || uv_timer_get_due_in(&s->timer) > ms))
-		start_timer(s, now_ms);
+		(void)uv_timer_start(&s->timer, on_timeout, ms, 0);
 }
 
 static void on_wake(uv_idle_t *wake)
