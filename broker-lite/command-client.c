@@ -12,23 +12,57 @@
 
 #include "broker-lite/broker.h"
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/json.h"
 
 #define REPLY_MAX_BYTES (64 * 1024 * 1024)
 #define REPLY_TIMEOUT_S 30
+#define FILE_MAX_BYTES (COMMAND_BODY_MAX_BYTES / 4) /* as JSON it may grow */
 
 struct wish {
 	const struct command *command;
 	const char *config_path;
-	const char *value;
+	json_t *options; /* owned */
 	bool as_json;
 	bool wants_help;
+	bool has_bad_file;
 };
 
 void command_client_list(void)
 {
 	for (size_t i = 0; i < n_commands; i++)
 		printf("  %-32s %s\n", commands[i].name, commands[i].help);
+}
+
+static void manual_option(const struct command_option *o)
+{
+	printf(o->is_required ? " *--%s*" : " [*--%s*", o->name);
+	if (o->value)
+		printf(" _%s_", o->value);
+	printf("%s", o->is_required ? "" : "]");
+}
+
+static void manual_meaning(const struct command_option *o)
+{
+	printf("\n\t*--%s*", o->name);
+	if (o->alias)
+		printf(", *--%s*", o->alias);
+	printf(": %s.\n", o->help);
+}
+
+void command_client_manual(void)
+{
+	for (size_t i = 0; i < n_commands; i++) {
+		const struct command *command = &commands[i];
+
+		printf("*%s*", command->name);
+		for (const struct command_option *o = command->options; o->name; o++)
+			manual_option(o);
+		printf("\n\t%s.\n", command->help);
+		for (const struct command_option *o = command->options; o->name; o++)
+			manual_meaning(o);
+		printf("\n");
+	}
 }
 
 /* --- the socket --------------------------------------------------------------------------------
@@ -50,20 +84,16 @@ static int connect_to(const char *path, struct error *err)
 	return TAKE_FD(fd);
 }
 
-static int write_request(int fd, const struct command *command, const char *value,
-			 struct error *err)
+static int write_request(int fd, const struct wish *wish, struct error *err)
 {
 	AUTO(buf_done) struct buf body = {0};
 	AUTO(buf_done) struct buf request = {0};
-	json_auto_t *options = json_object();
 
-	if (command->option)
-		json_set_text(options, command->option, value);
-	if (json_append(&body, options, err) < 0 ||
+	if (json_append(&body, wish->options, err) < 0 ||
 	    buf_printf(&request, err,
 		       "POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 		       "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-		       command->name, body.len, body.data) < 0)
+		       wish->command->name, body.len, body.data) < 0)
 		return -1;
 	for (size_t sent = 0; sent < request.len;) {
 		ssize_t n = send(fd, request.data + sent, request.len - sent, MSG_NOSIGNAL);
@@ -162,40 +192,109 @@ static int carry_out(const struct wish *wish)
 		return err.code == ERR_DENIED ? COMMAND_NOT_ROOT : COMMAND_FAILED;
 	}
 	fd = connect_to(path, &err);
-	if (fd < 0 || write_request(fd, wish->command, wish->value, &err) < 0 ||
+	if (fd < 0 || write_request(fd, wish, &err) < 0 ||
 	    read_reply(fd, &status, &reply, &err) < 0)
 		return tell_failure(&err);
 	return print_reply(wish, status, reply);
 }
 
+static void print_option(const char *name, const char *value, const char *help)
+{
+	char shown[64];
+
+	(void)snprintf(shown, sizeof(shown), "--%s%s%s", name, value ? " " : "",
+		       value ? value : "");
+	printf("  %-28s %s\n", shown, help);
+}
+
 static void print_help(const struct command *command)
 {
 	printf("usage: dcv-session-manager-broker %s", command->name);
-	if (command->option)
-		printf(" %s--%s %s%s", command->is_required ? "" : "[", command->option,
-		       command->value, command->is_required ? "" : "]");
-	printf(" [--conf FILE] [--json]\n\n%s.\n", command->help);
+	for (const struct command_option *o = command->options; o->name; o++)
+		printf(" %s--%s%s%s%s", o->is_required ? "" : "[", o->name, o->value ? " " : "",
+		       o->value ? o->value : "", o->is_required ? "" : "]");
+	printf(" [--conf FILE] [--json]\n\n%s.\n\n", command->help);
+	for (const struct command_option *o = command->options; o->name; o++) {
+		print_option(o->name, o->value, o->help);
+		if (o->alias)
+			print_option(o->alias, o->value, "the same");
+	}
+	print_option("conf", "FILE", "settings of the broker (default: " BROKER_CONFIG_PATH ")");
+	print_option("json", NULL, "print the result as one JSON object");
 }
 
-enum { OPTION_CONF = 'c', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_VALUE = 'v' };
+enum { OPTION_CONF = 'c', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_OF_COMMAND = 256 };
 
-static int read_options(int argc, char **argv, struct wish *wish)
+/* Options of the command are known to getopt by OPTION_OF_COMMAND and up, their place in the table. */
+static void list_options(const struct command *command, struct option *ret)
 {
-	const struct command *command = wish->command;
-	struct option options[6] = {
+	static const struct option of_all[] = {
 		{"conf", required_argument, NULL, OPTION_CONF},
 		{"json", no_argument, NULL, OPTION_JSON},
 		{"help", no_argument, NULL, OPTION_HELP},
 	};
-	size_t n = 3;
+	int n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(of_all); i++)
+		*ret++ = of_all[i];
+	for (const struct command_option *o = command->options; o->name; o++, n++) {
+		int has_arg = o->value ? required_argument : no_argument;
+
+		*ret++ = (struct option){o->name, has_arg, NULL, OPTION_OF_COMMAND + n};
+		if (o->alias)
+			*ret++ = (struct option){o->alias, has_arg, NULL, OPTION_OF_COMMAND + n};
+	}
+	*ret = (struct option){0};
+}
+
+/* The file is the caller's, which the broker may have no right to read. */
+static int add_file(struct wish *wish, const char *path, struct error *err)
+{
+	AUTO(buf_done) struct buf text = {0};
+
+	if (file_read(path, FILE_MAX_BYTES, &text, err) < 0)
+		return -1;
+	if (json_object_set_new(wish->options, COMMAND_FILE_TEXT,
+				json_stringn(text.data ? text.data : "", text.len)) < 0)
+		return error_set(err, ERR_INVALID, "%s is not UTF-8 text", path);
+	return 0;
+}
+
+static int add_option(struct wish *wish, const struct command_option *option, const char *value)
+{
+	struct error err;
+
+	if (!option->value)
+		return json_object_set_new(wish->options, option->name, json_true());
+	if (json_object_set_new(wish->options, option->name, json_string(value)) < 0) {
+		fprintf(stderr, "%s: --%s is not UTF-8 text\n", wish->command->name, option->name);
+		return -1;
+	}
+	if (!option->is_file || add_file(wish, value, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s\n", err.message);
+	wish->has_bad_file = true;
+	return -1;
+}
+
+static int check_required(const struct wish *wish)
+{
+	for (const struct command_option *o = wish->command->options; o->name; o++) {
+		if (o->is_required && !json_object_get(wish->options, o->name)) {
+			fprintf(stderr, "%s: --%s %s is missing\n", wish->command->name, o->name,
+				o->value);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int read_options(int argc, char **argv, struct wish *wish)
+{
+	struct option options[3 + 2 * COMMAND_OPTIONS_MAX + 1];
 	int option;
 
-	if (command->option)
-		options[n++] =
-			(struct option){command->option, required_argument, NULL, OPTION_VALUE};
-	if (command->alias)
-		options[n++] =
-			(struct option){command->alias, required_argument, NULL, OPTION_VALUE};
+	list_options(wish->command, options);
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == OPTION_CONF)
 			wish->config_path = optarg;
@@ -203,36 +302,40 @@ static int read_options(int argc, char **argv, struct wish *wish)
 			wish->as_json = true;
 		else if (option == OPTION_HELP)
 			wish->wants_help = true;
-		else if (option == OPTION_VALUE)
-			wish->value = optarg;
-		else
+		else if (option < OPTION_OF_COMMAND)
+			return -1;
+		else if (add_option(wish, &wish->command->options[option - OPTION_OF_COMMAND],
+				    optarg) < 0)
 			return -1;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "%s: what is '%s'?\n", command->name, argv[optind]);
+		fprintf(stderr, "%s: what is '%s'?\n", wish->command->name, argv[optind]);
 		return -1;
 	}
-	if (command->is_required && !wish->value && !wish->wants_help) {
-		fprintf(stderr, "%s: --%s %s is missing\n", command->name, command->option,
-			command->value);
-		return -1;
-	}
-	return 0;
+	return wish->wants_help ? 0 : check_required(wish);
+}
+
+static int read_and_carry_out(struct wish *wish, int argc, char **argv)
+{
+	if (read_options(argc - 1, argv + 1, wish) < 0)
+		return wish->has_bad_file ? COMMAND_FAILED : COMMAND_USAGE;
+	if (!wish->wants_help)
+		return carry_out(wish);
+	print_help(wish->command);
+	return COMMAND_DONE;
 }
 
 int command_client_run(int argc, char **argv)
 {
 	struct wish wish = {.command = command_find(argv[1])};
+	int status;
 
 	if (!wish.command) {
 		fprintf(stderr, "unknown command '%s', see --help\n", argv[1]);
 		return COMMAND_USAGE;
 	}
-	if (read_options(argc - 1, argv + 1, &wish) < 0)
-		return COMMAND_USAGE;
-	if (wish.wants_help) {
-		print_help(wish.command);
-		return COMMAND_DONE;
-	}
-	return carry_out(&wish);
+	wish.options = json_object();
+	status = read_and_carry_out(&wish, argc, argv);
+	json_decref(wish.options);
+	return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/client-list.h"
 #include "broker-lite/config.h"
 #include "common/cleanup.h"
 #include "common/json.h"
@@ -232,7 +233,16 @@ static void unlist(struct fleet *fleet, struct server *server)
 	if (server->report)
 		log_info("server %s is no longer listed", server->id);
 	server_list_unlist(&fleet->servers, server);
+	server->client =
+		NULL; /* who has been silent for so long does not keep the id from others */
 	forget_sessions(fleet, server, false);
+}
+
+static void remove_if_empty(struct fleet *fleet, struct server *server)
+{
+	free_server_timer(server);
+	if (!server->report && !server->is_closed && list_is_empty(&server->sessions))
+		server_list_remove(&fleet->servers, server);
 }
 
 static void on_server_timer(void *userdata)
@@ -262,9 +272,7 @@ static void on_server_timer(void *userdata)
 		arm_server(fleet, server, next_ms - lost_ms + 1);
 		return;
 	}
-	free_server_timer(server);
-	if (!server->report && !server->is_closed && list_is_empty(&server->sessions))
-		server_list_remove(&fleet->servers, server);
+	remove_if_empty(fleet, server);
 }
 
 static void begin_loss(struct fleet *fleet, struct server *server)
@@ -288,6 +296,25 @@ void fleet_link_lost(struct fleet *fleet, struct agent *agent)
 		return;
 	server->agent = NULL;
 	begin_loss(fleet, server);
+}
+
+void fleet_server_lost(struct fleet *fleet, struct server *server)
+{
+	if (!server->is_lost)
+		declare_lost(fleet, server);
+}
+
+void fleet_server_replaced(struct fleet *fleet, struct server *server,
+			   const struct server *successor)
+{
+	list_for_each_safe (session, &server->sessions, struct session, on_server) {
+		if (session_list_find(&fleet->sessions, session->id, successor->id))
+			session_list_forget(&fleet->sessions, session);
+	}
+	if (!list_is_empty(&server->sessions))
+		return; /* its timer sees to the rest */
+	unlist(fleet, server);
+	remove_if_empty(fleet, server);
 }
 
 /* --- the whole ---------------------------------------------------------------------------------
@@ -320,15 +347,32 @@ static int restore(struct session *session, const char *server_id, void *userdat
 	return 0;
 }
 
-int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
-	       struct store *store, struct error *err)
+/* An agent that is away at the moment keeps its server's id from others, also over our restart. */
+static int restore_owners(struct fleet *fleet, struct error *err)
 {
-	*fleet = (struct fleet){.loop = loop, .config = config};
+	for (size_t i = 0; i < fleet->clients->by_id.n; i++) {
+		const struct client *client = fleet->clients->by_id.items[i];
+		struct server *server;
+
+		if (!client->is_active || !client->server_id)
+			continue;
+		server = server_list_obtain(&fleet->servers, client->server_id, err);
+		if (!server)
+			return -1;
+		server->client = client;
+	}
+	return 0;
+}
+
+int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
+	       const struct client_list *clients, struct store *store, struct error *err)
+{
+	*fleet = (struct fleet){.loop = loop, .config = config, .clients = clients};
 	server_list_init(&fleet->servers, store);
 	session_list_init(&fleet->sessions, store);
 	if (relay_init(&fleet->relay, loop, err) < 0 ||
 	    creation_init(&fleet->creation, fleet, err) < 0 ||
-	    server_list_load(&fleet->servers, err) < 0 ||
+	    server_list_load(&fleet->servers, err) < 0 || restore_owners(fleet, err) < 0 ||
 	    session_list_load(&fleet->sessions, restore, fleet, err) < 0)
 		return -1;
 	for (size_t i = 0; i < fleet->servers.by_id.n; i++)
