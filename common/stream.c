@@ -360,10 +360,10 @@ static void decrypt(struct stream *s, const char *bytes, size_t len)
 		forget_errors();
 		n = SSL_read(s->ssl, plain, sizeof(plain));
 		flush(s); /* an answer of the handshake, new keys, or why it is given up */
-		if (n <= 0) {
+		if (n <= 0)
 			on_tls_stop(s, n);
+		if (n <= 0 || s->is_closing)
 			break;
-		}
 		s->handler->read(s->user, plain, (size_t)n);
 		if (s->in_len == 0 && SSL_pending(s->ssl) == 0)
 			break; /* nothing is left to read: spare OpenSSL the attempt */
