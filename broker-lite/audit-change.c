@@ -6,6 +6,7 @@
 #include "broker-lite/command.h"
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/requests.h"
 
 /* --- operations of the API ---------------------------------------------------------------------
  */
@@ -20,7 +21,7 @@ static bool is_change(const struct operation *op)
 	return !operation_only_reads(op) && op->id != OPERATION_get_session_connection_data;
 }
 
-void audit_element(const struct http_request *request, const json_t *body, const struct buf *text,
+void audit_element(const struct http_request *request, const void *fields, const struct buf *text,
 		   const struct error *err, void *userdata)
 {
 	struct broker *broker = userdata;
@@ -40,15 +41,15 @@ void audit_element(const struct http_request *request, const json_t *body, const
 		return;
 	entry.what = note->operation->name;
 	entry.client = note->caller == &broker->anybody ? NULL : note->caller;
+	request_subject(note->operation, fields, &entry.session, &entry.server);
 	/* A creation tells the id in its answer only. */
 	if (note->operation->id == OPERATION_create_sessions && !err &&
 	    json_parse(text->data, text->len, &made, &ignored) == 0)
 		entry.session = json_get_text(made, "Id");
-	else
-		entry.session = json_get_text(body, "SessionId");
 	if (entry.session)
 		session = session_list_find_any(&broker->fleet.sessions, entry.session);
-	entry.server = session ? server_of(session) : json_get_text(body, "ServerId");
+	if (session)
+		entry.server = server_of(session);
 	audit_write(&broker->audit, &entry);
 }
 

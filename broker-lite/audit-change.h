@@ -10,7 +10,7 @@ struct fleet;
 struct session;
 
 /** For struct api: one element of a call has its answer; @userdata is the broker. */
-void audit_element(const struct http_request *request, const json_t *body, const struct buf *text,
+void audit_element(const struct http_request *request, const void *fields, const struct buf *text,
 		   const struct error *err, void *userdata);
 
 /**

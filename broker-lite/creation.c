@@ -273,7 +273,7 @@ static int begin(struct creation *creation, const struct create_session_request 
 	if (server ||
 	    (request->enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
 		return accept_session(creation, session, server, answer, err);
-	if (request.enqueue_request)
+	if (request->enqueue_request)
 		metrics_count_refusal(creation->fleet->metrics, REFUSAL_QUEUE_FULL);
 	else
 		count_refusal(creation, session);

@@ -198,18 +198,6 @@ static int append_list_reply(struct call *call, struct buf *reply, struct error 
 	return buf_append_text(reply, "]}", err);
 }
 
-static void take_note(struct call *call)
-{
-	struct http_note *note = &call->request->note;
-	const json_t *body = call->n_elements == 1 ? call->elements[0].body : NULL;
-
-	note->n_elements = call->n_elements;
-	for (size_t i = 0; i < call->n_elements; i++)
-		note->n_failed += call->elements[i].err.code != ERR_NONE;
-	note->session_id = json_get_text(body, "SessionId");
-	note->server_id = json_get_text(body, "ServerId");
-}
-
 /* Nothing could be changed, and nothing in the request was the cause: that is no list of failures. */
 static bool has_failed_as_a_whole(const struct call *call)
 {
@@ -218,6 +206,18 @@ static bool has_failed_as_a_whole(const struct call *call)
 			return false;
 	}
 	return call->n_elements > 0;
+}
+
+static void take_note(struct call *call)
+{
+	struct http_note *note = &call->request->note;
+
+	note->n_elements = call->n_elements;
+	for (size_t i = 0; i < call->n_elements; i++)
+		note->n_failed += call->elements[i].err.code != ERR_NONE;
+	if (call->n_elements == 1)
+		request_subject(call->op, call->elements[0].fields, &note->session_id,
+				&note->server_id);
 }
 
 static void call_finish(struct call *call)
@@ -246,7 +246,7 @@ static void give(struct answer *answer, struct buf *text, const struct error *er
 	struct call *call = e->call;
 
 	if (call->api->answered)
-		call->api->answered(call->request, e->body, text, err, call->api->userdata);
+		call->api->answered(call->request, e->fields, text, err, call->api->userdata);
 	if (err) {
 		e->err = *err;
 	} else {
@@ -449,15 +449,10 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	struct call *call = NULL;
 	void *caller = api->admit(request, op, &headers, api->userdata, &err);
 
-<<<<<<< HEAD
 	request->note.operation = op;
 	request->note.caller = caller;
-	if (caller && read_body(op, request, &body, &err) == 0)
-		call = call_new(api, op, body, &err);
-=======
 	if (caller)
 		call = call_read(api, op, request, &err);
->>>>>>> main
 	if (!call) {
 		http_reply_error(request, &err, caller ? NULL : headers);
 		if (caller && api->release)
@@ -466,15 +461,7 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	}
 	call->caller = caller;
 	call->request = request;
-<<<<<<< HEAD
 	request->note.request_id = call->request_id;
-	if (check_elements(call, &err) < 0) {
-		http_reply_error(request, &err, NULL);
-		call_free(call);
-		return;
-	}
-=======
->>>>>>> main
 	call_begin(call);
 }
 

@@ -61,7 +61,7 @@ struct api {
 	void (*release)(void *caller);
 	void *userdata;
 	/** One element has its answer, as for struct answer; request->note tells of what. May be NULL. */
-	void (*answered)(const struct http_request *request, const json_t *body,
+	void (*answered)(const struct http_request *request, const void *fields,
 			 const struct buf *text, const struct error *err, void *userdata);
 };
 
