@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -75,6 +76,8 @@ static struct session *on_found(const char *id, const char *owner, void *userdat
 		apply(agent, session, SESSION_EVENT_FOUND, NULL);
 	else
 		session = adopt_without_record(agent, id, owner);
+	if (session && !session->rights)
+		session_permissions_restore(session, agent->config);
 	if (session)
 		log_info("session %s adopted (owner=%s)", id, owner);
 	return session;
@@ -142,6 +145,7 @@ int agent_create_session(struct agent *agent, struct session *session, struct er
 		return -1;
 	}
 	log_info("session %s is CREATING (owner=%s)", session->id, session->owner);
+	session_permissions_warn(session, agent->loop);
 	return 0;
 }
 
@@ -179,6 +183,15 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 	return x11_engine_new(&x11, err);
 }
 
+/* Of the sessions that were there before us. */
+static void restore_permissions(struct agent *agent)
+{
+	list_for_each (session, &agent->sessions.sessions, struct session, link) {
+		if (session->state != SESSION_DELETED)
+			session_permissions_restore(session, agent->config);
+	}
+}
+
 int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
 	       const struct agent_options *options, struct error *err)
 {
@@ -198,6 +211,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	    session_list_init(&agent->sessions, loop, config, options->state_folder, &handler,
 			      err) < 0)
 		return -1;
+	restore_permissions(agent);
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;

@@ -88,7 +88,7 @@ static int tell_first(const struct problems *errors, struct error *err)
 /* --- reading -----------------------------------------------------------------------------------
  */
 
-static void permissions_free_p(struct permissions **permissions)
+void permissions_free_p(struct permissions **permissions)
 {
 	permissions_free(*permissions);
 }

@@ -87,6 +87,7 @@ int permissions_load(const char *path, const struct permissions_options *options
 
 /** Takes NULL. */
 void permissions_free(struct permissions *permissions);
+void permissions_free_p(struct permissions **permissions);
 
 /**
  * The contents of a PermissionsFile field. ERR_INVALID, with the sentence of the API, if it is not
