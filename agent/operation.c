@@ -343,8 +343,10 @@ static int run_update_session_permissions(const struct request *request, const v
 		return error_set(err, ERR_CONFLICT, "the session is %s",
 				 session_state_name(session->state));
 	if (session_permissions_read(session->id, r->permissions_file, request->agent->config,
-				     &rights, err) < 0)
+				     &rights, err) < 0) {
+		log_info("session %s keeps its permissions: %s", session->id, err->message);
 		return -1;
+	}
 	before = session->permissions;
 	session->permissions = strdup(r->permissions_file);
 	if (!session->permissions ||

@@ -82,10 +82,6 @@ struct source {
 /** Make room for one more item. */
 int permissions_grow(void *array, size_t n, size_t *capacity, size_t item_size, struct error *err);
 
-/** Keep the problem if it is among the first ones; it counts in any case. */
-void problems_add(struct problems *problems, const struct place *place, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
 /** The lines of @text, which are changed, to parts. Only a lack of memory is a failure. */
 int permissions_read_lines(struct permissions_reader *reader, struct source *source, char *text,
 			   size_t len, struct error *err);

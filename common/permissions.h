@@ -49,6 +49,10 @@ struct problems {
 	size_t total; /* that there were */
 };
 
+/** Keep a problem if it is among the first ones; it counts in any case. */
+void problems_add(struct problems *problems, const struct place *place, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /** Start with {0}, end with permissions_report_done(). */
 struct permissions_report {
 	struct problems errors;

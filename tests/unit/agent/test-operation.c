@@ -568,8 +568,8 @@ static void permissions_are_replaced_as_a_whole_or_not(void **state)
 	assert_string_equal(failure(f, &alice, "UpdateSessionPermissions",
 				    body_of(format, s->id, BROKEN), NULL, ERR_INVALID),
 			    "Invalid permissions file, line 3: unknown rule permit");
-	assert_string_equal(failure(f, &bob, "UpdateSessionPermissions", body_of(format, s->id, ""),
-				    NULL, ERR_NOT_FOUND),
+	assert_string_equal(failure(f, &bob, "UpdateSessionPermissions",
+				    body_of(format, s->id, "W10="), NULL, ERR_NOT_FOUND),
 			    FAILURE_NO_SUCH_SESSION);
 	s->state = SESSION_DELETING;
 	assert_string_equal(failure(f, &alice, "UpdateSessionPermissions",
