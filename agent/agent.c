@@ -90,8 +90,10 @@ static void settle_lost_session(struct agent *agent, struct session *session)
 	struct error err;
 
 	if (session->state == SESSION_CREATING &&
-	    agent->engine->ops->create(agent->engine, session, &err) == 0)
+	    agent->engine->ops->create(agent->engine, session, &err) == 0) {
+		session_permissions_restore(session, agent->config);
 		return;
+	}
 	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
 }
 
@@ -183,15 +185,6 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 	return x11_engine_new(&x11, err);
 }
 
-/* Of the sessions that were there before us. */
-static void restore_permissions(struct agent *agent)
-{
-	list_for_each (session, &agent->sessions.sessions, struct session, link) {
-		if (session->state != SESSION_DELETED)
-			session_permissions_restore(session, agent->config);
-	}
-}
-
 int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
 	       const struct agent_options *options, struct error *err)
 {
@@ -211,7 +204,6 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	    session_list_init(&agent->sessions, loop, config, options->state_folder, &handler,
 			      err) < 0)
 		return -1;
-	restore_permissions(agent);
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;
