@@ -88,6 +88,8 @@ void session_permissions_restore(struct session *session, const struct agent_con
 {
 	struct error err;
 
+	permissions_free(session->rights);
+	session->rights = NULL;
 	if (session_permissions_read(session->id, session->permissions, config, &session->rights,
 				     &err) < 0)
 		log_error("session %s: nobody has any permission: %s", session->id, err.message);
