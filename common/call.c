@@ -301,6 +301,8 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	struct call *call = NULL;
 	void *caller = api->admit(request, op, &headers, api->userdata, &err);
 
+	if (!caller && err.code == ERR_NONE)
+		return;
 	if (caller && read_body(op, request, &body, &err) == 0)
 		call = call_new(api, op, body, &err);
 	if (!call) {
