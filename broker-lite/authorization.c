@@ -15,8 +15,10 @@
 
 static const char *const audiences[] = {[CLIENT_API] = "api", [CLIENT_AGENT] = "agent"};
 
-static void refuse_held_client(struct http_request *request, bool is_due, void *userdata);
-static void resume(struct http_request *request, bool is_due, void *userdata);
+static void refuse_held_client(struct http_request *request, bool is_due, unsigned long long due_ms,
+			       void *userdata);
+static void resume(struct http_request *request, bool is_due, unsigned long long due_ms,
+		   void *userdata);
 
 static void on_keys_fetched(void *userdata)
 {
@@ -108,9 +110,11 @@ static void refuse_client(struct http_request *request)
 	refuse(request, 401, "invalid_client", "unknown client or wrong password", 0);
 }
 
-static void refuse_held_client(struct http_request *request, bool is_due, void *userdata)
+static void refuse_held_client(struct http_request *request, bool is_due, unsigned long long due_ms,
+			       void *userdata)
 {
 	(void)is_due;
+	(void)due_ms;
 	(void)userdata;
 	refuse_client(request);
 }
@@ -484,17 +488,23 @@ int authorization_check(struct authorization *authorization, enum client_kind ki
 int authorization_hold(struct authorization *authorization, struct http_request *request,
 		       struct error *err)
 {
-	return held_add(&authorization->waiting, request,
-			loop_now_ms(authorization->parts.loop) + WAITING_MS, err);
+	unsigned long long due_ms = authorization->resumed_due_ms;
+
+	if (due_ms == 0)
+		due_ms = loop_now_ms(authorization->parts.loop) + WAITING_MS;
+	return held_add(&authorization->waiting, request, due_ms, err);
 }
 
-static void resume(struct http_request *request, bool is_due, void *userdata)
+static void resume(struct http_request *request, bool is_due, unsigned long long due_ms,
+		   void *userdata)
 {
 	struct authorization *authorization = userdata;
 	struct error err;
 
 	if (!is_due) {
+		authorization->resumed_due_ms = due_ms; /* waiting once more makes it no later */
 		authorization->parts.resume(request, authorization->parts.userdata);
+		authorization->resumed_due_ms = 0;
 		return;
 	}
 	(void)refuse_token("its keys did not arrive in time", &err);

@@ -24,7 +24,7 @@
 #define VERIFIED_TOKENS 1024 /* power of two */
 #define REFUSAL_MS 200       /* from a wrong password to the answer; checking one takes less */
 #define REFUSED_MAX 256
-#define WAITING_MS 5000 /* for keys to be fetched */
+#define WAITING_MS 4500 /* for keys to be fetched; a call is to be answered within 5 s */
 #define WAITING_MAX 128
 
 struct verified_token {
@@ -53,9 +53,10 @@ struct authorization {
 	unsigned char remember_key[32];
 	struct verified_token *verified; /* by the first bytes of their digest */
 	struct guesses guesses;
-	char *nobody[N_CLIENT_KINDS]; /* hashes that no password has */
-	struct held refused;          /* wrong passwords that are to be answered */
-	struct held waiting;          /* calls whose token's keys are being fetched */
+	char *nobody[N_CLIENT_KINDS];      /* hashes that no password has */
+	struct held refused;               /* wrong passwords that are to be answered */
+	struct held waiting;               /* calls whose token's keys are being fetched */
+	unsigned long long resumed_due_ms; /* of one of them that is looked at again; 0: none is */
 };
 
 int authorization_init(struct authorization *authorization, const struct authorization_parts *parts,

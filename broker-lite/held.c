@@ -23,13 +23,20 @@ static struct held_request *first(struct held *held)
 		       : list_entry(held->requests.next, struct held_request, link);
 }
 
-static struct http_request *take_first(struct held *held)
+static struct held_request take_first(struct held *held)
 {
 	AUTO(free_p) struct held_request *item = first(held);
 
 	list_remove(&item->link);
 	held->n--;
-	return item->request;
+	return *item;
+}
+
+static void hand_back_first(struct held *held, bool is_due)
+{
+	struct held_request item = take_first(held);
+
+	held->fn(item.request, is_due, item.due_ms, held->userdata);
 }
 
 static void start_timer(struct held *held)
@@ -46,7 +53,7 @@ static void on_timer(void *userdata)
 	struct held *held = userdata;
 
 	while (first(held) && first(held)->due_ms <= loop_now_ms(held->loop))
-		held->fn(take_first(held), true, held->userdata);
+		hand_back_first(held, true);
 	start_timer(held);
 }
 
@@ -79,7 +86,7 @@ int held_add(struct held *held, struct http_request *request, unsigned long long
 void held_release(struct held *held)
 {
 	for (size_t n = held->n; n > 0 && held->n > 0; n--)
-		held->fn(take_first(held), false, held->userdata);
+		hand_back_first(held, false);
 }
 
 void held_stop(struct held *held)
@@ -89,7 +96,7 @@ void held_stop(struct held *held)
 	held->is_stopped = true;
 	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
 	while (held->n > 0)
-		http_reply_error(take_first(held), &err, NULL);
+		http_reply_error(take_first(held).request, &err, NULL);
 	timer_free(held->timer);
 	held->timer = NULL;
 }

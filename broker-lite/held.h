@@ -12,8 +12,12 @@
 #include "common/list.h"
 #include "common/loop.h"
 
-/** It is the receiver's again. @is_due: its time has come; else held_release() was called. */
-typedef void (*held_fn)(struct http_request *request, bool is_due, void *userdata);
+/**
+ * It is the receiver's again. @is_due: @due_ms, which held_add() was given, has come; else
+ * held_release() was called.
+ */
+typedef void (*held_fn)(struct http_request *request, bool is_due, unsigned long long due_ms,
+			void *userdata);
 
 struct held {
 	struct loop *loop;

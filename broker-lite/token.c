@@ -14,11 +14,11 @@
 
 #define RSA_ALGORITHM(name, is_default)                                                            \
 	{                                                                                          \
-		name, CJOSE_JWK_KTY_RSA, CJOSE_JWK_EC_INVALID, is_default                          \
+		name, CJOSE_JWK_KTY_RSA, CJOSE_JWK_EC_INVALID, 0, is_default                       \
 	}
-#define EC_ALGORITHM(name, curve)                                                                  \
+#define EC_ALGORITHM(name, curve, bytes)                                                           \
 	{                                                                                          \
-		name, CJOSE_JWK_KTY_EC, curve, true                                                \
+		name, CJOSE_JWK_KTY_EC, curve, 2 * (bytes), true                                   \
 	}
 
 static const struct token_algorithm algorithms[N_TOKEN_ALGORITHMS] = {
@@ -28,9 +28,9 @@ static const struct token_algorithm algorithms[N_TOKEN_ALGORITHMS] = {
 	RSA_ALGORITHM("PS256", false),
 	RSA_ALGORITHM("PS384", false),
 	RSA_ALGORITHM("PS512", false),
-	EC_ALGORITHM("ES256", CJOSE_JWK_EC_P_256),
-	EC_ALGORITHM("ES384", CJOSE_JWK_EC_P_384),
-	EC_ALGORITHM("ES512", CJOSE_JWK_EC_P_521),
+	EC_ALGORITHM("ES256", CJOSE_JWK_EC_P_256, 32),
+	EC_ALGORITHM("ES384", CJOSE_JWK_EC_P_384, 48),
+	EC_ALGORITHM("ES512", CJOSE_JWK_EC_P_521, 66),
 };
 
 const struct token_algorithm *token_algorithm_find(const char *name)
@@ -215,16 +215,21 @@ bool token_has_form(const char *text, size_t max_bytes)
 	return n_dots == 2 && text[0] != '.' && text[len - 1] != '.' && !strstr(text, "..");
 }
 
-/* The library skips what is left over of a signature, and other texts would then be good as well. */
-static bool is_signature_canonical(const char *token)
+/* The library skips what is left over of the text of a signature, splits one for an EC key in the middle
+ * whatever its length, and does not mind zeros in front: other texts would then be good as well. */
+static bool is_signature_canonical(const struct token *token, const cjose_jwk_t *key)
 {
-	const char *signature = strrchr(token, '.') + 1;
+	const char *signature = strrchr(token->text, '.') + 1;
 	AUTO(buf_done) struct buf bytes = {0};
 	AUTO(buf_done) struct buf text = {0};
+	size_t wanted = token->algorithm->signature_bytes;
+	cjose_err problem;
 	struct error err;
 
-	return base64_decode(signature, &bytes, &err) == 0 &&
-	       base64url_append(&text, bytes.data, bytes.len, &err) == 0 && text.len > 0 &&
+	if (wanted == 0)
+		wanted = (cjose_jwk_get_keysize(key, &problem) + 7) / 8;
+	return base64_decode(signature, &bytes, &err) == 0 && bytes.len == wanted &&
+	       base64url_append(&text, bytes.data, bytes.len, &err) == 0 &&
 	       strcmp(text.data, signature) == 0;
 }
 
@@ -309,7 +314,7 @@ int token_check_signature(const struct token *token, const cjose_jwk_t *key, str
 	if (!token_algorithm_fits(token->algorithm, key))
 		return error_set(err, ERR_UNAUTHORIZED, "the key is not for %s",
 				 token->algorithm->name);
-	if (!is_signature_canonical(token->text) || !cjose_jws_verify(token->jws, key, &problem))
+	if (!is_signature_canonical(token, key) || !cjose_jws_verify(token->jws, key, &problem))
 		return error_set(err, ERR_UNAUTHORIZED, "bad signature");
 	return 0;
 }

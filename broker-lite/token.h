@@ -27,6 +27,7 @@ struct token_algorithm {
 	const char *name; /* "RS256" */
 	cjose_jwk_kty_t key_type;
 	cjose_jwk_ec_curve curve; /* of an EC key */
+	size_t signature_bytes;   /* with an EC key; 0: as many as the key has */
 	bool is_default;          /* what a key of this type is for, if nothing else is said */
 };
 
