@@ -4,6 +4,7 @@
 # make fuzz       every fuzz target, FUZZ_SECONDS each
 # make bench      benchmarks, as ratios; bench-api for those of the API alone
 # make lint       format check, static analysis, a build with clang
+# make manuals    the manual pages, under build/man
 # make install    into DESTDIR, under PREFIX
 #
 # One archive per folder of the source tree, so that a test links exactly the room it tests. A .c
@@ -72,7 +73,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        lint check-format format install uninstall clean
+        lint check-format format manuals install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -151,7 +152,8 @@ check-fuzz: targets
 ASAN = BUILD=build/asan OPTIMIZE='-O1 -g' CFLAGS='$(SAN)' LDFLAGS='$(SAN)'
 FUZZ = BUILD=build/fuzz CC=clang OPTIMIZE='-O1 -g' CFLAGS='$(SAN) -fsanitize=fuzzer-no-link' \
        LDFLAGS='$(SAN)'
-CLANG = BUILD=build/clang CC=clang
+# For its warnings, which need no optimization.
+CLANG = BUILD=build/clang CC=clang OPTIMIZE=-O0
 asan-%: ; $(MAKE) $(ASAN) $*
 fuzz-%: ; $(MAKE) $(FUZZ) $*
 clang-%: ; $(MAKE) $(CLANG) $*

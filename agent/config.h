@@ -18,9 +18,6 @@ struct agent_config {
 #define INTEGER(table, key, field, default_value, min, max, help) long long field;
 #define BOOLEAN(table, key, field, default_value, help) bool field;
 #include "agent/settings.def"
-#undef STRING
-#undef INTEGER
-#undef BOOLEAN
 };
 
 /**

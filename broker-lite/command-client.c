@@ -34,6 +34,37 @@ void command_client_list(void)
 		printf("  %-32s %s\n", commands[i].name, commands[i].help);
 }
 
+static void manual_option(const struct command_option *o)
+{
+	printf(o->is_required ? " *--%s*" : " [*--%s*", o->name);
+	if (o->value)
+		printf(" _%s_", o->value);
+	printf("%s", o->is_required ? "" : "]");
+}
+
+static void manual_meaning(const struct command_option *o)
+{
+	printf("\n\t*--%s*", o->name);
+	if (o->alias)
+		printf(", *--%s*", o->alias);
+	printf(": %s.\n", o->help);
+}
+
+void command_client_manual(void)
+{
+	for (size_t i = 0; i < n_commands; i++) {
+		const struct command *command = &commands[i];
+
+		printf("*%s*", command->name);
+		for (const struct command_option *o = command->options; o->name; o++)
+			manual_option(o);
+		printf("\n\t%s.\n", command->help);
+		for (const struct command_option *o = command->options; o->name; o++)
+			manual_meaning(o);
+		printf("\n");
+	}
+}
+
 /* --- the socket --------------------------------------------------------------------------------
  */
 

@@ -19,4 +19,7 @@ int command_client_run(int argc, char **argv);
 /** One line for each command. */
 void command_client_list(void);
 
+/** Every command with its options, for scdoc. */
+void command_client_manual(void);
+
 #endif

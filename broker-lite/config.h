@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "common/settings.h"
 
 #define BROKER_CONFIG_PATH "/etc/dcv-session-manager-broker/session-manager-broker.properties"
 
@@ -13,17 +14,17 @@ struct broker_config {
 #define INTEGER(key, field, default_value, min, max, help) long long field;
 #define BOOLEAN(key, field, default_value, help) bool field;
 #include "broker-lite/settings.def"
-#undef STRING
-#undef INTEGER
-#undef BOOLEAN
 };
 
 /**
  * Read @path; NULL means the usual place, where the file may be missing. The file holds secrets: it
- * is refused when anybody but root and ourselves may write it, or everybody may read it
- * (ERR_CONFIG, naming the bit). End with broker_config_done(), also after a failure.
+ * is refused when others than root may write it, or others than we may read it (ERR_CONFIG, naming
+ * the bit), and so is what cannot be done (a database that there is no driver for). End with broker_config_done(), also after a failure.
  */
 int broker_config_load(struct broker_config *config, const char *path, struct error *err);
+/** Print what there is to set. */
+void broker_config_print(enum settings_form form, FILE *file);
+
 void broker_config_done(struct broker_config *config);
 
 #endif

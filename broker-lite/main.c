@@ -1,6 +1,8 @@
 /* dcv-session-manager-broker: the service, and with a command the administrator's tool. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -19,6 +21,10 @@ static void print_help(void)
 	       "Without a command: run the broker in the foreground.\n\n"
 	       "  --conf FILE    settings (default: %s)\n"
 	       "  --ready-fd N   write \"ready\" to this descriptor when requests are answered\n"
+	       "  --print-settings file|manual\n"
+	       "                 every setting with its meaning and default, as a settings file or "
+	       "as\n"
+	       "                 a part of the manual\n"
 	       "  --version, --help\n\n"
 	       "Commands, for the administrator of the running broker (COMMAND --help for "
 	       "more):\n\n",
@@ -31,12 +37,26 @@ struct options {
 	int ready_fd;
 };
 
+/* What the manual pages are made with. */
+static int print_manual(const char *part)
+{
+	if (strcmp(part, "settings") == 0)
+		broker_config_print(SETTINGS_MANUAL, stdout);
+	else if (strcmp(part, "commands") == 0)
+		command_client_manual();
+	else
+		return COMMAND_USAGE;
+	return fflush(stdout) == 0 ? COMMAND_DONE : COMMAND_FAILED;
+}
+
 /* Exit status, or -1 to go on. */
 static int read_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option known[] = {
 		{"conf", required_argument, NULL, 'c'},
 		{"ready-fd", required_argument, NULL, 'r'},
+		{"print-settings", no_argument, NULL, 's'},
+		{"print-manual", required_argument, NULL, 'm'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -56,6 +76,11 @@ static int read_options(int argc, char **argv, struct options *ret)
 			}
 			ret->ready_fd = (int)fd;
 			break;
+		case 's':
+			broker_config_print(SETTINGS_FILE, stdout);
+			return COMMAND_DONE;
+		case 'm':
+			return print_manual(optarg);
 		case 'v':
 			printf("dcv-session-manager-broker %s\n", VERSION);
 			return COMMAND_DONE;
@@ -109,6 +134,8 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	(void)umask(0027);
+	(void)signal(SIGXFSZ,
+		     SIG_IGN); /* a file that may not grow is a failed write, not our end */
 	if (broker_config_load(&config, options.config_path, &err) < 0) {
 		broker_config_done(&config);
 		log_error("%s", err.message);

@@ -31,11 +31,16 @@ static bool same_key(const char *a, const char *b)
 	return *a == *b;
 }
 
-static void describe(const struct setting *s, char *ret, size_t size)
+static bool is_integer(const struct setting *s)
+{
+	return s->type == SETTING_INTEGER || (s->type == SETTING_FOREIGN && s->max > 0);
+}
+
+void setting_describe(const struct setting *s, char *ret, size_t size)
 {
 	if (s->type == SETTING_BOOLEAN)
 		(void)snprintf(ret, size, "true or false");
-	else if (s->type == SETTING_INTEGER)
+	else if (is_integer(s))
 		(void)snprintf(ret, size, "an integer from %lld to %lld", s->min, s->max);
 	else if (!s->check)
 		(void)snprintf(ret, size, "a string");
@@ -91,16 +96,28 @@ static bool set_boolean(const struct config_entry *entry, bool *field)
 	return true;
 }
 
+static bool set_integer(const struct setting *s, const struct config_entry *entry, long long *field)
+{
+	return (entry->type == CONFIG_INTEGER || entry->type == CONFIG_TEXT) &&
+	       number_parse(entry->value, s->min, s->max, field);
+}
+
 static bool set_value(const struct setting *s, const struct config_entry *entry, char *field)
 {
+	long long unused;
+
 	switch (s->type) {
 	case SETTING_STRING:
 		return set_string(s, entry, (char **)(void *)field);
 	case SETTING_INTEGER:
-		return (entry->type == CONFIG_INTEGER || entry->type == CONFIG_TEXT) &&
-		       number_parse(entry->value, s->min, s->max, (long long *)(void *)field);
+		return set_integer(s, entry, (long long *)(void *)field);
 	case SETTING_BOOLEAN:
 		return set_boolean(entry, (bool *)field);
+	case SETTING_FOREIGN:
+		return !is_integer(s) || set_integer(s, entry, &unused);
+	case SETTING_SECTION:
+	case SETTING_SHIPPED:
+		break;
 	}
 	return false;
 }
@@ -108,7 +125,7 @@ static bool set_value(const struct setting *s, const struct config_entry *entry,
 static size_t find(const struct loading *l, const struct config_entry *entry)
 {
 	for (size_t i = 0; i < l->n_settings; i++) {
-		if (strcmp(l->settings[i].table, entry->table) == 0 &&
+		if (l->settings[i].key && strcmp(l->settings[i].table, entry->table) == 0 &&
 		    same_key(l->settings[i].key, entry->key))
 			return i;
 	}
@@ -135,9 +152,13 @@ static int on_entry(const struct config_entry *entry, void *userdata, struct err
 	/* Properties files are full of keys that are left empty to mean "not set". */
 	if (entry->type == CONFIG_TEXT && entry->value[0] == '\0')
 		return 0;
-	if (set_value(s, entry, l->config + s->offset))
+	if (set_value(s, entry, l->config + s->offset)) {
+		if (s->type == SETTING_FOREIGN)
+			log_info("%s: line %u: %s has no effect: %s", l->path, entry->line, s->key,
+				 s->help);
 		return 0;
-	describe(s, expected, sizeof(expected));
+	}
+	setting_describe(s, expected, sizeof(expected));
 	return error_set(err, ERR_CONFIG, "line %u: %s%s%s: expected %s, got '%.80s'", entry->line,
 			 s->table, dot, s->key, expected, entry->value);
 }
@@ -150,7 +171,7 @@ static int set_default(const struct setting *s, char *config, struct error *err)
 		*(long long *)(void *)field = s->default_number;
 	} else if (s->type == SETTING_BOOLEAN) {
 		*(bool *)field = s->default_number != 0;
-	} else {
+	} else if (s->type == SETTING_STRING) {
 		*(char **)(void *)field = s->default_text ? strdup(s->default_text) : NULL;
 		if (s->default_text && !*(char **)(void *)field)
 			return error_oom(err);

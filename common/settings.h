@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "common/config-file.h"
 #include "common/error.h"
@@ -16,7 +17,11 @@
 enum setting_type {
 	SETTING_STRING,  /* char *, owned by the struct; NULL without default */
 	SETTING_INTEGER, /* long long */
-	SETTING_BOOLEAN  /* bool */
+	SETTING_BOOLEAN, /* bool */
+	SETTING_FOREIGN, /* of a product that we replace: checked, told and without effect */
+	/* No settings, but remarks for settings_print(), without a key: */
+	SETTING_SECTION, /* help: a title */
+	SETTING_SHIPPED  /* what follows is written out and not a comment */
 };
 
 /** What a string must look like; other texts are a choice list such as "png|jpeg". */
@@ -26,7 +31,7 @@ enum setting_type {
 
 struct setting {
 	const char *table; /* "" where the format has no tables */
-	const char *key;
+	const char *key;   /* NULL: a remark */
 	enum setting_type type;
 	size_t offset; /* of the field */
 	const char *default_text;
@@ -42,6 +47,16 @@ struct setting {
  */
 int settings_load(const struct setting *settings, size_t n_settings, void *config, const char *path,
 		  enum config_grammar grammar, struct error *err);
+
+/** SETTINGS_FILE: a file with every default and what it means; SETTINGS_MANUAL: a list for scdoc. */
+enum settings_form { SETTINGS_FILE, SETTINGS_MANUAL };
+
+/** Print what there is to set. */
+void settings_print(const struct setting *settings, size_t n_settings, enum config_grammar grammar,
+		    enum settings_form form, FILE *file);
+
+/** What the value of a setting must be, as in "an integer from 1 to 65535". */
+void setting_describe(const struct setting *setting, char *ret, size_t size);
 
 /** Free the strings. Harmless on a zeroed struct. */
 void settings_done(const struct setting *settings, size_t n_settings, void *config);

@@ -1,17 +1,42 @@
-# Where a program goes. Included by the Makefile of the top level.
+# Where a program goes, with its manual and its settings. Included by the Makefile of the top level.
 
 LIBEXECDIR ?= $(PREFIX)/libexec/dcv-session-manager
+MANDIR ?= $(PREFIX)/share/man
+BROKER_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-broker/session-manager-broker.properties
+MANUALS = $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pam.d
+# The lists of a manual page come from the program itself: @SETTINGS@ and @COMMANDS@ are lines of the page.
+broker = $(BUILD)/dcv-session-manager-broker
+$(BUILD)/man/%: packaging/man/%.scd $(broker)
+	@mkdir -p $(@D)
+	$(Q)$(broker) --print-manual settings > $@.settings && \
+	    $(broker) --print-manual commands > $@.commands && \
+	    sed -e '/^@SETTINGS@$$/{r $@.settings' -e 'd;}' -e '/^@COMMANDS@$$/{r $@.commands' -e 'd;}' $< | \
+	    scdoc > $@
+	@rm -f $@.settings $@.commands
+
+$(BUILD)/session-manager-broker.properties: $(broker)
+	$(Q)$(broker) --print-settings > $@
+
+manuals: $(MANUALS)
+
+install: all manuals $(BUILD)/session-manager-broker.properties
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pam.d \
+	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
 	install -m 755 $(BUILD)/dcv-session-keeper $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 packaging/pam/dcv-session-keeper $(DESTDIR)$(SYSCONFDIR)/pam.d
+	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(MANDIR)/man5
+	install -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(MANDIR)/man8
+	# What an administrator has written there stays.
+	test -e $(DESTDIR)$(BROKER_SETTINGS) || \
+	    install -m 640 $(BUILD)/session-manager-broker.properties $(DESTDIR)$(BROKER_SETTINGS)
 
 uninstall:
 	rm -f $(foreach p,dcv-session-manager-agent dcv-session-manager-broker dcvctl dcvsm \
 	    dcv-screenshot,$(DESTDIR)$(PREFIX)/bin/$(p))
+	rm -f $(foreach m,$(notdir $(MANUALS)),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	rm -rf $(DESTDIR)$(LIBEXECDIR)
 	rm -f $(DESTDIR)$(SYSCONFDIR)/pam.d/dcv-session-keeper

@@ -5,7 +5,7 @@
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libssl-dev
 	libjansson-dev libpng-dev libturbojpeg0-dev libdeflate-dev libxcb1-dev libxcb-shm0-dev
 	libxcb-randr0-dev libxcb-damage0-dev libxau-dev libsystemd-dev libpam0g-dev libcjose-dev
-	libcurl4-openssl-dev libsqlite3-dev"
+	libcurl4-openssl-dev libsqlite3-dev scdoc"
 
 # libwebsockets loads its libuv plugin by name, so no dependency between packages tells of it.
 # dbus-run-session is in dbus-daemon, useradd in passwd.

@@ -1,0 +1,99 @@
+#include <ctype.h>
+#include <string.h>
+
+#include "common/settings.h"
+
+#define WIDTH 92 /* of a comment's text */
+
+/* Words of @text in lines that begin with @head. */
+static void print_wrapped(FILE *file, const char *head, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column > 0 && column + 1 + len > WIDTH) {
+			(void)fputc('\n', file);
+			column = 0;
+		}
+		(void)fprintf(file, "%s%.*s", column > 0 ? " " : head, (int)len, text);
+		column += len + (column > 0);
+		text += len + (text[len] == ' ');
+	}
+	(void)fputc('\n', file);
+}
+
+/* "" where there is no default. */
+static void format_default(const struct setting *s, char *ret, size_t size)
+{
+	*ret = '\0';
+	if (s->type == SETTING_BOOLEAN)
+		(void)snprintf(ret, size, "%s", s->default_number ? "true" : "false");
+	else if (s->type == SETTING_INTEGER && s->default_number >= s->min)
+		(void)snprintf(ret, size, "%lld", s->default_number);
+	else if (s->type == SETTING_STRING && s->default_text)
+		(void)snprintf(ret, size, "%s", s->default_text);
+}
+
+static void print_entry(const struct setting *s, enum config_grammar grammar, bool is_shipped,
+			FILE *file)
+{
+	const char *quote = grammar == CONFIG_TOML && s->type == SETTING_STRING ? "'" : "";
+	const char *mark = is_shipped ? "" : "# ";
+	char wanted[160], value[256], text[1024];
+
+	setting_describe(s, wanted, sizeof(wanted));
+	format_default(s, value, sizeof(value));
+	if (s->type == SETTING_FOREIGN)
+		(void)snprintf(text, sizeof(text), "no effect: %s", s->help);
+	else
+		(void)snprintf(text, sizeof(text), "%s (%s)", s->help, wanted);
+	print_wrapped(file, "# ", text);
+	(void)fprintf(file, "%s%s = %s%s%s\n\n", mark, s->key, quote, value, quote);
+}
+
+static void print_manual_entry(const struct setting *s, FILE *file)
+{
+	char wanted[160], value[256];
+
+	setting_describe(s, wanted, sizeof(wanted));
+	format_default(s, value, sizeof(value));
+	(void)fprintf(file, "*%s*", s->key);
+	if (s->type == SETTING_FOREIGN) {
+		(void)fprintf(file, " (accepted, without effect)\n");
+	} else {
+		(void)fprintf(file, " (%s", wanted);
+		(void)fprintf(file, *value ? "; default: %s)\n" : ")\n", value);
+	}
+	(void)fprintf(file, "\t%c%s.\n\n", toupper((unsigned char)s->help[0]), s->help + 1);
+}
+
+static void print_title(const char *title, enum settings_form form, FILE *file)
+{
+	(void)fprintf(file, form == SETTINGS_FILE ? "# --- %s ---\n\n" : "## %s\n\n", title);
+}
+
+void settings_print(const struct setting *settings, size_t n_settings, enum config_grammar grammar,
+		    enum settings_form form, FILE *file)
+{
+	const char *table = "";
+	bool is_shipped = false;
+
+	for (size_t i = 0; i < n_settings; i++) {
+		const struct setting *s = &settings[i];
+
+		if (s->type == SETTING_SECTION)
+			print_title(s->help, form, file);
+		if (s->key && strcmp(s->table, table) != 0) {
+			table = s->table;
+			(void)fprintf(file, form == SETTINGS_FILE ? "[%s]\n\n" : "## [%s]\n\n",
+				      table);
+		}
+		if (s->key && form == SETTINGS_FILE)
+			print_entry(s, grammar, is_shipped, file);
+		else if (s->key)
+			print_manual_entry(s, file);
+		is_shipped = s->type == SETTING_SHIPPED;
+	}
+}
