@@ -105,7 +105,7 @@ void auth_server_free(struct auth_server *server)
 	if (!server)
 		return;
 	server->is_gone = true;
-	if (server->is_fetching && !atomic_load(&server->fetcher->is_stopping))
+	if (server->is_fetching)
 		return;
 	key_set_free(server->keys);
 	free(server->url);
@@ -155,6 +155,8 @@ static void on_body(const struct buf *body, const struct error *failure, void *u
 		auth_server_free(server);
 		return;
 	}
+	if (atomic_load(&server->fetcher->is_stopping))
+		return;
 	server->tried_ms = loop_now_ms(server->fetcher->loop);
 	if (!failure && take_keys(server, body, &has_changed, &err) < 0)
 		failure = &err;

@@ -299,8 +299,9 @@ static void serve_credentials(struct authorization *authorization, enum client_k
 	};
 	if (call->client && !call->client->is_active)
 		call->client = NULL;
-	wait_s = guesses_wait_s(&authorization->guesses, &call->guess, is_known_address(call),
-				call->since_ms);
+	/* A fleet behind one address that has to register anew must not get in its own way. */
+	wait_s = guesses_wait_s(&authorization->guesses, &call->guess,
+				kind == CLIENT_AGENT || is_known_address(call), call->since_ms);
 	if (wait_s > 0) {
 		log_debug("password not looked at after many wrong ones (peer=%s)",
 			  request->peer_address);

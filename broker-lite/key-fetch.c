@@ -316,9 +316,7 @@ static void finish(void *userdata)
 	bool has_failed = job->err.code != ERR_NONE;
 
 	fetcher->n_running--;
-	if (!atomic_load(&fetcher->is_stopping))
-		job->done(has_failed ? NULL : &job->body, has_failed ? &job->err : NULL,
-			  job->userdata);
+	job->done(has_failed ? NULL : &job->body, has_failed ? &job->err : NULL, job->userdata);
 	job_free(job);
 	start_waiting(fetcher);
 }
@@ -348,15 +346,19 @@ int fetcher_init(struct fetcher *fetcher, struct loop *loop, const char *authori
 
 void fetcher_stop(struct fetcher *fetcher)
 {
-	atomic_store(&fetcher->is_stopping, true);
+	struct error err;
+
+	if (atomic_exchange(&fetcher->is_stopping, true) || !fetcher->loop)
+		return;
+	(void)error_set(&err, ERR_UNAVAILABLE, "stopping");
+	list_for_each_safe (job, &fetcher->waiting, struct job, link) {
+		job->done(NULL, &err, job->userdata);
+		job_free(job);
+	}
 }
 
 void fetcher_done(struct fetcher *fetcher)
 {
-	if (!fetcher->loop)
-		return;
-	list_for_each_safe (job, &fetcher->waiting, struct job, link)
-		job_free(job);
 	free(fetcher->authority_file);
 }
 
@@ -365,6 +367,8 @@ int fetch(struct fetcher *fetcher, const char *url, fetched_fn done, void *userd
 {
 	struct job *job;
 
+	if (atomic_load(&fetcher->is_stopping))
+		return error_set(err, ERR_UNAVAILABLE, "stopping");
 	if (load_library(err) < 0)
 		return -1;
 	job = calloc(1, sizeof(*job));

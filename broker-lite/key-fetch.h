@@ -30,7 +30,7 @@ struct fetcher {
 int fetcher_init(struct fetcher *fetcher, struct loop *loop, const char *authority_file,
 		 struct error *err);
 
-/** Begin to stop: what runs ends soon, and nothing is told of it any more. */
+/** Begin to stop: what runs ends soon, what waits fails now. Also of one that was never initialised. */
 void fetcher_stop(struct fetcher *fetcher);
 
 /** After the loop has stopped. */
@@ -42,10 +42,7 @@ int fetch_check_url(const char *url, struct error *err);
 /** @body: NULL, and @err tells why; else borrowed. */
 typedef void (*fetched_fn)(const struct buf *body, const struct error *err, void *userdata);
 
-/**
- * Fetch @url, which fetch_check_url() has passed. @done is called once, on a later turn, unless the
- * loop stops before.
- */
+/** Fetch @url, which fetch_check_url() has passed. @done is called once, on a later turn. */
 int fetch(struct fetcher *fetcher, const char *url, fetched_fn done, void *userdata,
 	  struct error *err);
 
