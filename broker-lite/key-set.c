@@ -44,15 +44,16 @@ size_t key_set_size(const struct key_set *set)
 	return set->n;
 }
 
-/* The bytes of a number, without zeros in front. */
-static int read_number(const json_t *object, const char *name, struct buf *ret, struct error *err)
+/* The bytes of a number, zeros in front only if they are wanted. */
+static int read_number(const json_t *object, const char *name, bool keep_zeros, struct buf *ret,
+		       struct error *err)
 {
 	const char *text = json_get_text(object, name);
 	size_t n_zeros = 0;
 
 	if (!text || base64_decode(text, ret, err) < 0)
 		return error_set(err, ERR_INVALID, "its '%s' is not a number", name);
-	while (n_zeros < ret->len && ret->data[n_zeros] == 0)
+	while (!keep_zeros && n_zeros < ret->len && ret->data[n_zeros] == 0)
 		n_zeros++;
 	buf_consume(ret, n_zeros);
 	return 0;
@@ -74,8 +75,8 @@ static int check_rsa(const json_t *object, struct error *err)
 	AUTO(buf_done) struct buf exponent = {0};
 	int bits;
 
-	if (read_number(object, "n", &modulus, err) < 0 ||
-	    read_number(object, "e", &exponent, err) < 0)
+	if (read_number(object, "n", false, &modulus, err) < 0 ||
+	    read_number(object, "e", false, &exponent, err) < 0)
 		return -1;
 	bits = count_bits(&modulus);
 	if (bits < RSA_MIN_BITS || bits > RSA_MAX_BITS)
@@ -88,7 +89,7 @@ static int check_rsa(const json_t *object, struct error *err)
 }
 
 /* Whether it is a key that signs tokens. */
-static int check_key(const json_t *object, struct error *err)
+static int check_key(const json_t *object, bool *ret_is_rsa, struct error *err)
 {
 	const json_t *use = json_object_get(object, "use"), *id = json_object_get(object, "kid");
 	const json_t *algorithm = json_object_get(object, "alg");
@@ -100,7 +101,8 @@ static int check_key(const json_t *object, struct error *err)
 		return error_set(err, ERR_INVALID, "it is not for signatures");
 	if ((id && !json_is_string(id)) || (algorithm && !json_is_string(algorithm)))
 		return error_set(err, ERR_INVALID, "its 'kid' or 'alg' is not a text");
-	return strcmp(type, "RSA") == 0 ? check_rsa(object, err) : 0;
+	*ret_is_rsa = strcmp(type, "RSA") == 0;
+	return *ret_is_rsa ? check_rsa(object, err) : 0;
 }
 
 static char *copy_text(const json_t *object, const char *name)
@@ -110,20 +112,37 @@ static char *copy_text(const json_t *object, const char *name)
 	return text ? strdup(text) : NULL;
 }
 
+/* Written anew: the library ends the program over some texts that are not Base64. */
+static int copy_number(json_t *to, const json_t *from, const char *name, bool keep_zeros,
+		       struct error *err)
+{
+	AUTO(buf_done) struct buf bytes = {0};
+	AUTO(buf_done) struct buf text = {0};
+
+	if (read_number(from, name, keep_zeros, &bytes, err) < 0 ||
+	    base64url_append(&text, bytes.data ? bytes.data : "", bytes.len, err) < 0)
+		return -1;
+	json_set_text(to, name, text.data ? text.data : "");
+	return 0;
+}
+
 /* Only the public part of it: whatever else a server lets slip is none of our business. */
 static int add_key(struct key_set *set, const json_t *object, struct error *err)
 {
-	static const char *const members[] = {"kty", "crv", "x", "y", "n", "e"};
 	struct key *key = &set->keys[set->n];
 	json_auto_t *public_part = json_object();
 	AUTO(buf_done) struct buf text = {0};
 	cjose_err problem;
+	bool is_rsa;
 
-	if (check_key(object, err) < 0)
+	if (check_key(object, &is_rsa, err) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		json_set_text(public_part, members[i], json_get_text(object, members[i]));
-	if (json_append(&text, public_part, err) < 0)
+	json_set_text(public_part, "kty", is_rsa ? "RSA" : "EC");
+	json_set_text(public_part, "crv", is_rsa ? NULL : json_get_text(object, "crv"));
+	/* The coordinates of a point have as many bytes as its curve has. */
+	if (copy_number(public_part, object, is_rsa ? "n" : "x", !is_rsa, err) < 0 ||
+	    copy_number(public_part, object, is_rsa ? "e" : "y", !is_rsa, err) < 0 ||
+	    json_append(&text, public_part, err) < 0)
 		return -1;
 	key->jwk = cjose_jwk_import(text.data, text.len, &problem);
 	if (!key->jwk)

@@ -200,6 +200,7 @@ def unusable(keys):
         "weak behind zeros": (weak, [weak.jwk(n=base64url(
             bytes(200) + base64.urlsafe_b64decode(weak.jwk()["n"] + "==")))]),
         "exponent 1": (rs, [rs.jwk(e="AQ")]),
+        "no Base64": (keys["ES256"], [keys["ES256"].jwk(y=keys["ES256"].jwk()["y"][:37] + "=4c_GU")]),
         "no exponent": (rs, [rs.jwk(e=None)]),
         "a secret": (rs, [{"kty": "oct", "k": base64url(zeros), "kid": rs.kid}]),
         "type missing": (rs, [rs.jwk(kty=None)]),
@@ -214,7 +215,7 @@ def unusable(keys):
 
 
 @pytest.mark.parametrize("name", ["encryption", "odd use", "another key of the name", "weak", "weak behind zeros",
-                                  "exponent 1", "no exponent", "a secret", "type missing", "key without a name",
+                                  "exponent 1", "no Base64", "no exponent", "a secret", "type missing", "key without a name",
                                   "odd name", "not an object", "no keys", "too many", "point off the curve",
                                   "another curve"])
 def test_a_key_that_may_not_be_used_is_not(broker, server, keys, name):
@@ -231,6 +232,10 @@ def test_keys_that_are_not_understood_are_passed_over(broker, server, keys):
                   keys["RS"].jwk(use="sig", x5t="abc", x5c=["x"], key_ops=["verify"])])
     with registered(broker, issuer):
         assert accepts(broker, issuer.token())
+    n = base64.urlsafe_b64decode(keys["RS"].jwk()["n"] + "==")
+    issuer.serve([keys["RS"].jwk(n=base64.urlsafe_b64encode(b"\0" + n).decode())])
+    with registered(broker, issuer):
+        assert accepts(broker, issuer.token()), "zeros and padding, which some servers write"
 
 
 def test_without_a_name_the_only_key_that_fits_is_taken(broker, server, keys):
