@@ -453,6 +453,47 @@ def test_a_caller_that_goes_away_while_it_waits_does_no_harm(broker, server, key
         assert accepts(broker, issuer.token())
 
 
+def test_keys_are_fetched_again_before_they_are_an_hour_old_and_not_used_when_they_are(
+        build, keys, monkeypatch, tmp_path):
+    if b"__asan_init" in (build / "dcv-session-manager-broker").read_bytes():
+        pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
+    (library,) = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    clock = tmp_path / "clock"
+
+    def set_clock(seconds):
+        (tmp_path / "new").write_text(f"+{seconds}s")
+        (tmp_path / "new").rename(clock)
+    set_clock(0)
+    for name, value in (("LD_PRELOAD", library), ("FAKETIME_TIMESTAMP_FILE", clock), ("FAKETIME_NO_CACHE", "1")):
+        monkeypatch.setenv(name, str(value))
+    broker = Broker().start()
+    for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE"):
+        monkeypatch.delenv(name)
+    plain = KeyServer()
+    try:
+        issuer = Issuer(plain, keys["RS"])
+        broker.command("register-auth-server", "--url", issuer.url)
+        token = issuer.token(exp=int(time.time()) + 36000)
+        assert accepts(broker, token) and issuer.fetches == 1
+        set_clock(2690)
+        assert accepts(broker, token) and issuer.fetches == 1
+        set_clock(2710)
+        assert accepts(broker, token), "nobody waits for it"
+        wait_until(lambda: issuer.fetches == 2)
+        set_clock(2710 + 3590)
+        issuer.serve(lambda handler: handler.answer(b"", 500))
+        assert accepts(broker, token)
+        wait_until(lambda: len(failures(broker, issuer)) == 1)
+        set_clock(2710 + 3610)
+        assert not accepts(broker, token), "it has been verified, but with keys that are too old now"
+        issuer.serve([keys["RS"].jwk()])
+        set_clock(2710 + 3620)
+        assert accepts(broker, token)
+    finally:
+        plain.stop()
+        broker.done()
+
+
 def hang(handler):
     handler.server_ended.wait(20)
 
@@ -646,7 +687,8 @@ def kid(token):
 
 
 def stored_keys(broker):
-    with sqlite3.connect(os.path.join(broker.folder, "broker-data/broker.db")) as db:
+    """Of a broker that does not run: it has the store for itself."""
+    with contextlib.closing(sqlite3.connect(os.path.join(broker.folder, "broker-data/broker.db"))) as db:
         return {row[0]: row[1] for row in db.execute("SELECT id, body FROM record WHERE kind = 'key'")}
 
 
@@ -660,18 +702,19 @@ def test_a_renewed_key_signs_and_the_one_before_still_counts():
         told = json.loads(broker.command("renew-auth-server-api-key", "--json").stdout)
         assert told["key-id"] == kid(new_token(broker)) not in (kid(old), kid(new))
         broker.kill()
+        stored = stored_keys(broker)
+        assert set(stored) == {"access", "access/" + kid(old), "access/" + kid(new), "connection"}
+        assert '"d"' not in stored["access/" + kid(old)], "the private half is gone"
         broker.start()
         assert accepts(broker, old) and accepts(broker, new)
-        assert set(stored_keys(broker)) == {"access", "access/" + kid(old), "access/" + kid(new), "connection"}
-        assert '"d"' not in stored_keys(broker)["access/" + kid(old)], "the private half is gone"
         assert broker.command("renew-auth-server-api-key", "--revoke-old").stdout == "Keys renewed.\n"
         assert not accepts(broker, old) and not accepts(broker, new)
         last = new_token(broker)
         assert accepts(broker, last)
         broker.kill()
+        assert set(stored_keys(broker)) == {"access", "connection"}
         broker.start()
         assert not accepts(broker, old) and not accepts(broker, new) and accepts(broker, last)
-        assert set(stored_keys(broker)) == {"access", "connection"}
     finally:
         broker.done()
 
