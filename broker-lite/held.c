@@ -16,32 +16,31 @@ void held_init(struct held *held, struct loop *loop, size_t max, held_fn fn, voi
 	list_init(&held->requests);
 }
 
-static struct held_request *first(struct held *held)
+static struct held_request *first(const struct list *requests)
 {
-	return list_is_empty(&held->requests)
-		       ? NULL
-		       : list_entry(held->requests.next, struct held_request, link);
+	return list_is_empty(requests) ? NULL
+				       : list_entry(requests->next, struct held_request, link);
 }
 
-static struct held_request take_first(struct held *held)
+static struct held_request take(struct held *held, struct held_request *item)
 {
-	AUTO(free_p) struct held_request *item = first(held);
+	AUTO(free_p) struct held_request *owned = item;
 
 	list_remove(&item->link);
 	held->n--;
 	return *item;
 }
 
-static void hand_back_first(struct held *held, bool is_due)
+static void hand_back(struct held *held, struct held_request *item, bool is_due)
 {
-	struct held_request item = take_first(held);
+	struct held_request taken = take(held, item);
 
-	held->fn(item.request, is_due, item.due_ms, held->userdata);
+	held->fn(taken.request, is_due, taken.due_ms, held->userdata);
 }
 
 static void start_timer(struct held *held)
 {
-	const struct held_request *next = first(held);
+	const struct held_request *next = first(&held->requests);
 	unsigned long long now_ms = loop_now_ms(held->loop);
 
 	if (next)
@@ -52,8 +51,10 @@ static void on_timer(void *userdata)
 {
 	struct held *held = userdata;
 
-	while (first(held) && first(held)->due_ms <= loop_now_ms(held->loop))
-		hand_back_first(held, true);
+	struct held_request *item;
+
+	while ((item = first(&held->requests)) && item->due_ms <= loop_now_ms(held->loop))
+		hand_back(held, item, true);
 	start_timer(held);
 }
 
@@ -85,18 +86,27 @@ int held_add(struct held *held, struct http_request *request, unsigned long long
 
 void held_release(struct held *held)
 {
-	for (size_t n = held->n; n > 0 && held->n > 0; n--)
-		hand_back_first(held, false);
+	struct list released;
+	struct held_request *item;
+
+	list_init(&released);
+	while ((item = first(&held->requests))) {
+		list_remove(&item->link);
+		list_append(&released, &item->link);
+	}
+	while ((item = first(&released)))
+		hand_back(held, item, false);
 }
 
 void held_stop(struct held *held)
 {
+	struct held_request *item;
 	struct error err;
 
 	held->is_stopped = true;
 	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
-	while (held->n > 0)
-		http_reply_error(take_first(held).request, &err, NULL);
+	while ((item = first(&held->requests)))
+		http_reply_error(take(held, item).request, &err, NULL);
 	timer_free(held->timer);
 	held->timer = NULL;
 }

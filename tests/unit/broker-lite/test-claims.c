@@ -1,14 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "broker-lite/claims.h"
-#include "common/cleanup.h"
 #include "common/json.h"
+#include "tests/unit/unit.h"
 
 #define NOW 1000000
 

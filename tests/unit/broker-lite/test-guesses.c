@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
 #include "broker-lite/guesses.h"
+#include "tests/unit/unit.h"
 
 #define NOW 1000000ULL
 

@@ -1,15 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "broker-lite/key-ring.h"
-#include "common/cleanup.h"
 #include "common/json.h"
+#include "tests/unit/unit.h"
 
 static void key_p(struct token_key **key)
 {
