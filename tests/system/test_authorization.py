@@ -81,11 +81,14 @@ def accepts(broker, token):
     return False
 
 
-def failures(broker, issuer):
-    """What the log tells about fetches of its keys that failed."""
+def told(broker, issuer, what):
+    """What the log tells about a server, behind the words."""
     log = (pathlib.Path(broker.settings["log-directory"]) / "broker.log").read_text()
-    return [line.split("cannot be had: ")[1] for line in log.splitlines()
-            if issuer.url in line and "cannot be had" in line]
+    return [line.split(what)[1] for line in log.splitlines() if issuer.url in line and what in line]
+
+
+def failures(broker, issuer):
+    return told(broker, issuer, "its keys cannot be had: ")
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -455,12 +458,15 @@ def test_keys_are_fetched_before_they_are_an_hour_old_and_neither_they_nor_token
     clock = tmp_path / "clock"
 
     def set_clock(seconds):
+        if broker.process:
+            broker.http.close()  # its connections would have been idle for too long
         (tmp_path / "new").write_text(f"+{seconds}s")
         (tmp_path / "new").rename(clock)
+    broker = Broker()
     set_clock(0)
     for name, value in (("LD_PRELOAD", library), ("FAKETIME_TIMESTAMP_FILE", clock), ("FAKETIME_NO_CACHE", "1")):
         monkeypatch.setenv(name, str(value))
-    broker = Broker().start()
+    broker.start()
     for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE"):
         monkeypatch.delenv(name)
     plain = KeyServer()
@@ -474,7 +480,7 @@ def test_keys_are_fetched_before_they_are_an_hour_old_and_neither_they_nor_token
         assert not accepts(broker, short), "it was accepted, but it has expired since"
         set_clock(2710)
         assert accepts(broker, token), "nobody waits for it"
-        wait_until(lambda: issuer.fetches == 2)
+        wait_until(lambda: len(told(broker, issuer, "keys fetched")) == 2)
         set_clock(2710 + 3590)
         issuer.serve(lambda handler: handler.answer(b"", 500))
         assert accepts(broker, token)
@@ -606,8 +612,8 @@ def test_what_is_no_key_set_is_not_taken_for_one(broker, server, keys, name):
     issuer.serve(answer)
     with registered(broker, issuer):
         assert not accepts(broker, issuer.token())
-        told = failures(broker, issuer)
-        assert len(told) == 1 and re.search(reason, told[0]), told
+        failed = failures(broker, issuer)
+        assert len(failed) == 1 and re.search(reason, failed[0]), failed
         assert issuer.fetches == (4 if name == "in circles" else 1)
 
 
