@@ -3,14 +3,12 @@
  * authorization servers, into clients.
  *
  * A client that has shown its password once is recognised by an HMAC from then on, a token that has
- * been verified once by its hash; whether it has expired, its client or its server was unregistered or
+ * been verified once by its text; whether it has expired, its client or its server was unregistered or
  * its key revoked is looked at every time. Sources: RFC 6749, RFC 6750; the API reference, "Token
  * endpoint"; the administrator reference, "Verification rules".
  */
 #ifndef BROKER_AUTHORIZATION_H
 #define BROKER_AUTHORIZATION_H
-
-#include <openssl/evp.h>
 
 #include "broker-lite/auth-server-list.h"
 #include "broker-lite/client-list.h"
@@ -28,8 +26,9 @@
 #define WAITING_MAX 128
 
 struct verified_token {
-	unsigned char digest[32];
-	struct client *client; /* NULL: free; of an external server: owned */
+	char *token; /* owned; NULL: free */
+	size_t len;
+	struct client *client; /* of an external server: owned */
 	long long expires_s;
 	unsigned generation;
 	struct auth_server *server; /* that vouches for it; NULL: we do. Good in its generation */
@@ -49,9 +48,8 @@ struct authorization_parts {
 
 struct authorization {
 	struct authorization_parts parts;
-	EVP_MD *sha256; /* owned; fetched once, for looking it up costs as much as hashing */
 	unsigned char remember_key[32];
-	struct verified_token *verified; /* by the first bytes of their digest */
+	struct verified_token *verified; /* by the last characters of the token */
 	struct guesses guesses;
 	char *nobody[N_CLIENT_KINDS];      /* hashes that no password has */
 	struct held refused;               /* wrong passwords that are to be answered */
