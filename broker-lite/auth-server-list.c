@@ -204,8 +204,9 @@ enum auth_verdict auth_server_list_verify(const struct auth_server_list *list,
 {
 	const char *issuer = json_get_text(token->claims, "iss");
 	bool must_wait = false, is_denied = false;
+	struct error refusal;
 
-	(void)error_set(err, ERR_UNAUTHORIZED, "no authorization server is registered for it");
+	(void)error_set(&refusal, ERR_UNAUTHORIZED, "no authorization server is registered for it");
 	for (size_t i = 0; i < 2 * list->by_url.n; i++) {
 		struct auth_server *server = list->by_url.items[i % list->by_url.n];
 		struct error own;
@@ -220,8 +221,9 @@ enum auth_verdict auth_server_list_verify(const struct auth_server_list *list,
 		}
 		must_wait = must_wait || verdict == AUTH_LATER;
 		if (!is_denied) /* what is genuine and not enough is told rather than the others */
-			*err = own;
+			refusal = own;
 		is_denied = is_denied || own.code == ERR_DENIED;
 	}
+	*err = refusal;
 	return must_wait ? AUTH_LATER : AUTH_REFUSED;
 }
