@@ -101,47 +101,6 @@ static int prepare_statement(struct broker *broker, struct error *err)
 	return file_write_atomic(path, statement->text, strlen(statement->text), 0640, err);
 }
 
-/* --- keys --------------------------------------------------------------------------------------
- */
-
-struct wanted_key {
-	const char *id;
-	struct token_key *key;
-};
-
-static int load_key(const char *id, const char *text, void *userdata, struct error *err)
-{
-	struct wanted_key *wanted = userdata;
-
-	if (strcmp(id, wanted->id) != 0)
-		return 0;
-	if (token_key_read(&wanted->key, text, err) < 0)
-		return error_prefix(err, "key %s", id);
-	return 0;
-}
-
-static int obtain_key(struct broker *broker, const char *id, struct token_key **ret,
-		      struct error *err)
-{
-	struct wanted_key wanted = {id, NULL};
-	struct buf text = {0};
-
-	if (store_load(broker->store, STORE_KEY, load_key, &wanted, err) < 0)
-		return -1;
-	if (!wanted.key) {
-		if (token_key_make(&wanted.key, err) < 0)
-			return -1;
-		if (token_key_write(wanted.key, &text, err) < 0 ||
-		    store_put(broker->store, STORE_KEY, id, &text, NULL, NULL, err) < 0 ||
-		    store_flush(broker->store, err) < 0) {
-			token_key_free(wanted.key);
-			return -1;
-		}
-	}
-	*ret = wanted.key;
-	return 0;
-}
-
 /* --- parts -------------------------------------------------------------------------------------
  */
 
@@ -159,19 +118,44 @@ static int start_store(struct broker *broker, struct error *err)
 	return prepare_statement(broker, err);
 }
 
+/* Access tokens are looked at by us alone, so we sign them with what is cheap; connection tokens are RS256
+ * as those of the original. */
+static int start_keys(struct broker *broker, struct error *err)
+{
+	AUTO(free_p)
+	char *authority =
+		path_in(&broker->config, SECURITY_FOLDER "/" CERTIFICATE_AUTHORITY_FILE, err);
+
+	broker->connections.life_s = broker->config.connection_token_minutes * 60;
+	if (!authority || key_ring_open(&broker->access_keys, broker->store, "access", "ES256",
+					ACCESS_TOKEN_LIFE_S, err) < 0)
+		return -1;
+	if (key_ring_open(&broker->connections.keys, broker->store, "connection", "RS256",
+			  broker->connections.life_s, err) < 0 ||
+	    auth_server_list_init(&broker->auth_servers, &broker->loop, broker->store, authority,
+				  err) < 0)
+		return -1;
+	return auth_server_list_load(&broker->auth_servers, err);
+}
+
 static int start_authorization(struct broker *broker, struct error *err)
 {
-	struct token_key *key = NULL;
+	struct authorization_parts parts = {
+		.loop = &broker->loop,
+		.clients = &broker->clients,
+		.servers = &broker->auth_servers,
+		.resume = route_resume,
+		.userdata = broker,
+	};
 
-	broker->passwords = password_queue_new(&broker->loop, err);
-	if (!broker->passwords || obtain_key(broker, "access", &key, err) < 0 ||
-	    authorization_init(&broker->authorization, &broker->clients, broker->passwords, key,
-			       err) < 0 ||
-	    obtain_key(broker, "connection", &broker->connections.key, err) < 0)
+	if (start_keys(broker, err) < 0)
+		return -1;
+	parts.passwords = broker->passwords = password_queue_new(&broker->loop, err);
+	parts.keys = broker->access_keys;
+	if (!broker->passwords || authorization_init(&broker->authorization, &parts, err) < 0)
 		return -1;
 	broker->registry =
 		(struct registry){&broker->clients, &broker->statements, broker->passwords};
-	broker->connections.life_s = broker->config.connection_token_minutes * 60;
 	broker->connections.sessions = &broker->fleet.sessions;
 	if (!broker->config.enable_authorization)
 		log_warning("authorization is off: everybody who reaches the API may use it");
@@ -197,6 +181,7 @@ static int start_fleet(struct broker *broker, struct error *err)
 	broker->api = (struct api){
 		.carry_out = operation_carry_out,
 		.admit = route_admit,
+		.release = route_release,
 		.answered = audit_element,
 		.userdata = broker,
 	};
@@ -307,6 +292,8 @@ static void on_stop(void *userdata)
 	timer_free(TAKE(broker->drain));
 	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
 	fleet_stop(&broker->fleet);
+	authorization_stop(&broker->authorization);
+	auth_server_list_stop(&broker->auth_servers);
 	agent_list_cancel(&broker->agents, &err);
 }
 
@@ -365,6 +352,8 @@ static void take_down(struct broker *broker)
 {
 	if (broker->fleet.loop)
 		fleet_stop(&broker->fleet);
+	authorization_stop(&broker->authorization);
+	auth_server_list_stop(&broker->auth_servers);
 	loop_done(&broker->loop);
 	if (broker->fleet.loop)
 		agent_list_done(&broker->agents);
@@ -373,8 +362,10 @@ static void take_down(struct broker *broker)
 	http_server_free(broker->agent_server);
 	http_server_free(broker->client_server);
 	fleet_done(&broker->fleet);
-	token_key_free(broker->connections.key);
 	authorization_done(&broker->authorization);
+	auth_server_list_done(&broker->auth_servers);
+	key_ring_free(broker->connections.keys);
+	key_ring_free(broker->access_keys);
 	password_queue_free(broker->passwords);
 	statement_list_done(&broker->statements);
 	client_list_done(&broker->clients);

@@ -26,6 +26,8 @@ struct broker {
 	struct client_list clients;
 	struct statement_list statements;
 	struct registry registry;
+	struct key_ring *access_keys;
+	struct auth_server_list auth_servers;
 	struct authorization authorization;
 	struct connection_tokens connections;
 	struct fleet fleet;

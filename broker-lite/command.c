@@ -172,8 +172,10 @@ static void reply_with_value(struct command_reply *reply)
 	struct buf text = {0};
 	struct error err;
 
-	if (buf_append(&text, reply->format, (size_t)(at - reply->format), &err) < 0 ||
-	    buf_append_text(&text, value, &err) < 0 || buf_append_text(&text, at + 2, &err) < 0 ||
+	if (buf_append(&text, reply->format,
+		       at ? (size_t)(at - reply->format) : strlen(reply->format), &err) < 0 ||
+	    (at && (buf_append_text(&text, value, &err) < 0 ||
+		    buf_append_text(&text, at + 2, &err) < 0)) ||
 	    buf_append_text(&text, "\n", &err) < 0)
 		buf_done(&text);
 	command_reply(reply->request, &text, json_pack("{s:s}", reply->member, value));

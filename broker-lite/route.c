@@ -134,18 +134,34 @@ void route_agent(struct http_request *request, void *userdata)
 		refuse_method(request, "POST");
 }
 
-void *route_admit(const struct http_request *request, const struct operation *op,
+void *route_admit(struct http_request *request, const struct operation *op,
 		  const struct http_header **ret_headers, void *userdata, struct error *err)
 {
 	struct broker *broker = userdata;
-	struct client *client = &broker->anybody;
+	struct client *client;
 
 	(void)op; /* every authorized client may do everything */
-	if (broker->config.enable_authorization &&
-	    authorization_check(&broker->authorization, CLIENT_API, request->has_authorization,
-				request->authorization, &client, ret_headers, err) < 0)
-		return NULL;
-	return client;
+	if (!broker->config.enable_authorization)
+		return &broker->anybody;
+	if (authorization_check(&broker->authorization, CLIENT_API, request->has_authorization,
+				request->authorization, &client, ret_headers, err) == 0)
+		return client_ref(client);
+	if (err->code == ERR_UNAVAILABLE &&
+	    authorization_hold(&broker->authorization, request, err) == 0)
+		err->code = ERR_NONE;
+	return NULL;
+}
+
+void route_release(void *caller)
+{
+	client_unref(caller);
+}
+
+void route_resume(struct http_request *request, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	call_route(&broker->api, request);
 }
 
 /* --- what is told ------------------------------------------------------------------------------

@@ -20,8 +20,12 @@ void route_client_replied(const struct http_request *request, int status, const 
 void route_agent_replied(const struct http_request *request, int status, const struct buf *body,
 			 void *userdata);
 
-/** For struct api: may this request be made? */
-void *route_admit(const struct http_request *request, const struct operation *op,
+/** For struct api: who makes this request, and may they? The client is released when it is over. */
+void *route_admit(struct http_request *request, const struct operation *op,
 		  const struct http_header **ret_headers, void *userdata, struct error *err);
+void route_release(void *caller);
+
+/** A call about which route_admit() could not tell: it can now. */
+void route_resume(struct http_request *request, void *userdata);
 
 #endif

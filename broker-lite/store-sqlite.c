@@ -13,8 +13,9 @@
 #include "common/log.h"
 
 static const char *const kind_names[N_STORE_KINDS] = {
-	[STORE_CLIENT] = "client", [STORE_STATEMENT] = "statement", [STORE_KEY] = "key",
-	[STORE_SERVER] = "server", [STORE_SESSION] = "session",
+	[STORE_CLIENT] = "client",   [STORE_STATEMENT] = "statement",
+	[STORE_KEY] = "key",         [STORE_SERVER] = "server",
+	[STORE_SESSION] = "session", [STORE_AUTH_SERVER] = "auth-server",
 };
 
 struct change {
