@@ -8,7 +8,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "broker-lite/certificate.h"
 #include "broker-lite/command.h"
 #include "broker-lite/operation.h"
 #include "broker-lite/route.h"
@@ -72,14 +71,13 @@ static int prepare_folders(const struct broker_config *config, struct error *err
 	return 0;
 }
 
-static int prepare_certificates(const struct broker_config *config, struct error *err)
+static int start_security(struct broker *broker, struct error *err)
 {
-	AUTO(free_p) char *folder = path_in(config, SECURITY_FOLDER, err);
-	AUTO(buf_done) struct buf names = {0};
+	AUTO(free_p) char *folder = path_in(&broker->config, SECURITY_FOLDER, err);
 
-	if (!folder || certificate_host_names(config->certificate_extra_names, &names, err) < 0)
+	if (!folder)
 		return -1;
-	return certificate_prepare(folder, names.data, err);
+	return security_new(&broker->security, &broker->loop, &broker->config, folder, err);
 }
 
 /* A secret that comes with no package: made here, for the administrator to copy. */
@@ -194,44 +192,60 @@ static int start_fleet(struct broker *broker, struct error *err)
 	return 0;
 }
 
-static int start_servers(struct broker *broker, struct error *err)
+static int listen_to_clients(struct broker *broker, struct error *err)
 {
-	const struct broker_config *config = &broker->config;
-	AUTO(free_p)
-	char *certificate = path_in(config, SECURITY_FOLDER "/" CERTIFICATE_LISTENER_FILE, err);
-	AUTO(free_p)
-	char *key = path_in(config, SECURITY_FOLDER "/" CERTIFICATE_LISTENER_KEY_FILE, err);
-	AUTO(free_p) char *socket = broker_command_path(config, err);
-	struct http_server_options options = {
-		.certificate_file = certificate, .key_file = key, .userdata = broker};
+	const struct http_server_options options = {
+		.bind_host = broker->config.client_bind_host,
+		.port = (int)broker->config.client_port,
+		.tls = security_tls(broker->security, LISTENER_CLIENT),
+		.body_max_bytes = CLIENT_BODY_MAX_BYTES,
+		.request = route_client,
+		.userdata = broker,
+	};
 
-	if (!certificate || !key || !socket)
-		return -1;
-	options.bind_host = config->client_bind_host;
-	options.port = (int)config->client_port;
-	options.body_max_bytes = CLIENT_BODY_MAX_BYTES;
-	options.request = route_client;
 	broker->client_server = http_server_new(&broker->loop, &options, err);
-	if (!broker->client_server)
-		return -1;
-	options.bind_host = config->agent_bind_host;
-	options.port = (int)config->agent_port;
-	options.body_max_bytes = AGENT_BODY_MAX_BYTES;
-	options.request = route_agent;
-	options.ws = &broker->agents.handler;
-	options.ws_userdata = &broker->agents;
+	return broker->client_server ? 0 : -1;
+}
+
+static int listen_to_agents(struct broker *broker, struct error *err)
+{
+	const struct http_server_options options = {
+		.bind_host = broker->config.agent_bind_host,
+		.port = (int)broker->config.agent_port,
+		.tls = security_tls(broker->security, LISTENER_AGENT),
+		.body_max_bytes = AGENT_BODY_MAX_BYTES,
+		.request = route_agent,
+		.userdata = broker,
+		.ws = &broker->agents.handler,
+		.ws_userdata = &broker->agents,
+	};
+
 	broker->agent_server = http_server_new(&broker->loop, &options, err);
-	if (!broker->agent_server)
-		return -1;
-	options = (struct http_server_options){
+	return broker->agent_server ? 0 : -1;
+}
+
+static int listen_to_commands(struct broker *broker, struct error *err)
+{
+	AUTO(free_p) char *socket = broker_command_path(&broker->config, err);
+	const struct http_server_options options = {
 		.unix_path = socket,
 		.is_private = true,
 		.body_max_bytes = COMMAND_BODY_MAX_BYTES,
 		.request = command_serve,
 		.userdata = broker,
 	};
+
+	if (!socket)
+		return -1;
 	broker->command_server = http_server_new(&broker->loop, &options, err);
 	return broker->command_server ? 0 : -1;
+}
+
+static int start_servers(struct broker *broker, struct error *err)
+{
+	if (listen_to_clients(broker, err) < 0 || listen_to_agents(broker, err) < 0)
+		return -1;
+	return listen_to_commands(broker, err);
 }
 
 static void on_stop(void *userdata)
@@ -241,6 +255,7 @@ static void on_stop(void *userdata)
 
 	(void)sd_notify(0, "STOPPING=1");
 	log_info("stopping");
+	security_stop(broker->security);
 	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
 	fleet_stop(&broker->fleet);
 	agent_list_cancel(&broker->agents, &err);
@@ -248,16 +263,17 @@ static void on_stop(void *userdata)
 
 static void on_reload(void *userdata)
 {
-	(void)userdata;
+	struct broker *broker = userdata;
+
 	log_reopen_file();
+	security_reload(broker->security);
 }
 
 static int start(struct broker *broker, struct error *err)
 {
-	if (prepare_folders(&broker->config, err) < 0 ||
-	    prepare_certificates(&broker->config, err) < 0 || start_store(broker, err) < 0 ||
-	    start_authorization(broker, err) < 0 || start_fleet(broker, err) < 0 ||
-	    start_servers(broker, err) < 0)
+	if (prepare_folders(&broker->config, err) < 0 || start_security(broker, err) < 0 ||
+	    start_store(broker, err) < 0 || start_authorization(broker, err) < 0 ||
+	    start_fleet(broker, err) < 0 || start_servers(broker, err) < 0)
 		return -1;
 	broker->loop.on_stop = on_stop;
 	broker->loop.on_reload = on_reload;
@@ -276,6 +292,7 @@ static void announce(const struct broker *broker, int ready_fd)
 /* Also after a start that failed half-way: what was not made is empty. */
 static void take_down(struct broker *broker)
 {
+	security_stop(broker->security);
 	if (broker->fleet.loop)
 		fleet_stop(&broker->fleet);
 	loop_done(&broker->loop);
@@ -284,6 +301,7 @@ static void take_down(struct broker *broker)
 	http_server_free(broker->command_server);
 	http_server_free(broker->agent_server);
 	http_server_free(broker->client_server);
+	security_free(broker->security);
 	fleet_done(&broker->fleet);
 	token_key_free(broker->connections.key);
 	authorization_done(&broker->authorization);

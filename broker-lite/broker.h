@@ -8,12 +8,14 @@
 #include "broker-lite/connection.h"
 #include "broker-lite/fleet.h"
 #include "broker-lite/registration.h"
+#include "broker-lite/security.h"
 #include "common/call.h"
 #include "common/http-server.h"
 
 struct broker {
 	struct loop loop;
 	struct broker_config config;
+	struct security *security;
 	struct store *store;
 	struct password_queue *passwords;
 	struct client_list clients;

@@ -638,8 +638,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 		.is_private = options->is_private,
 		.bind_host = options->bind_host,
 		.port = options->port,
-		.certificate_file = options->certificate_file,
-		.key_file = options->key_file,
+		.tls = options->tls,
 		.handler = &stream_handler,
 		.userdata = server,
 	};

@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/loop.h"
+#include "common/tls.h"
 #include "common/ws.h"
 
 struct http_server;
@@ -37,11 +38,11 @@ struct http_request {
 };
 
 struct http_server_options {
-	const char *unix_path; /* a Unix socket that every local user may connect to, */
-	bool is_private;       /* or only our own user and root; or */
-	const char *bind_host; /* an address to listen on, */
-	int port;              /* with this port, and */
-	const char *certificate_file, *key_file; /* PEM */
+	const char *unix_path;  /* a Unix socket that every local user may connect to, */
+	bool is_private;        /* or only our own user and root; or */
+	const char *bind_host;  /* an address to listen on, */
+	int port;               /* with this port, and */
+	struct tls_server *tls; /* borrowed until http_server_free() */
 	size_t body_max_bytes;
 
 	/**

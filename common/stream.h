@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/loop.h"
+#include "common/tls.h"
 
 struct stream;
 struct stream_listener;
@@ -39,11 +40,11 @@ struct stream_handler {
 };
 
 struct stream_options {
-	const char *unix_path; /* a Unix socket that every local user may connect to, */
-	bool is_private;       /* or only our own user and root; or */
-	const char *bind_host; /* an address to listen on, */
-	int port;              /* with this port, and */
-	const char *certificate_file, *key_file; /* PEM; the certificate with its chain */
+	const char *unix_path;  /* a Unix socket that every local user may connect to, */
+	bool is_private;        /* or only our own user and root; or */
+	const char *bind_host;  /* an address to listen on, */
+	int port;               /* with this port, and */
+	struct tls_server *tls; /* borrowed */
 	const struct stream_handler *handler;
 	void *userdata;
 };
