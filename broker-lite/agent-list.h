@@ -15,11 +15,11 @@ struct fleet;
 struct server;
 
 struct agent {
-	struct list link;            /* agent_list::agents */
-	struct ws *ws;               /* NULL: the link is closing, nothing more is said */
-	const struct client *client; /* NULL without authorization */
-	struct server *server;       /* NULL until the first report */
-	struct list pending;         /* relay.c's */
+	struct list link;      /* agent_list::agents */
+	struct ws *ws;         /* NULL: the link is closing, nothing more is said */
+	struct client *client; /* NULL without authorization */
+	struct server *server; /* NULL until the first report */
+	struct list pending;   /* relay.c's */
 };
 
 struct agent_list {

@@ -184,7 +184,8 @@ static int start_fleet(struct broker *broker, struct error *err)
 	agent_list_init(&broker->agents,
 			config->enable_agent_authorization ? &broker->authorization : NULL,
 			&broker->fleet, (size_t)config->agent_message_max_mb * 1024 * 1024);
-	if (fleet_init(&broker->fleet, &broker->loop, config, broker->store, err) < 0)
+	if (fleet_init(&broker->fleet, &broker->loop, config, &broker->clients, broker->store,
+		       err) < 0)
 		return -1;
 	broker->anybody = (struct client){.kind = CLIENT_API, .is_active = true};
 	broker->api = (struct api){

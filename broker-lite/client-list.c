@@ -31,6 +31,7 @@ void client_free(struct client *client)
 		return;
 	free(client->name);
 	free(client->password_hash);
+	free(client->server_id);
 	free(client);
 }
 
@@ -65,7 +66,7 @@ static int load_client(const char *id, const char *text, void *userdata, struct 
 {
 	struct client_list *list = userdata;
 	json_auto_t *record = NULL;
-	const char *kind, *name, *hash;
+	const char *kind, *name, *hash, *server_id;
 	struct client *client;
 
 	if (json_parse(text, strlen(text), &record, err) < 0)
@@ -80,6 +81,9 @@ static int load_client(const char *id, const char *text, void *userdata, struct 
 	if (!client)
 		return -1;
 	client->is_active = json_is_true(json_object_get(record, "active"));
+	server_id = json_get_text(record, "server");
+	if (server_id)
+		client->server_id = strdup(server_id);
 	if (client_list_add(list, client, err) == 0)
 		return 0;
 	client_free(client);
@@ -120,7 +124,20 @@ int client_store(const struct client_list *list, const struct client *client, st
 
 	if (!record)
 		return error_set(err, ERR_INVALID, "the name is not UTF-8");
+	json_set_text(record, "server", client->server_id);
 	if (json_append(&text, record, err) < 0)
 		return -1;
 	return store_put(list->store, STORE_CLIENT, client->id, &text, done, userdata, err);
+}
+
+int client_set_server(const struct client_list *list, struct client *client, const char *server_id,
+		      struct error *err)
+{
+	char *copy = strdup(server_id);
+
+	if (!copy)
+		return error_oom(err);
+	free(client->server_id);
+	client->server_id = copy;
+	return client_store(list, client, NULL, NULL, err);
 }

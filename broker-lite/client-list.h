@@ -19,6 +19,7 @@ struct client {
 	char *name;
 	char *password_hash;
 	bool is_active;
+	char *server_id;    /* an agent's: the server that it last reported; or NULL */
 	bool is_remembered; /* it has shown its password since we started: */
 	unsigned char remembered[32];
 };
@@ -49,6 +50,10 @@ void client_free(struct client *client);
 /** Write @client as it is now; @done as for store_put(). */
 int client_store(const struct client_list *list, const struct client *client, store_done_fn done,
 		 void *userdata, struct error *err);
+
+/** An agent's @client has reported @server_id. Stored without anybody waiting for it. */
+int client_set_server(const struct client_list *list, struct client *client, const char *server_id,
+		      struct error *err);
 
 /** The list owns @client from now on. */
 int client_list_add(struct client_list *list, struct client *client, struct error *err);

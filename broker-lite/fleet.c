@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/client-list.h"
 #include "broker-lite/config.h"
 #include "common/cleanup.h"
 #include "common/json.h"
@@ -226,7 +227,16 @@ static void unlist(struct fleet *fleet, struct server *server)
 	if (server->report)
 		log_info("server %s is no longer listed", server->id);
 	server_list_unlist(&fleet->servers, server);
+	server->client =
+		NULL; /* who has been silent for so long does not keep the id from others */
 	forget_sessions(fleet, server, false);
+}
+
+static void remove_if_empty(struct fleet *fleet, struct server *server)
+{
+	free_server_timer(server);
+	if (!server->report && !server->is_closed && list_is_empty(&server->sessions))
+		server_list_remove(&fleet->servers, server);
 }
 
 static void on_server_timer(void *userdata)
@@ -256,9 +266,7 @@ static void on_server_timer(void *userdata)
 		arm_server(fleet, server, next_ms - lost_ms + 1);
 		return;
 	}
-	free_server_timer(server);
-	if (!server->report && !server->is_closed && list_is_empty(&server->sessions))
-		server_list_remove(&fleet->servers, server);
+	remove_if_empty(fleet, server);
 }
 
 static void begin_loss(struct fleet *fleet, struct server *server)
@@ -282,6 +290,25 @@ void fleet_link_lost(struct fleet *fleet, struct agent *agent)
 		return;
 	server->agent = NULL;
 	begin_loss(fleet, server);
+}
+
+void fleet_server_lost(struct fleet *fleet, struct server *server)
+{
+	if (!server->is_lost)
+		declare_lost(fleet, server);
+}
+
+void fleet_server_replaced(struct fleet *fleet, struct server *server,
+			   const struct server *successor)
+{
+	list_for_each_safe (session, &server->sessions, struct session, on_server) {
+		if (session_list_find(&fleet->sessions, session->id, successor->id))
+			session_list_forget(&fleet->sessions, session);
+	}
+	if (!list_is_empty(&server->sessions))
+		return; /* its timer sees to the rest */
+	unlist(fleet, server);
+	remove_if_empty(fleet, server);
 }
 
 /* --- the whole ---------------------------------------------------------------------------------
@@ -314,14 +341,32 @@ static int restore(struct session *session, const char *server_id, void *userdat
 	return 0;
 }
 
-int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
-	       struct store *store, struct error *err)
+/* An agent that is away at the moment keeps its server's id from others, also over our restart. */
+static int restore_owners(struct fleet *fleet, struct error *err)
 {
-	*fleet = (struct fleet){.loop = loop, .config = config, .relay.loop = loop};
+	for (size_t i = 0; i < fleet->clients->by_id.n; i++) {
+		const struct client *client = fleet->clients->by_id.items[i];
+		struct server *server;
+
+		if (!client->is_active || !client->server_id)
+			continue;
+		server = server_list_obtain(&fleet->servers, client->server_id, err);
+		if (!server)
+			return -1;
+		server->client = client;
+	}
+	return 0;
+}
+
+int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
+	       const struct client_list *clients, struct store *store, struct error *err)
+{
+	*fleet = (struct fleet){
+		.loop = loop, .config = config, .clients = clients, .relay.loop = loop};
 	server_list_init(&fleet->servers, store);
 	session_list_init(&fleet->sessions, store);
 	if (creation_init(&fleet->creation, fleet, err) < 0 ||
-	    server_list_load(&fleet->servers, err) < 0 ||
+	    server_list_load(&fleet->servers, err) < 0 || restore_owners(fleet, err) < 0 ||
 	    session_list_load(&fleet->sessions, restore, fleet, err) < 0)
 		return -1;
 	for (size_t i = 0; i < fleet->servers.by_id.n; i++)

@@ -14,10 +14,12 @@
 #define RECONNECT_GRACE_MS 5000
 
 struct broker_config;
+struct client_list;
 
 struct fleet {
 	struct loop *loop;
 	const struct broker_config *config;
+	const struct client_list *clients;
 	struct server_list servers;
 	struct session_list sessions;
 	struct relay relay;
@@ -26,9 +28,9 @@ struct fleet {
 	bool is_stopping;
 };
 
-/** Read what the store has and go on with it. */
+/** Read what the store has and go on with it. @clients: who the agents are; borrowed. */
 int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
-	       struct store *store, struct error *err);
+	       const struct client_list *clients, struct store *store, struct error *err);
 
 /** No timer of ours may fire, or be left, from here on. */
 void fleet_stop(struct fleet *fleet);
@@ -40,6 +42,14 @@ void fleet_done(struct fleet *fleet);
 void fleet_link_stands(struct server *server);
 
 void fleet_link_lost(struct fleet *fleet, struct agent *agent);
+
+/** @server, which has no link, will not come back under this id: there is nothing to wait for. */
+void fleet_server_lost(struct fleet *fleet, struct server *server);
+
+/** The same host tells as @successor, with its sessions: what is there as well goes, and so does
+ * @server if it has no others. */
+void fleet_server_replaced(struct fleet *fleet, struct server *server,
+			   const struct server *successor);
 
 /** @session is DELETED, whatever it was. @reason may be NULL; a waiting @session waits no longer.
  */

@@ -1,5 +1,6 @@
 /* dcv-session-manager-broker: the service, and with a command the administrator's tool. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -133,6 +134,8 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	(void)umask(0027);
+	(void)signal(SIGXFSZ,
+		     SIG_IGN); /* a file that may not grow is a failed write, not our end */
 	if (broker_config_load(&config, options.config_path, &err) < 0) {
 		broker_config_done(&config);
 		log_error("%s", err.message);

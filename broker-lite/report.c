@@ -255,16 +255,29 @@ static int apply_sessions(struct fleet *fleet, struct server *server, const json
 /* --- the server --------------------------------------------------------------------------------
  */
 
-static int attach(struct fleet *fleet, struct server *server, struct agent *agent,
-		  struct error *err)
+/* A server is the one whose agent first told of it. Who tells of it under another name has a copy of its
+ * files, or has been told the id; unless the first one was unregistered or is long gone. */
+static int check_owner(const struct server *server, const struct agent *agent, struct error *err)
 {
+	const struct client *owner = server->client;
+
+	if (!owner || owner == agent->client || (!owner->is_active && !server->agent))
+		return 0;
+	return error_set(err, ERR_CONFLICT, "server %.80s belongs to agent %.40s (%s)", server->id,
+			 owner->name, owner->id);
+}
+
+/* *ret_former: what the same agent told of before, if that was another. */
+static int attach(struct fleet *fleet, struct server *server, struct agent *agent,
+		  struct server **ret_former, struct error *err)
+{
+	struct client *client = agent->client;
+
+	*ret_former = NULL;
 	if (server->agent == agent)
 		return 0;
-	/* The same host under another agent's name is a copy of its files, unless the first one is
-	 * gone. */
-	if (server->agent && server->agent->client != agent->client)
-		return error_set(err, ERR_CONFLICT, "server %.80s is connected as another client",
-				 server->id);
+	if (check_owner(server, agent, err) < 0)
+		return -1;
 	if (agent->server)
 		fleet_link_lost(fleet, agent); /* it has a new identity */
 	if (server->agent)
@@ -272,10 +285,14 @@ static int attach(struct fleet *fleet, struct server *server, struct agent *agen
 	if (server->is_lost || !server->report)
 		log_info("server %s is connected (agent=%s)", server->id, agent_name(agent));
 	server->agent = agent;
-	server->client = agent->client;
+	server->client = client;
 	agent->server = server;
 	fleet_link_stands(server);
-	return 0;
+	if (!client || (client->server_id && strcmp(client->server_id, server->id) == 0))
+		return 0;
+	if (client->server_id)
+		*ret_former = server_list_find(&fleet->servers, client->server_id);
+	return client_set_server(fleet->clients, client, server->id, err);
 }
 
 int report_apply(struct fleet *fleet, struct agent *agent, const char *body, size_t len,
@@ -284,7 +301,7 @@ int report_apply(struct fleet *fleet, struct agent *agent, const char *body, siz
 	json_auto_t *report = NULL;
 	json_t *host, *sessions;
 	const char *id;
-	struct server *server;
+	struct server *server, *former = NULL;
 
 	if (fleet->is_stopping)
 		return error_set(err, ERR_UNAVAILABLE, "stopping");
@@ -303,10 +320,16 @@ int report_apply(struct fleet *fleet, struct agent *agent, const char *body, siz
 		return error_set(err, ERR_TOO_LARGE, "report: more than %d sessions",
 				 REPORT_MAX_SESSIONS);
 	server = server_list_obtain(&fleet->servers, id, err);
-	if (!server || attach(fleet, server, agent, err) < 0 ||
-	    server_list_set_report(&fleet->servers, server, host, err) < 0 ||
-	    apply_sessions(fleet, server, sessions, err) < 0)
+	if (!server || attach(fleet, server, agent, &former, err) < 0 ||
+	    server_list_set_report(&fleet->servers, server, host, err) < 0)
 		return -1;
+	/* First, because sessions are only taken over from a server that is lost. */
+	if (former && !former->agent)
+		fleet_server_lost(fleet, former);
+	if (apply_sessions(fleet, server, sessions, err) < 0)
+		return -1;
+	if (former && !former->agent)
+		fleet_server_replaced(fleet, former, server);
 	creation_poke(&fleet->creation, server);
 	return 0;
 }

@@ -26,7 +26,7 @@ enum os_family { OS_LINUX, OS_WINDOWS, OS_OTHER };
 struct server {
 	char *id;
 	struct agent *agent;         /* its link; NULL while there is none */
-	const struct client *client; /* whose link it was last; NULL without authorization */
+	const struct client *client; /* who may speak for it: the last that did; or NULL */
 	bool is_lost;                /* without a link for longer than the grace */
 	bool is_closed;              /* the fleet's mark; the host's own is in the report */
 	bool has_refused;            /* said it is full since its last report */

@@ -118,10 +118,15 @@ static int load_session(const char *id, const char *text, void *userdata, struct
 	const struct loading *loading = userdata;
 	json_auto_t *record = NULL;
 	struct session *session;
+	struct error unreadable;
 
-	if (json_parse(text, strlen(text), &record, err) < 0 ||
-	    session_from_record(record, &session, err) < 0)
-		return error_prefix(err, "session %s", id);
+	/* One record that cannot be read must not keep all the others from being served. It stays in
+	 * the store, for whoever wants to look at it. */
+	if (json_parse(text, strlen(text), &record, &unreadable) < 0 ||
+	    session_from_record(record, &session, &unreadable) < 0) {
+		log_error("session %s: its record is left out: %s", id, unreadable.message);
+		return 0;
+	}
 	return loading->fn(session, json_get_text(record, "server"), loading->userdata, err);
 }
 

@@ -3,6 +3,7 @@
 #include "broker-lite/store.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,8 +11,6 @@
 #include "common/cleanup.h"
 #include "common/list.h"
 #include "common/log.h"
-
-#define SCHEMA_VERSION 1
 
 static const char *const kind_names[N_STORE_KINDS] = {
 	[STORE_CLIENT] = "client", [STORE_STATEMENT] = "statement", [STORE_KEY] = "key",
@@ -49,15 +48,20 @@ static void change_free(struct change *change)
 static int sql_error(const struct store *store, const char *what, struct error *err)
 {
 	enum error_code code = sqlite3_errcode(store->db) == SQLITE_NOMEM ? ERR_NO_MEMORY
-									  : ERR_UNAVAILABLE;
+									  : ERR_STORE;
 
 	return error_set(err, code, "store: %s: %s", what, sqlite3_errmsg(store->db));
 }
 
 static int run(struct store *store, const char *sql, struct error *err)
 {
-	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+	int result = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+
+	if (result == SQLITE_OK)
 		return 0;
+	if (result == SQLITE_BUSY)
+		return error_set(err, ERR_CONFLICT, "store: %s is in use by another program",
+				 sqlite3_db_filename(store->db, NULL));
 	return sql_error(store, "cannot write", err);
 }
 
@@ -79,25 +83,41 @@ static int read_version(struct store *store, int *ret, struct error *err)
 	return result;
 }
 
-static int upgrade(struct store *store, struct error *err)
-{
-	int version = 0;
+/* What makes version N + 1 of what is there, for N from 0, an empty file. */
+static const char *const upgrades[] = {
+	"CREATE TABLE record (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,"
+	" PRIMARY KEY (kind, id)) WITHOUT ROWID",
+};
+#define SCHEMA_VERSION ((int)ARRAY_SIZE(upgrades))
 
-	if (read_version(store, &version, err) < 0)
-		return -1;
+static int upgrade_from(struct store *store, int version, struct error *err)
+{
+	char set_version[64];
+
 	if (version > SCHEMA_VERSION)
 		return error_set(err, ERR_CONFIG,
 				 "store: written by a newer broker (schema %d, ours is %d)",
 				 version, SCHEMA_VERSION);
-	if (version == SCHEMA_VERSION)
-		return 0;
-	return run(store,
-		   "BEGIN EXCLUSIVE;"
-		   "CREATE TABLE record (kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,"
-		   " PRIMARY KEY (kind, id)) WITHOUT ROWID;"
-		   "PRAGMA user_version = 1;"
-		   "COMMIT",
-		   err);
+	for (; version < SCHEMA_VERSION; version++) {
+		if (run(store, upgrades[version], err) < 0)
+			return error_prefix(err, "upgrade to schema %d", version + 1);
+	}
+	(void)snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d",
+		       SCHEMA_VERSION);
+	return run(store, set_version, err);
+}
+
+/* All or nothing, and by one program alone: the version is read under the lock. */
+static int upgrade(struct store *store, struct error *err)
+{
+	int version = 0;
+
+	if (run(store, "BEGIN EXCLUSIVE", err) < 0)
+		return -1;
+	if (read_version(store, &version, err) == 0 && upgrade_from(store, version, err) == 0)
+		return run(store, "COMMIT", err);
+	(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return -1;
 }
 
 static int prepare(struct store *store, struct error *err)
@@ -127,10 +147,12 @@ int store_open(struct store **ret, struct loop *loop, const char *path, struct e
 	if (opened != SQLITE_OK)
 		(void)error_set(err, ERR_SYSTEM, "store: open %s: %s", path,
 				sqlite3_errstr(opened));
-	/* The cache and the log stay small: records are small and read only once. */
+	/* Two brokers on one file would each know half of what it says, so the first one keeps it. The
+	 * cache and the log stay small: records are small and read only once. */
 	if (opened != SQLITE_OK ||
 	    run(store,
-		"PRAGMA busy_timeout = 2000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA busy_timeout = 2000;"
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 		"PRAGMA cache_size = -256; PRAGMA wal_autocheckpoint = 200",
 		err) < 0 ||
 	    upgrade(store, err) < 0 || prepare(store, err) < 0) {

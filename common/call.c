@@ -156,13 +156,24 @@ static int append_list_reply(const struct call *call, struct buf *reply, struct 
 	return buf_append_text(reply, "]}", err);
 }
 
+/* Nothing could be changed, and nothing in the request was the cause: that is no list of failures. */
+static bool has_failed_as_a_whole(const struct call *call)
+{
+	for (size_t i = 0; i < call->n_elements; i++) {
+		if (call->elements[i].err.code != ERR_STORE)
+			return false;
+	}
+	return call->n_elements > 0;
+}
+
 static void call_finish(struct call *call)
 {
 	AUTO(buf_done) struct buf reply = {0};
-	struct error err = call->n_elements == 1 ? call->elements[0].err : (struct error){0};
+	bool is_whole = call->op->body != BODY_ELEMENTS || has_failed_as_a_whole(call);
+	struct error err = call->n_elements > 0 && is_whole ? call->elements[0].err
+							    : (struct error){0};
 
-	if (call->op->body == BODY_ELEMENTS) {
-		err.code = ERR_NONE;
+	if (call->op->body == BODY_ELEMENTS && err.code == ERR_NONE) {
 		(void)append_list_reply(call, &reply, &err);
 	} else if (err.code == ERR_NONE) {
 		(void)make_object_reply(call, &reply, &err);

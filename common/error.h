@@ -27,7 +27,8 @@ enum error_code {
 	ERR_UNSUPPORTED, /* understood, and not something this host or program can do */
 	ERR_SYSTEM,      /* a system call or library failed */
 	ERR_NO_MEMORY,
-	ERR_UNAVAILABLE, /* not now: starting, stopping, store not reachable */
+	ERR_UNAVAILABLE, /* not now: starting, stopping */
+	ERR_STORE,       /* what would have to outlive us cannot be written now */
 	ERR_UNREACHABLE, /* no connection to who would have to answer */
 	ERR_TIMEOUT,     /* connected, but no answer in time */
 	ERR_CONFIG,      /* a setting is missing or wrong */

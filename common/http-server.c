@@ -538,9 +538,12 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 void http_reply_error(struct http_request *request, const struct error *err,
 		      const struct http_header *headers)
 {
+	static const struct http_header later[] = {{"Retry-After", "5"}, {NULL, NULL}};
 	struct buf body = error_body(err->message);
+	int status = error_http_status(err->code);
 
-	http_reply(request, error_http_status(err->code), "application/json", &body, headers);
+	http_reply(request, status, "application/json", &body,
+		   status == 503 && !headers ? later : headers);
 }
 
 /* --- the connection ----------------------------------------------------------------------------

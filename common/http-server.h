@@ -75,7 +75,7 @@ struct http_header {
 void http_reply(struct http_request *request, int status, const char *content_type,
 		struct buf *body, const struct http_header *headers);
 
-/** {"error": message} with the status of the code. */
+/** {"error": message} with the status of the code; 503 says when to come again, unless @headers do. */
 void http_reply_error(struct http_request *request, const struct error *err,
 		      const struct http_header *headers);
 

@@ -1,18 +1,18 @@
 #!/bin/sh
-# run-fuzz.sh SECONDS TARGETS...: run each libFuzzer program for so long. A target is one test; the
-# output of those that fail is shown, and what made them fail is kept beside them.
+# run-fuzz.sh SECONDS TARGETS...: run each libFuzzer program for so long, as many at a time as there are
+# processors. A target is one test; the output of those that fail is shown, and what made them fail is
+# kept beside them.
 #
 # BUILD/targets/ROOM/fuzz-NOUN begins with tests/fuzz/ROOM/corpus-NOUN/, which is only read: what
 # the fuzzer finds goes to BUILD/corpus/. Ends with "N passed, N failed".
 set -u
 
-seconds=$1
-shift
-passed=0
-failed=0
 tests=$(dirname "$0")
 
-for target in "$@"; do
+# One target; the last line of the output begins with its name.
+run_one() {
+	seconds=$1
+	target=$2
 	build=${target%/targets/*}
 	name=${target##*/targets/}
 	room=${name%%/*}
@@ -28,13 +28,23 @@ for target in "$@"; do
 		-artifact_prefix="$artifacts/$room-$noun-" "$@" 2>&1); then
 		runs=$(printf '%s\n' "$output" | sed -n 's/^stat::number_of_executed_units: *//p')
 		echo "$name: passed ($runs runs)"
-		passed=$((passed + 1))
 	else
-		printf '%s\n' "$output" | tail -n 60
-		echo "$name: failed, see $artifacts/$room-$noun-*"
-		failed=$((failed + 1))
+		# In one go, so that the lines of two targets do not mix.
+		printf '%s\n%s: failed, see %s\n' "$(printf '%s\n' "$output" | tail -n 60)" "$name" \
+			"$artifacts/$room-$noun-*"
 	fi
-done
+}
 
+if [ "$1" = --one ]; then
+	run_one "$2" "$3"
+	exit
+fi
+seconds=$1
+shift
+results=$(mktemp) || exit 1
+trap 'rm -f "$results"' EXIT
+printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 sh "$0" --one "$seconds" | tee "$results"
+passed=$(grep -c '^[a-z-]*/fuzz-[a-z0-9-]*: passed (' "$results")
+failed=$(($# - passed))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -71,10 +71,11 @@ class Broker:
             f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
         os.chmod(self.conf, 0o600)
 
-    def start(self):
+    def start(self, prefix=()):
+        """Run it, by the command `prefix` if there is one, and wait until it is ready."""
         read, write = os.pipe()
         self.process = subprocess.Popen(
-            [PROGRAM, "--conf", self.conf, "--ready-fd", str(write)], pass_fds=(write,),
+            [*prefix, PROGRAM, "--conf", self.conf, "--ready-fd", str(write)], pass_fds=(write,),
             stderr=open(os.path.join(self.folder, "stderr"), "ab"))
         os.close(write)
         with os.fdopen(read) as pipe:

@@ -230,12 +230,13 @@ def _no_sanitizer_report(_sanitizer_folder):
 
 @pytest.fixture
 def make_broker():
-    """make_broker(setting=value, ...): a running broker with a client that is logged in."""
+    """make_broker(setting=value, ...): a running broker with a client that is logged in; with
+    start=False one that is still to be started."""
     made = []
 
-    def make(**settings):
-        made.append(Broker(**settings).start().log_in())
-        return made[-1]
+    def make(start=True, **settings):
+        made.append(Broker(**settings))
+        return made[-1].start().log_in() if start else made[-1]
     yield make
     for broker in made:
         broker.done()

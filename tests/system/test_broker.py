@@ -446,6 +446,49 @@ def test_a_second_client_cannot_take_over_a_connected_server(broker):
     assert identity in agent.sessions
 
 
+def take_over(broker, thief, server_id):
+    """Is the server now another agent's?"""
+    thief.server_id = server_id
+    thief.connect(report=False)
+    thief.report()
+    wait_until(lambda: thief.closed.is_set() or thief.confirmed > 0)
+    return not thief.closed.is_set()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_nobody_takes_over_a_server_whose_link_is_down(broker, restart):
+    agent, thief = broker.agent(), broker.agent("thief", connect=False)
+    agent.drop()
+    if restart:
+        broker.stop()
+        broker.start()
+    assert not take_over(broker, thief, agent.server_id)
+    assert f"belongs to agent {agent.name}" in broker.errors()
+    agent.connect()
+    assert broker.state(broker.create()) == "CREATING"
+
+
+def test_a_host_that_registers_anew_keeps_its_server_once_it_was_unregistered(broker):
+    agent, again = broker.agent(), broker.agent(connect=False)
+    broker.command("unregister-agent-client", "--client-id", agent.client_id)
+    assert agent.closed.wait(5)
+    assert take_over(broker, again, agent.server_id)
+
+
+def test_a_host_that_changes_its_id_leaves_no_second_server(broker):
+    agent = broker.agent()
+    former = agent.server_id
+    agent.sessions["console"] = {"Id": "console", "Name": "", "Owner": "ann", "Type": "CONSOLE",
+                                 "State": "READY", "CreationTime": "2026-03-02T08:00:11Z"}
+    agent.report(wait=True)
+    agent.server_id = "renamed"
+    agent.report(wait=True)
+    servers = broker.ok("/describeServers")["Servers"]
+    assert [s["Id"] for s in servers] == ["renamed"], former
+    found = broker.ok("/describeSessions", {"SessionIds": ["console"]})["Sessions"]
+    assert [s["Server"]["Id"] for s in found if s["State"] == "READY"] == ["renamed"]
+
+
 def test_host_made_sessions_come_and_go_with_the_reports(broker):
     agents = [broker.agent("a"), broker.agent("b")]
     for owner, agent in zip(("ann", "bob"), agents):

@@ -14,16 +14,29 @@ from broker_helpers import PROGRAM, Broker, raw
 from link_client import LinkRefused, WebSocket, fetch_token, wait_until
 
 
-def test_a_damaged_record_is_told_and_no_crash():
+def damage(broker, kind):
+    with sqlite3.connect(os.path.join(broker.folder, "broker-data/broker.db")) as store:
+        store.execute("INSERT INTO record VALUES (?, 'x', '{}')", (kind,))
+    store.close()
+
+
+def test_a_damaged_record_of_a_session_is_told_and_left_out(broker):
+    waiting = broker.create(EnqueueRequest=True)
+    broker.stop()
+    damage(broker, "session")
+    broker.start()
+    assert broker.state(waiting) == "CREATING"
+    assert "session x: its record is left out: the record is damaged" in broker.errors()
+
+
+def test_a_damaged_record_of_a_client_is_told_and_no_crash():
     broker = Broker().start()
     broker.stop()
-    with sqlite3.connect(os.path.join(broker.folder, "broker-data/broker.db")) as store:
-        store.execute("INSERT INTO record VALUES ('session', 'x', '{}')")
-    store.close()
+    damage(broker, "client")
     result = subprocess.run([PROGRAM, "--conf", broker.conf], capture_output=True, text=True,
                             timeout=30)
     assert result.returncode == 1
-    assert "session x: the record is damaged" in result.stderr
+    assert "client x: the record is damaged" in result.stderr
     broker.done()
 
 

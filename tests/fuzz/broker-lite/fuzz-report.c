@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct loop loop;
 	static struct store *store;
 	static struct broker_config config;
+	static const struct client_list no_clients;
 	struct fleet fleet;
 	struct agent agent = {0};
 	struct error err;
@@ -38,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!store && (loop_init(&loop, &err) < 0 || broker_config_load(&config, NULL, &err) < 0 ||
 		       store_open(&store, &loop, ":memory:", &err) < 0))
 		abort();
-	if (fleet_init(&fleet, &loop, &config, store, &err) < 0)
+	if (fleet_init(&fleet, &loop, &config, &no_clients, store, &err) < 0)
 		abort();
 	list_init(&agent.pending);
 	(void)report_apply(&fleet, &agent, (const char *)data, size, &err);

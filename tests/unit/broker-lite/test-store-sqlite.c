@@ -1,16 +1,44 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
 #include <unistd.h>
 
 #include "broker-lite/store.h"
+#include "tests/unit/unit.h"
+
+struct fixture {
+	char folder[64], path[96];
+	struct loop loop;
+	struct store *store;
+	struct error err;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	(void)snprintf(f->folder, sizeof(f->folder), "/tmp/test-store-XXXXXX");
+	if (!mkdtemp(f->folder) || loop_init(&f->loop, &f->err) < 0)
+		return -1;
+	(void)snprintf(f->path, sizeof(f->path), "%s/broker.db", f->folder);
+	*state = f;
+	return store_open(&f->store, &f->loop, f->path, &f->err);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[96];
+	int result;
+
+	store_free(f->store);
+	loop_done(&f->loop);
+	(void)snprintf(command, sizeof(command), "rm -r %s", f->folder);
+	result = system(command);
+	free(f);
+	return result;
+}
 
 static int count(const char *id, const char *text, void *userdata, struct error *err)
 {
@@ -38,38 +66,81 @@ static void put(struct store *store, const char *id, const char *text, int *ret_
 
 static void records_are_there_after_a_restart(void **state)
 {
-	char folder[] = "/tmp/test-store-XXXXXX", path[64], command[80];
-	struct loop loop = {0};
-	struct store *store;
-	struct error err = {0};
+	struct fixture *f = *state;
 	int n_done = 0, n = 0;
 
-	(void)state;
-	assert_non_null(mkdtemp(folder));
-	(void)snprintf(path, sizeof(path), "%s/broker.db", folder);
-	assert_int_equal(loop_init(&loop, &err), 0);
-	assert_int_equal(store_open(&store, &loop, path, &err), 0);
-	put(store, "a", "{\"n\":1}", &n_done);
-	put(store, "b", "{\"n\":1}", &n_done);
-	put(store, "b", "{\"n\":2}", &n_done);
+	put(f->store, "a", "{\"n\":1}", &n_done);
+	put(f->store, "b", "{\"n\":1}", &n_done);
+	put(f->store, "b", "{\"n\":2}", &n_done);
 	assert_int_equal(n_done, 0); /* never before the call returns */
-	assert_int_equal(store_remove(store, STORE_SESSION, "a", note, &n_done, &err), 0);
-	assert_int_equal(store_flush(store, &err), 0);
+	assert_int_equal(store_remove(f->store, STORE_SESSION, "a", note, &n_done, &f->err), 0);
+	assert_int_equal(store_flush(f->store, &f->err), 0);
 	assert_int_equal(n_done, 4);
-	store_free(store);
-	assert_int_equal(store_open(&store, &loop, path, &err), 0);
-	assert_int_equal(store_load(store, STORE_SESSION, count, &n, &err), 0);
+	store_free(TAKE(f->store));
+	assert_int_equal(store_open(&f->store, &f->loop, f->path, &f->err), 0);
+	assert_int_equal(store_load(f->store, STORE_SESSION, count, &n, &f->err), 0);
 	assert_int_equal(n, 1);
-	store_free(store);
-	loop_done(&loop);
-	(void)snprintf(command, sizeof(command), "rm -r %s", folder);
-	assert_int_equal(system(command), 0);
 }
+
+static void a_store_has_one_program(void **state)
+{
+	struct fixture *f = *state;
+	struct store *second;
+	struct error err;
+
+	assert_fails(store_open(&second, &f->loop, f->path, &err), ERR_CONFLICT);
+	assert_non_null(strstr(err.message, f->path));
+	store_free(TAKE(f->store));
+	assert_int_equal(store_open(&f->store, &f->loop, f->path, &err), 0);
+}
+
+static void a_store_of_a_newer_program_is_refused_and_left_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	sqlite3_stmt *statement;
+	sqlite3 *db;
+
+	store_free(TAKE(f->store));
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	(void)sqlite3_close(db);
+	assert_fails(store_open(&f->store, &f->loop, f->path, &err), ERR_CONFIG);
+	assert_non_null(strstr(err.message, "newer broker (schema 99"));
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(statement, 0), 99);
+	(void)sqlite3_finalize(statement);
+	(void)sqlite3_close(db);
+}
+
+static void what_is_no_store_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	FILE *file;
+
+	store_free(TAKE(f->store));
+	file = fopen(f->path, "we");
+	assert_non_null(file);
+	for (int i = 0; i < 1000; i++)
+		assert_true(fputs("this is not a database\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(store_open(&f->store, &f->loop, f->path, &err), -1);
+	assert_non_null(strstr(err.message, "not a database"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(records_are_there_after_a_restart),
+		TEST(records_are_there_after_a_restart),
+		TEST(a_store_has_one_program),
+		TEST(a_store_of_a_newer_program_is_refused_and_left_as_it_is),
+		TEST(what_is_no_store_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
