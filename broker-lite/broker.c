@@ -149,8 +149,10 @@ static int start_store(struct broker *broker, struct error *err)
 		return -1;
 	client_list_init(&broker->clients, broker->store);
 	statement_list_init(&broker->statements, broker->store);
+	dns_mappings_init(&broker->mappings, broker->store);
 	if (client_list_load(&broker->clients, err) < 0 ||
-	    statement_list_load(&broker->statements, err) < 0)
+	    statement_list_load(&broker->statements, err) < 0 ||
+	    dns_mappings_load(&broker->mappings, err) < 0)
 		return -1;
 	return prepare_statement(broker, err);
 }
@@ -225,6 +227,24 @@ static int listen_to_agents(struct broker *broker, struct error *err)
 	return broker->agent_server ? 0 : -1;
 }
 
+static int listen_to_gateways(struct broker *broker, struct error *err)
+{
+	const struct http_server_options options = {
+		.bind_host = broker->config.gateway_bind_host,
+		.port = (int)broker->config.gateway_port,
+		.tls = security_tls(broker->security, LISTENER_GATEWAY),
+		.body_max_bytes = GATEWAY_BODY_MAX_BYTES,
+		.request = route_gateway,
+		.userdata = broker,
+	};
+
+	if (!broker->config.enable_gateway)
+		return 0;
+	broker->resolver = (struct resolver){&broker->fleet.sessions, &broker->mappings};
+	broker->gateway_server = http_server_new(&broker->loop, &options, err);
+	return broker->gateway_server ? 0 : -1;
+}
+
 static int listen_to_commands(struct broker *broker, struct error *err)
 {
 	AUTO(free_p) char *socket = broker_command_path(&broker->config, err);
@@ -244,7 +264,8 @@ static int listen_to_commands(struct broker *broker, struct error *err)
 
 static int start_servers(struct broker *broker, struct error *err)
 {
-	if (listen_to_clients(broker, err) < 0 || listen_to_agents(broker, err) < 0)
+	if (listen_to_clients(broker, err) < 0 || listen_to_agents(broker, err) < 0 ||
+	    listen_to_gateways(broker, err) < 0)
 		return -1;
 	return listen_to_commands(broker, err);
 }
@@ -283,6 +304,10 @@ static int start(struct broker *broker, struct error *err)
 
 static void announce(const struct broker *broker, int ready_fd)
 {
+	if (broker->gateway_server)
+		log_info("Connection Gateways are answered (at=%s:%lld, certificate=%s)",
+			 broker->config.gateway_bind_host, broker->config.gateway_port,
+			 broker->config.enable_gateway_client_auth ? "demanded" : "not demanded");
 	log_info("broker %s is ready (api=%s:%lld, agents=%s:%lld)", VERSION,
 		 broker->config.client_bind_host, broker->config.client_port,
 		 broker->config.agent_bind_host, broker->config.agent_port);
@@ -300,6 +325,7 @@ static void take_down(struct broker *broker)
 	if (broker->fleet.loop)
 		agent_list_done(&broker->agents);
 	http_server_free(broker->command_server);
+	http_server_free(broker->gateway_server);
 	http_server_free(broker->agent_server);
 	http_server_free(broker->client_server);
 	security_free(broker->security);
@@ -307,6 +333,7 @@ static void take_down(struct broker *broker)
 	token_key_free(broker->connections.key);
 	authorization_done(&broker->authorization);
 	password_queue_free(broker->passwords);
+	dns_mappings_done(&broker->mappings);
 	statement_list_done(&broker->statements);
 	client_list_done(&broker->clients);
 	store_free(broker->store);

@@ -6,8 +6,10 @@
 #include "broker-lite/authorization.h"
 #include "broker-lite/config.h"
 #include "broker-lite/connection.h"
+#include "broker-lite/dns-mappings.h"
 #include "broker-lite/fleet.h"
 #include "broker-lite/registration.h"
+#include "broker-lite/resolver.h"
 #include "broker-lite/security.h"
 #include "common/call.h"
 #include "common/http-server.h"
@@ -24,10 +26,13 @@ struct broker {
 	struct authorization authorization;
 	struct connection_tokens connections;
 	struct fleet fleet;
+	struct dns_mappings mappings;
+	struct resolver resolver;
 	struct agent_list agents;
 	struct api api;
 	struct client anybody; /* who calls when authorization is off */
 	struct http_server *client_server, *agent_server, *command_server;
+	struct http_server *gateway_server; /* NULL: not enabled */
 };
 
 /**

@@ -11,6 +11,7 @@
 #define HEALTH_PATH "/health"
 #define API_FILE_PATH "/dcv-session-manager-api.yaml"
 #define TOKEN_CHECK_PATH "/agent/validate-authentication-token"
+#define RESOLVE_PATH "/resolveSession"
 #define READ_METHODS "GET, HEAD"
 
 static void refuse_method(struct http_request *request, const char *allow)
@@ -97,6 +98,20 @@ void route_agent(struct http_request *request, void *userdata)
 		refuse_path(request);
 	else if (strcmp(request->method, "POST") == 0)
 		connection_serve_check(&broker->connections, request);
+	else
+		refuse_method(request, "POST");
+}
+
+void route_gateway(struct http_request *request, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	if (strcmp(request->path, HEALTH_PATH) == 0)
+		serve_health(broker, request);
+	else if (strcmp(request->path, RESOLVE_PATH) != 0)
+		refuse_path(request);
+	else if (strcmp(request->method, "POST") == 0)
+		resolver_serve(&broker->resolver, request);
 	else
 		refuse_method(request, "POST");
 }

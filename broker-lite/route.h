@@ -7,12 +7,16 @@
 
 #define CLIENT_BODY_MAX_BYTES (4 * 1024 * 1024)
 #define AGENT_BODY_MAX_BYTES (64 * 1024)
+#define GATEWAY_BODY_MAX_BYTES (16 * 1024)
 
 /** A request on the port for API clients; @userdata is the broker. */
 void route_client(struct http_request *request, void *userdata);
 
 /** A request on the port for agents and DCV servers. */
 void route_agent(struct http_request *request, void *userdata);
+
+/** A request on the port for Connection Gateways. */
+void route_gateway(struct http_request *request, void *userdata);
 
 /** For struct api: may this request be made? */
 void *route_admit(const struct http_request *request, const struct operation *op,

@@ -83,8 +83,9 @@ int statement_list_find(const struct statement_list *list, const char *text, str
 		id = json_get_text(content, "id");
 	/* It is a secret, of which a message about its form would quote a part. */
 	if (!id)
-		return error_set(err, ERR_INVALID,
-				 "the software statement is not Base64 of a JSON object with an id");
+		return error_set(
+			err, ERR_INVALID,
+			"the software statement is not Base64 of a JSON object with an id");
 	statement = sorted_find(&list->by_id, id);
 	if (!statement || !statement->is_active)
 		return error_set(err, ERR_DENIED,

@@ -314,7 +314,7 @@ int key_store_load_authorities(const char *file, const char *pass, X509_STORE **
 {
 	AUTO(contents_done) struct contents c = {.certificates = sk_X509_new_null()};
 	X509_STORE *store;
-	bool ok = true;
+	bool ok;
 
 	if (!c.certificates)
 		return error_oom(err);
@@ -323,9 +323,10 @@ int key_store_load_authorities(const char *file, const char *pass, X509_STORE **
 	if (sk_X509_num(c.certificates) == 0)
 		return error_set(err, ERR_CONFIG, "%s: there is no certificate", file);
 	store = X509_STORE_new();
-	for (int i = 0; store && ok && i < sk_X509_num(c.certificates); i++)
+	ok = store && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
+	for (int i = 0; ok && i < sk_X509_num(c.certificates); i++)
 		ok = X509_STORE_add_cert(store, sk_X509_value(c.certificates, i)) == 1;
-	if (!store || !ok) {
+	if (!ok) {
 		X509_STORE_free(store);
 		ERR_clear_error();
 		return error_set(err, ERR_CONFIG, "%s: the certificates cannot be used", file);

@@ -25,7 +25,7 @@ int key_store_load(const char *files, const char *pass, struct tls_identity *ret
 int key_store_read(const struct buf *bytes, const char *name, const char *pass,
 		   struct tls_identity *ret, struct error *err);
 
-/** Read certificates of authorities alone; X509_STORE_free() it. */
+/** Read certificates alone: of authorities, or of peers themselves; X509_STORE_free() it. */
 int key_store_load_authorities(const char *file, const char *pass, X509_STORE **ret,
 			       struct error *err);
 
