@@ -150,9 +150,11 @@ static int start_store(struct broker *broker, struct error *err)
 	client_list_init(&broker->clients, broker->store);
 	statement_list_init(&broker->statements, broker->store);
 	dns_mappings_init(&broker->mappings, broker->store);
+	join_tokens_init(&broker->join_tokens, broker->store);
 	if (client_list_load(&broker->clients, err) < 0 ||
 	    statement_list_load(&broker->statements, err) < 0 ||
-	    dns_mappings_load(&broker->mappings, err) < 0)
+	    dns_mappings_load(&broker->mappings, err) < 0 ||
+	    join_tokens_load(&broker->join_tokens, err) < 0)
 		return -1;
 	return prepare_statement(broker, err);
 }
@@ -333,6 +335,7 @@ static void take_down(struct broker *broker)
 	token_key_free(broker->connections.key);
 	authorization_done(&broker->authorization);
 	password_queue_free(broker->passwords);
+	join_tokens_done(&broker->join_tokens);
 	dns_mappings_done(&broker->mappings);
 	statement_list_done(&broker->statements);
 	client_list_done(&broker->clients);

@@ -8,6 +8,7 @@
 #include "broker-lite/connection.h"
 #include "broker-lite/dns-mappings.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/join-tokens.h"
 #include "broker-lite/registration.h"
 #include "broker-lite/resolver.h"
 #include "broker-lite/security.h"
@@ -22,6 +23,7 @@ struct broker {
 	struct password_queue *passwords;
 	struct client_list clients;
 	struct statement_list statements;
+	struct join_tokens join_tokens;
 	struct registry registry;
 	struct authorization authorization;
 	struct connection_tokens connections;

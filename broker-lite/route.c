@@ -5,6 +5,7 @@
 #include "broker-lite/api-file.h"
 #include "broker-lite/broker.h"
 #include "common/call.h"
+#include "common/cleanup.h"
 #include "common/link-protocol.h"
 
 #define TOKEN_PATH "/oauth2/token"
@@ -68,6 +69,39 @@ static void serve_api_file(const struct broker *broker, struct http_request *req
 		http_reply(request, 200, "application/yaml", &body, NULL);
 }
 
+/* It is no secret, and nobody need trust it: who joins knows its fingerprint. */
+static void serve_authority(const struct broker *broker, struct http_request *request)
+{
+	unsigned char fingerprint[32];
+	struct buf body = {0};
+	struct error err;
+
+	if (!is_read(request)) {
+		refuse_method(request, READ_METHODS);
+	} else if (security_append_trust(broker->security, &body, fingerprint, &err) < 0) {
+		buf_done(&body);
+		http_reply_error(request, &err, NULL);
+	} else {
+		http_reply(request, 200, "application/x-pem-file", &body, NULL);
+	}
+}
+
+static void serve_join(struct broker *broker, struct http_request *request)
+{
+	const struct statement *statement = statement_list_newest(&broker->statements);
+	AUTO(buf_done) struct buf authority = {0};
+	unsigned char fingerprint[32];
+	struct error err;
+
+	if (strcmp(request->method, "POST") != 0)
+		refuse_method(request, "POST");
+	else if (security_append_trust(broker->security, &authority, fingerprint, &err) < 0)
+		http_reply_error(request, &err, NULL);
+	else
+		join_tokens_serve(&broker->join_tokens, authority.data,
+				  statement ? statement->text : NULL, request);
+}
+
 void route_client(struct http_request *request, void *userdata)
 {
 	struct broker *broker = userdata;
@@ -94,6 +128,10 @@ void route_agent(struct http_request *request, void *userdata)
 		authorization_serve_token(&broker->authorization, CLIENT_AGENT, request);
 	else if (strcmp(request->path, LINK_REGISTER_PATH) == 0)
 		registry_serve_agent(&broker->registry, request);
+	else if (strcmp(request->path, LINK_AUTHORITY_PATH) == 0)
+		serve_authority(broker, request);
+	else if (strcmp(request->path, LINK_JOIN_PATH) == 0)
+		serve_join(broker, request);
 	else if (strcmp(request->path, TOKEN_CHECK_PATH) != 0)
 		refuse_path(request);
 	else if (strcmp(request->method, "POST") == 0)

@@ -29,7 +29,7 @@ struct attempt {
 	char *host, *path, *authorization, *content_type;
 	int port;
 	struct buf body;
-	bool is_link;
+	bool is_link, is_get;
 	http_response_fn respond;
 	http_connect_failed_fn failed;
 	void *userdata;
@@ -98,7 +98,7 @@ static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char *
 
 	if (add_header(wsi, "authorization:", a->authorization, at, end))
 		return -1;
-	if (a->is_link)
+	if (a->is_link || a->is_get)
 		return 0;
 	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
 	if (add_header(wsi, "content-type:", a->content_type, at, end) ||
@@ -313,7 +313,9 @@ static void start_connection(struct attempt *a, const char *address)
 		.port = a->port,
 		.path = a->path,
 		.host = a->host,
-		.method = a->is_link ? NULL : "POST",
+		.method = a->is_link  ? NULL
+			  : a->is_get ? "GET"
+				      : "POST",
 		.protocol = a->is_link ? client->role.handler->protocol : NULL,
 		.local_protocol_name = a->is_link ? client->role.handler->protocol : "http",
 		.alpn = "http/1.1",
@@ -418,6 +420,23 @@ int http_client_post(struct http_client *client, const struct http_client_reques
 
 	if (!a)
 		return -1;
+	a->respond = fn;
+	a->userdata = userdata;
+	return attempt_begin(a, err);
+}
+
+int http_client_get(struct http_client *client, const struct http_client_request *request,
+		    http_response_fn fn, void *userdata, struct error *err)
+{
+	const struct http_client_request bare = {.host = request->host,
+						 .port = request->port,
+						 .path = request->path,
+						 .authorization = request->authorization};
+	struct attempt *a = attempt_new(client, &bare, err);
+
+	if (!a)
+		return -1;
+	a->is_get = true;
 	a->respond = fn;
 	a->userdata = userdata;
 	return attempt_begin(a, err);

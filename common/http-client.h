@@ -44,6 +44,10 @@ struct http_client_request {
 	const char *body;
 };
 
+/** GET; body and content type are not used. Everything in @request is copied. */
+int http_client_get(struct http_client *client, const struct http_client_request *request,
+		    http_response_fn fn, void *userdata, struct error *err);
+
 /** POST. Everything in @request is copied. */
 int http_client_post(struct http_client *client, const struct http_client_request *request,
 		     http_response_fn fn, void *userdata, struct error *err);
