@@ -9,7 +9,7 @@ void command_register_server_dns_mappings(struct broker *broker, const json_t *o
 	const char *path = json_get_text(options, "file-path");
 	const json_t *text = json_object_get(options, COMMAND_FILE_TEXT);
 	bool is_replacing = json_is_true(json_object_get(options, "replace"));
-	struct command_reply *reply = command_reply_new(broker, request, "%s", "message", "");
+	struct command_reply *reply = command_reply_new(broker, request, " %s", "message", "");
 	struct buf message = {0};
 	struct error err = {0};
 	char *shown;
@@ -24,7 +24,7 @@ void command_register_server_dns_mappings(struct broker *broker, const json_t *o
 		return;
 	}
 	(void)buf_printf(&message, &err,
-			 " Successfully loaded %zu server id - dns name mappings from file %s", n,
+			 "Successfully loaded %zu server id - dns name mappings from file %s", n,
 			 path);
 	shown = buf_steal(&message);
 	command_reply_set(reply, shown ? shown : ""); /* it is stored on a later turn */

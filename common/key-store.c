@@ -129,7 +129,7 @@ static int copy_into(struct contents *ret, EVP_PKEY *key, X509 *certificate,
 		     const STACK_OF(X509) * others, struct error *err)
 {
 	unsigned char *der = NULL;
-	int n = sk_X509_num(others);
+	int n = others ? sk_X509_num(others) : 0;
 
 	for (int i = certificate ? -1 : 0; i < n; i++) {
 		int len = i2d_X509(i < 0 ? certificate : sk_X509_value(others, i), &der);
@@ -223,18 +223,24 @@ static bool begins_with(const struct buf *bytes, const char *magic)
 	return bytes->len >= 4 && memcmp(bytes->data, magic, 4) == 0;
 }
 
+static int refuse_java(const char *name, const char *options, struct error *err)
+{
+	return error_set(
+		err, ERR_CONFIG,
+		"%s is a Java key store, which only Java reads. Convert it: keytool "
+		"-importkeystore %s-srckeystore %s -destkeystore %s.p12 -deststoretype pkcs12",
+		name, options, name, name);
+}
+
 static int read_contents(const struct buf *bytes, const char *name, const char *pass,
 			 struct contents *ret, struct error *err)
 {
 	int result;
 
-	if (begins_with(bytes, "\xfe\xed\xfe\xed") || begins_with(bytes, "\xce\xce\xce\xce"))
-		return error_set(
-			err, ERR_CONFIG,
-			"%s is a Java key store, which only Java reads. Convert it: keytool "
-			"-importkeystore -srckeystore %s -destkeystore %s.p12 -deststoretype "
-			"pkcs12",
-			name, name, name);
+	if (begins_with(bytes, "\xfe\xed\xfe\xed"))
+		return refuse_java(name, "", err);
+	if (begins_with(bytes, "\xce\xce\xce\xce"))
+		return refuse_java(name, "-srcstoretype jceks ", err);
 	if (bytes->len == 0)
 		return error_set(err, ERR_CONFIG, "%s is empty", name);
 	result = memmem(bytes->data, bytes->len, "-----BEGIN ", 11)

@@ -1,8 +1,10 @@
 """A host that enrols itself at a broker with a token."""
 
+import http.server
 import json
 import os
 import sqlite3
+import ssl
 import subprocess
 import threading
 
@@ -12,6 +14,7 @@ import requests
 from agent_helpers import Agent, PROGRAM
 from broker_helpers import Broker, free_port
 from conftest import wait_until
+from tls_helpers import own_files
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +69,9 @@ def agent_clients(broker):
     return json.loads(broker.command("describe-agent-clients", "--json").stdout)
 
 
-def test_a_host_joins_and_its_agent_links(broker):
-    agent = Agent(start=False)
+def test_a_host_joins_and_its_agent_links(broker, tmp_path):
+    agent = Agent(f"software_statement_path = '{tmp_path}/statement'", start=False)
     try:
-        statement = os.path.join(agent.folder, "software-statement")
-        with open(agent.keeper.conf, "a") as f:
-            f.write("\n[agent]\n" if "[agent]" not in open(agent.keeper.conf).read() else "")
-        with open(agent.keeper.conf) as f:
-            text = f.read()
-        with open(agent.keeper.conf, "w") as f:
-            f.write(text.replace("[agent]\n", f"[agent]\nsoftware_statement_path = '{statement}'\n"
-                                              "broker_update_interval = 1\n", 1))
         joined = subprocess.run(
             [PROGRAM, "join", "--conf", agent.keeper.conf, "--state-dir", agent.state_folder,
              url_of(broker), "-"], input=make_token(broker) + "\n", capture_output=True, text=True,
@@ -122,6 +117,20 @@ def test_a_host_without_settings_gets_some(broker, host):
     joined = host.join(url_of(broker), token)
     assert joined.returncode == 0, joined.stderr
     assert host.conf.read_text().startswith("agent.broker_host = 'localhost'\n")
+
+
+def test_the_statement_is_for_the_group_of_the_agent_alone(broker, host, tmp_path):
+    groups = tmp_path / "group"
+    groups.write_text(open("/etc/group").read() + "\ndcvsmagent:x:64999:\n")
+    groups.chmod(0o644)
+    joined = subprocess.run(
+        ["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/group && shift && exec "$@"', "sh",
+         groups, PROGRAM, "join", "--conf", host.conf, "--state-dir", host.state, url_of(broker),
+         make_token(broker)], capture_output=True, text=True, timeout=60)
+    assert joined.returncode == 0, joined.stderr
+    statement = host.statement.stat()
+    assert (statement.st_uid, statement.st_gid, statement.st_mode & 0o777) == (0, 64999, 0o640)
+    assert "There is no group" not in joined.stdout
 
 
 def test_a_token_is_good_once(broker, host):
@@ -196,9 +205,6 @@ def test_another_server_gets_no_secret(broker, make_broker, host):
 
 def serve_pem(pem, received, broker):
     """An HTTPS server with the certificate of a broker, which gives @pem to everybody."""
-    import http.server
-    import ssl
-
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             received.append(f"GET {self.path}")
@@ -290,3 +296,18 @@ def test_without_a_statement_there_is_no_token(make_broker):
         refused = broker.command("create-join-token", "--minutes", minutes, check=False)
         assert refused.returncode == 1 and "--minutes must be 1 to 1440" in refused.stderr
     make_token(broker, "--minutes=1440")
+
+
+def test_a_host_joins_where_the_administrator_has_an_authority(make_broker, host, tmp_path):
+    own_files(tmp_path, "own")
+    broker = make_broker(agent_to_broker_connector_key_store_file=tmp_path / "own.p12",
+                         agent_to_broker_connector_key_store_pass="xyzzy")
+    joined = host.join(url_of(broker), make_token(broker))
+    assert joined.returncode == 0, joined.stderr
+    assert host.ca.read_text() == (tmp_path / "ca.pem").read_text()
+    # there is nothing to pin if the authority does not come along
+    alone = make_broker(
+        agent_to_broker_connector_key_store_file=f"{tmp_path}/own.pem,{tmp_path}/own.key")
+    refused = alone.command("create-join-token", check=False)
+    assert refused.returncode == 1
+    assert "own.key has no certificate of the authority" in refused.stderr

@@ -12,10 +12,7 @@ import pytest
 
 from broker_helpers import Broker, PROGRAM
 from conftest import wait_until
-
-
-def openssl(folder, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+from tls_helpers import own_files
 
 
 def serial(port, ca=None):
@@ -27,12 +24,12 @@ def serial(port, ca=None):
     return found.stdout
 
 
-def connect(port, ca=None, session=None):
+def connect(port, ca=None):
     context = ssl.create_default_context(cafile=ca)
     if not ca:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10),
-                               server_hostname="localhost", session=session)
+                               server_hostname="localhost")
 
 
 def is_healthy(sock):
@@ -68,7 +65,7 @@ def is_trusted(port, ca):
 
 
 def test_certificates_are_renewed_and_handed_over_to_the_next_authority(unstarted, monkeypatch,
-                                                                        tmp_path):
+                                                                        build, tmp_path):
     broker = unstarted()
     published = os.path.join(broker.folder, "security/dcvsmbroker_ca.pem")
     # The authority lives 15 s. Then days get longer: it has less than 180 of them left.
@@ -88,24 +85,49 @@ def test_certificates_are_renewed_and_handed_over_to_the_next_authority(unstarte
     second = wait_until(lambda: (now := serial(broker.agent_port)) != first and now, 60)
     wait_until(lambda: not is_trusted(broker.port, old), 60)
     assert is_trusted(broker.port, rolled) and is_trusted(broker.agent_port, rolled)
+    # an agent's own client takes both authorities from the file
+    fetched = subprocess.run([build / "doubles/http-fetch", "--ca", rolled, "localhost",
+                              str(broker.agent_port)], capture_output=True, text=True, timeout=20)
+    assert fetched.stdout.startswith("404 "), fetched
     assert serial(broker.port) not in (first, "") and second != first
     assert is_healthy(open_before)
     open_before.close()
     assert "comes to its end: the next one has joined it" in broker.errors()
 
 
-def own_files(folder, name, days=90):
-    """An authority (once) and a certificate with its key, for localhost, in `folder`."""
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    if not (folder / "ca.pem").exists():
-        openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
-                "-subj", "/CN=own authority")
-        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", "csr", "-subj", "/CN=localhost")
-    openssl(folder, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-CAcreateserial", "-out", f"{name}.pem", "-days", str(days), "-extfile", "names")
-    openssl(folder, "pkcs12", "-export", "-in", f"{name}.pem", "-inkey", f"{name}.key",
-            "-certfile", "ca.pem", "-passout", "pass:xyzzy", "-out", f"{name}.p12")
+def test_what_cannot_be_renewed_stays_as_it_was(unstarted, monkeypatch):
+    monkeypatch.setenv("DCV_SM_CERTIFICATE_TIME_SCALE", str(86400000 // 100))
+    broker = unstarted().start()
+    before = serial(broker.port, broker.http.verify)
+    os.unlink(os.path.join(broker.folder, "security/dcvsmbroker_ca.key"))
+    wait_until(lambda: re.search("error .*dcvsmbroker_ca.key do not belong together: .*; the "
+                                 "certificate stays as it was", broker.errors()))
+    assert serial(broker.port, broker.http.verify) == before
+    assert serial(broker.agent_port, broker.http.verify) == before
+
+
+def test_a_new_address_of_the_host_gets_into_the_certificate(unstarted):
+    broker = unstarted()
+    listener = os.path.join(broker.folder, "security/listener.pem")
+    # a network of its own, with an interface that has no address yet
+    program = subprocess.Popen(
+        ["unshare", "-n", "sh", "-c",
+         'ip link set lo up && ip link add v0 type veth peer name v1 && exec "$@"', "sh", PROGRAM,
+         "--conf", broker.conf], stderr=open(os.path.join(broker.folder, "stderr"), "ab"))
+    try:
+        wait_until(lambda: "is ready" in broker.errors(), 20)
+        assert "192.0.2.77" not in names(listener)
+        subprocess.run(["nsenter", "-t", str(program.pid), "-n", "ip", "address", "add",
+                        "192.0.2.77/24", "dev", "v0"], check=True)
+        wait_until(lambda: "192.0.2.77" in names(listener), 20)
+    finally:
+        program.terminate()
+        assert program.wait(20) == 0
+
+
+def names(path):
+    return subprocess.run(["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", path],
+                          capture_output=True, text=True, check=True).stdout
 
 
 def test_own_files_are_read_again_on_sighup_and_kept_when_they_are_bad(unstarted, tmp_path):
@@ -124,11 +146,17 @@ def test_own_files_are_read_again_on_sighup_and_kept_when_they_are_bad(unstarted
     # no use for one of its own
     assert not os.path.exists(os.path.join(broker.folder, "security/dcvsmbroker_ca.pem"))
     open_before = connect(broker.port, ca)
+    assert is_healthy(open_before)
 
     shutil.copy(tmp_path / "second.p12", used)
     broker.process.send_signal(signal.SIGHUP)
     second = wait_until(lambda: (now := serial(broker.port, ca)) != first and now)
     assert is_healthy(open_before)
+    # a ticket of before is worth nothing any more
+    with open_before.context.wrap_socket(
+            socket.create_connection(("127.0.0.1", broker.port), timeout=10),
+            server_hostname="localhost", session=open_before.session) as again:
+        assert is_healthy(again) and not again.session_reused
     wait_until(lambda: re.search(r"warning .*used\.p12 expires in [67] days", broker.errors()))
 
     used.write_bytes(b"\xfe\xed\xfe\xed\0\0\0\2")

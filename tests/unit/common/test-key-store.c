@@ -31,6 +31,7 @@ static const char script[] =
 	"cat ca.pem cert.pem > certs.pem\n"
 	"openssl pkcs12 -export -in certs.pem -inkey key.pem -passout pass:open -out store.p12\n"
 	"openssl pkcs12 -export -in certs.pem -inkey key.pem -passout pass: -out open.p12\n"
+	"openssl pkcs12 -export -in cert.pem -inkey key.pem -passout pass:open -out alone.p12\n"
 	"openssl pkcs12 -export -legacy -in certs.pem -inkey key.pem -passout pass:open -out "
 	"old.p12\n"
 	"openssl pkcs12 -export -nokeys -in ca.pem -passout pass:open -out trust.p12\n"
@@ -116,6 +117,7 @@ static void pkcs12_is_read_of_today_and_of_old(void **state)
 {
 	(void)state;
 	assert_good("store.p12", NULL, "open", 1);
+	assert_good("alone.p12", NULL, "open", 0);
 	assert_good("open.p12", NULL, NULL, 1);
 	assert_good("open.p12", NULL, "", 1);
 	assert_good("old.p12", NULL, "open", 1);
@@ -146,7 +148,7 @@ static void java_key_stores_are_refused_with_advice(void **state)
 {
 	(void)state;
 	assert_bad("java.jks", NULL, "xyzzy", "-deststoretype pkcs12");
-	assert_bad("java.jceks", NULL, "xyzzy", "keytool -importkeystore");
+	assert_bad("java.jceks", NULL, "xyzzy", "keytool -importkeystore -srcstoretype jceks");
 }
 
 static void other_files_are_named(void **state)
