@@ -22,6 +22,7 @@
 struct authorities {
 	STACK_OF(X509) * certificates;
 	EVP_PKEY *keys[2];
+	unsigned events; /* enum authority_event */
 };
 
 static void authorities_done(struct authorities *a)
@@ -124,14 +125,7 @@ static int add_authority(const struct certificate_terms *terms, struct authoriti
 				  a->keys[n], err) < 0 ||
 	    certificate_write_all(terms->folder, AUTHORITY_FILE, a->certificates, err) < 0)
 		return -1;
-	if (n == 0)
-		log_info("authority made (file=%s/%s, days=%d)", terms->folder, AUTHORITY_FILE,
-			 AUTHORITY_DAYS);
-	else
-		log_warning(
-			"the authority comes to its end: the next one has joined it in %s/%s. Take "
-			"this file to agents, DCV servers and gateways within %d days",
-			terms->folder, AUTHORITY_FILE, AUTHORITY_NOTICE_DAYS);
+	a->events |= n == 0 ? AUTHORITY_MADE : AUTHORITY_FOLLOWED;
 	return 0;
 }
 
@@ -155,8 +149,7 @@ static int drop_expired(const struct certificate_terms *terms, struct authoritie
 	a->keys[0] = TAKE(a->keys[1]);
 	if (certificate_write_all(terms->folder, AUTHORITY_FILE, a->certificates, err) < 0)
 		return -1;
-	log_info("the old authority has expired and is dropped (file=%s/%s)", terms->folder,
-		 AUTHORITY_FILE);
+	a->events |= AUTHORITY_DROPPED;
 	return rename_next_key(terms->folder, err);
 }
 
@@ -241,7 +234,7 @@ static void read_listener(const struct certificate_terms *terms, const struct au
 	ERR_clear_error();
 }
 
-static int make_listener(const struct certificate_terms *terms, const struct authorities *a,
+static int make_listener(const struct certificate_terms *terms, struct authorities *a,
 			 struct tls_identity *ret, struct error *err)
 {
 	const struct certificate_extension extensions[] = {
@@ -271,8 +264,7 @@ static int make_listener(const struct certificate_terms *terms, const struct aut
 	if (certificate_write_key(terms->folder, LISTENER_KEY_FILE, key, err) < 0 ||
 	    certificate_write_all(terms->folder, LISTENER_FILE, all, err) < 0)
 		return -1;
-	log_info("listener certificate made (names=%s, days=%lld)", terms->names,
-		 certificate_left_s(certificate) / 86400);
+	a->events |= LISTENER_MADE;
 	ret->certificate = sk_X509_shift(all);
 	ret->key = TAKE(key);
 	return 0;
@@ -283,13 +275,33 @@ int authority_prepare(const struct certificate_terms *terms, struct authority_st
 {
 	AUTO(authorities_done) struct authorities a = {0};
 	struct tls_identity listener = {0};
+	int result = open_authorities(terms, &a, err);
 
-	if (open_authorities(terms, &a, err) < 0)
-		return -1;
-	read_listener(terms, &a, &listener);
-	if (!listener.certificate && make_listener(terms, &a, &listener, err) < 0)
+	if (result == 0)
+		read_listener(terms, &a, &listener);
+	if (result == 0 && !listener.certificate)
+		result = make_listener(terms, &a, &listener, err);
+	ret->events = a.events;
+	if (result < 0)
 		return -1;
 	ret->listener = listener;
 	ret->authorities = TAKE(a.certificates);
 	return 0;
+}
+
+void authority_tell(const struct certificate_terms *terms, const struct authority_state *state)
+{
+	if (state->events & AUTHORITY_MADE)
+		log_info("authority made (file=%s/%s, days=%d)", terms->folder, AUTHORITY_FILE,
+			 AUTHORITY_DAYS);
+	if (state->events & AUTHORITY_FOLLOWED)
+		log_warning(
+			"the authority comes to its end: the next one has joined it in %s/%s. Take "
+			"this file to agents, DCV servers and gateways within %d days",
+			terms->folder, AUTHORITY_FILE, AUTHORITY_NOTICE_DAYS);
+	if (state->events & AUTHORITY_DROPPED)
+		log_info("the old authority has expired and is dropped (file=%s/%s)", terms->folder,
+			 AUTHORITY_FILE);
+	if (state->events & LISTENER_MADE)
+		log_info("listener certificate made (names=%s)", terms->names);
 }

@@ -18,10 +18,19 @@
 #define LISTENER_FILE "listener.pem"
 #define LISTENER_KEY_FILE "listener.key"
 
+/** What was done. */
+enum authority_event {
+	AUTHORITY_MADE = 1,
+	AUTHORITY_FOLLOWED = 2, /* by the next one */
+	AUTHORITY_DROPPED = 4,
+	LISTENER_MADE = 8,
+};
+
 /** What was found good, or made. */
 struct authority_state {
 	struct tls_identity listener;
 	STACK_OF(X509) * authorities; /* as published: the first one is the older */
+	unsigned events;              /* enum authority_event; also of a failure */
 };
 
 void authority_state_done(struct authority_state *state);
@@ -30,9 +39,12 @@ void authority_state_done(struct authority_state *state);
  * See that all is there and good for a while. The listener's certificate is made anew when its
  * names or its kind of key are others, it was signed by somebody else, or less than a third of its
  * life or 30 days are left. A certificate that others trust is never replaced because its key is
- * missing or wrong: that is an error. Blocks on files.
+ * missing or wrong: that is an error. Blocks on files, and logs nothing: made for another thread.
  */
 int authority_prepare(const struct certificate_terms *terms, struct authority_state *ret,
 		      struct error *err);
+
+/** Log what was done. */
+void authority_tell(const struct certificate_terms *terms, const struct authority_state *state);
 
 #endif

@@ -32,6 +32,8 @@ struct shown {
 struct check {
 	struct security *security; /* its settings alone may be looked at there */
 	bool reads_files;
+	struct buf names;
+	struct certificate_terms terms;
 	struct authority_state own;
 	struct error own_error;
 	struct found {
@@ -69,18 +71,16 @@ static bool uses_own(const struct security *security)
 
 static void prepare_own(const struct security *security, struct check *check)
 {
-	AUTO(buf_done) struct buf names = {0};
-	struct certificate_terms terms = {
+	if (host_names_append(security->config->certificate_extra_names, &check->names,
+			      &check->own_error) < 0)
+		return;
+	check->terms = (struct certificate_terms){
 		.folder = security->folder,
+		.names = check->names.data,
 		.is_rsa = strcmp(security->config->certificate_key_type, "rsa") == 0,
 		.day_ms = security->day_ms,
 	};
-
-	if (host_names_append(security->config->certificate_extra_names, &names,
-			      &check->own_error) < 0)
-		return;
-	terms.names = names.data;
-	(void)authority_prepare(&terms, &check->own, &check->own_error);
+	(void)authority_prepare(&check->terms, &check->own, &check->own_error);
 }
 
 static void read_files(const struct shown *shown, struct found *ret)
@@ -108,6 +108,7 @@ static void do_check(void *userdata)
 
 static void check_free(struct check *check)
 {
+	buf_done(&check->names);
 	authority_state_done(&check->own);
 	for (size_t i = 0; i < N_LISTENERS; i++) {
 		tls_identity_done(&check->found[i].identity);
@@ -213,6 +214,7 @@ static int apply(struct security *security, struct check *check, bool is_start, 
 {
 	int result = 0;
 
+	authority_tell(&check->terms, &check->own);
 	for (size_t i = 0; i < N_LISTENERS; i++) {
 		struct error own = {0};
 

@@ -121,7 +121,9 @@ def test_a_host_without_settings_gets_some(broker, host):
 
 def test_the_statement_is_for_the_group_of_the_agent_alone(broker, host, tmp_path):
     groups = tmp_path / "group"
-    groups.write_text(open("/etc/group").read() + "\ndcvsmagent:x:64999:\n")
+    with open("/etc/group", encoding="utf-8") as file:
+        others = [line for line in file if not line.startswith("dcvsmagent:")]
+    groups.write_text("".join(others) + "dcvsmagent:x:64999:\n")
     groups.chmod(0o644)
     joined = subprocess.run(
         ["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/group && shift && exec "$@"', "sh",
