@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from agent_helpers import Agent
 from broker_helpers import Broker, PROGRAM
 from conftest import wait_until
 from tls_helpers import own_files
@@ -166,6 +167,30 @@ def test_own_files_are_read_again_on_sighup_and_kept_when_they_are_bad(unstarted
     assert is_healthy(open_before)
     open_before.close()
     assert "xyzzy" not in broker.errors()
+
+
+def test_an_agent_takes_over_the_next_authority_without_a_restart(make_broker, tmp_path):
+    broker = make_broker()
+    own_files(tmp_path, "own")
+    ca, statement = tmp_path / "trusted.pem", tmp_path / "statement"
+    shutil.copy(broker.http.verify, ca)
+    statement.write_text(broker.statement)
+    agent = Agent(f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
+                  f"ca_file = '{ca}'\nsoftware_statement_path = '{statement}'\n")
+    try:
+        wait_until(lambda: broker.ok("/describeServers")["Servers"], 20)
+        broker.stop()
+        broker.settings["agent-to-broker-connector-key-store-file"] = (
+            f"{tmp_path}/own.pem,{tmp_path}/own.key")
+        broker.write_conf()
+        broker.start()
+        wait_until(lambda: "the certificate is not trusted" in agent.messages(), 20)
+        assert not broker.ok("/describeServers")["Servers"]
+        shutil.copy(tmp_path / "ca.pem", ca)
+        wait_until(lambda: broker.ok("/describeServers")["Servers"], 20)
+        assert agent.stop() == 0
+    finally:
+        agent.done()
 
 
 @pytest.mark.parametrize("file, password, why", [
