@@ -33,6 +33,9 @@
 #define FILE_MAX_BYTES 65536
 #define MESSAGE_MAX_BYTES 65536
 
+/* OpenSSL would ask for one at the terminal. */
+static char no_pass_phrase[] = "";
+
 /* Bytes that also have a name. */
 struct memory_file {
 	struct buf bytes;
@@ -235,7 +238,8 @@ static int find_pinned(const struct join *j, const char *pem, size_t len, struct
 	int result = 1;
 
 	for (X509 *certificate;
-	     in && out && result > 0 && (certificate = PEM_read_bio_X509(in, NULL, NULL, NULL));) {
+	     in && out && result > 0 &&
+	     (certificate = PEM_read_bio_X509(in, NULL, NULL, no_pass_phrase));) {
 		unsigned char digest[32];
 		char *bytes = NULL;
 

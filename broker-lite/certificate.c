@@ -16,6 +16,9 @@
 
 #define CLOCK_MARGIN_S 86400L /* agents whose clock is behind ours */
 
+/* OpenSSL would ask for one at the terminal. */
+static char no_pass_phrase[] = "";
+
 void x509_p(X509 **certificate)
 {
 	X509_free(*certificate);
@@ -106,7 +109,7 @@ STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, stru
 		(void)error_oom(err);
 		return NULL;
 	}
-	while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+	while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, no_pass_phrase)))
 		(void)sk_X509_push(all, certificate);
 	ERR_clear_error();
 	return all;
@@ -115,7 +118,7 @@ STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, stru
 EVP_PKEY *certificate_read_key(const char *folder, const char *name, struct error *err)
 {
 	AUTO(bio_p) BIO *bio = open_file(folder, name, err);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, no_pass_phrase) : NULL;
 
 	ERR_clear_error();
 	return key;
