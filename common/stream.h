@@ -44,7 +44,7 @@ struct stream_options {
 	bool is_private;        /* or only our own user and root; or */
 	const char *bind_host;  /* an address to listen on, */
 	int port;               /* with this port, and */
-	struct tls_server *tls; /* borrowed */
+	struct tls_server *tls; /* borrowed; NULL: in the clear, for loopback alone */
 	const struct stream_handler *handler;
 	void *userdata;
 };
