@@ -3,22 +3,29 @@
 #define BROKER_BROKER_H
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/audit.h"
 #include "broker-lite/authorization.h"
 #include "broker-lite/config.h"
 #include "broker-lite/connection.h"
 #include "broker-lite/dns-mappings.h"
 #include "broker-lite/fleet.h"
 #include "broker-lite/join-tokens.h"
+#include "broker-lite/metrics.h"
 #include "broker-lite/registration.h"
 #include "broker-lite/resolver.h"
 #include "broker-lite/security.h"
+#include "broker-lite/throttle.h"
 #include "common/call.h"
 #include "common/http-server.h"
+#include "common/service.h"
 
 struct broker {
 	struct loop loop;
 	struct broker_config config;
 	struct security *security;
+	struct audit audit;
+	struct metrics metrics;
+	struct throttle *throttle;
 	struct store *store;
 	struct password_queue *passwords;
 	struct client_list clients;
@@ -35,6 +42,10 @@ struct broker {
 	struct client anybody; /* who calls when authorization is off */
 	struct http_server *client_server, *agent_server, *command_server;
 	struct http_server *gateway_server; /* NULL: not enabled */
+	struct http_server *metrics_server; /* NULL: there is none */
+	struct service service;
+	struct timer *drain; /* until what is in progress is done; NULL: not stopping */
+	unsigned long long drain_until_ms;
 };
 
 /**

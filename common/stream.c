@@ -46,7 +46,7 @@ struct stream_listener {
 	int fd_max; /* higher ones are not for peers */
 	union handle spare;
 	bool is_spare_closing, is_peer_left; /* see turn_away() */
-	struct tls_server *tls;              /* borrowed; NULL for a Unix socket */
+	struct tls_server *tls;              /* borrowed; NULL: none */
 	BIO_METHOD *bio;
 	const struct stream_handler *handler;
 	void *userdata;
