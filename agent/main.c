@@ -239,6 +239,7 @@ static int read_config(struct program *p, struct error *err)
 	struct log_rotation rotation;
 	enum log_level level;
 
+	log_hold();
 	if (agent_config_load(&p->config, p->options.conf, err) < 0)
 		return -1;
 	if (log_level_from_name(p->config.log_level, &level))
