@@ -47,8 +47,20 @@ static const command_fn functions[] = {
 #undef COMMAND
 };
 
+/* The guides do not agree on these. */
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{"register-server-dns-mapping", "register-server-dns-mappings"},
+	{"describe-server-dns-mapping", "describe-server-dns-mappings"},
+};
+
 const struct command *command_find(const char *name)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++) {
+		if (strcmp(aliases[i].alias, name) == 0)
+			name = aliases[i].name;
+	}
 	for (size_t i = 0; i < n_commands; i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
