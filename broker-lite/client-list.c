@@ -167,34 +167,13 @@ int client_store(const struct client_list *list, const struct client *client, st
 	return store_put(list->store, STORE_CLIENT, client->id, &text, done, userdata, err);
 }
 
-/* Else the former owner would be taken for the present one after our restart, or when it comes back. */
-static int take_server(const struct client_list *list, const struct client *owner,
-		       const char *server_id, struct error *err)
-{
-	for (size_t i = 0; i < list->by_id.n; i++) {
-		struct client *other = list->by_id.items[i];
-
-		if (other == owner || !other->server_id || strcmp(other->server_id, server_id) != 0)
-			continue;
-		free(other->server_id);
-		other->server_id = NULL;
-		if (client_store(list, other, NULL, NULL, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int client_set_server(const struct client_list *list, struct client *client, const char *server_id,
 		      struct error *err)
 {
-	char *copy = strdup(server_id);
+	char *copy = server_id ? strdup(server_id) : NULL;
 
-	if (!copy)
+	if (server_id && !copy)
 		return error_oom(err);
-	if (take_server(list, client, server_id, err) < 0) {
-		free(copy);
-		return -1;
-	}
 	free(client->server_id);
 	client->server_id = copy;
 	return client_store(list, client, NULL, NULL, err);

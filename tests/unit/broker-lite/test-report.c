@@ -125,6 +125,18 @@ static void a_server_that_was_taken_over_stays_taken_after_a_restart(void **stat
 	assert_int_equal(report(f, 0, "host"), 0);
 }
 
+static void who_was_silent_for_long_does_not_keep_the_id_over_a_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(report(f, 1, "host"), 0);
+	stay_away(f, 1, "host");
+	stop_fleet(f);
+	start_fleet(f);
+	assert_null(server_list_find(&f->fleet.servers, "host")); /* nor is it told of as lost */
+	assert_int_equal(report(f, 0, "host"), 0);
+}
+
 static void who_comes_back_with_another_id_leaves_the_server_that_was_taken_over_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -147,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_server_that_was_taken_over_stays_taken_after_a_restart),
+		TEST(who_was_silent_for_long_does_not_keep_the_id_over_a_restart),
 		TEST(who_comes_back_with_another_id_leaves_the_server_that_was_taken_over_alone),
 	};
 
