@@ -376,10 +376,13 @@ static int restore(struct session *session, const char *server_id, void *userdat
 	return 0;
 }
 
-/* An agent that is away at the moment keeps its server's id from others, also over our restart. */
+/* An agent that is away at the moment keeps its server's id from others, also over our restart; but not
+ * where nobody is asked who it is. */
 static int restore_owners(struct fleet *fleet, struct error *err)
 {
-	for (size_t i = 0; i < fleet->clients->by_id.n; i++) {
+	bool is_asked = fleet->config->enable_agent_authorization;
+
+	for (size_t i = 0; is_asked && i < fleet->clients->by_id.n; i++) {
 		const struct client *client = fleet->clients->by_id.items[i];
 		struct server *server;
 

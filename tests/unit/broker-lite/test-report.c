@@ -153,6 +153,18 @@ static void who_comes_back_with_another_id_leaves_the_server_that_was_taken_over
 	assert_non_null(host->report);
 }
 
+static void without_authorization_no_server_is_kept_from_anybody(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(report(f, 0, "host"), 0);
+	stop_fleet(f);
+	f->config.enable_agent_authorization = false;
+	start_fleet(f);
+	f->agents[0].client = NULL; /* nobody asks who it is */
+	assert_int_equal(report(f, 0, "host"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -161,6 +173,7 @@ int main(void)
 		TEST(a_server_that_was_taken_over_stays_taken_after_a_restart),
 		TEST(who_was_silent_for_long_does_not_keep_the_id_over_a_restart),
 		TEST(who_comes_back_with_another_id_leaves_the_server_that_was_taken_over_alone),
+		TEST(without_authorization_no_server_is_kept_from_anybody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
