@@ -94,6 +94,8 @@ static void a_store_has_one_program(void **state)
 	assert_non_null(strstr(err.message, f->path));
 	store_free(TAKE(f->store));
 	assert_int_equal(store_open(&f->store, &f->loop, f->path, &err), 0);
+	/* nor another one beside this, which found nothing to upgrade */
+	assert_fails(store_open(&second, &f->loop, f->path, &err), ERR_CONFLICT);
 }
 
 static void a_store_of_a_newer_program_is_refused_and_left_as_it_is(void **state)
