@@ -21,6 +21,8 @@
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
 
+#define UPDATE_INTERVAL_MOST_S 120
+
 struct options {
 	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
 	int ready_fd;
@@ -47,14 +49,34 @@ static void print_help(void)
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
 	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
+	     "  --print-settings       print a settings file with every default and what it means\n"
 	     "  -h, --help\n"
 	     "  --version");
+}
+
+/* What the manual pages are made with. Exit status. */
+static int print_manual(const char *part)
+{
+	if (strcmp(part, "settings") != 0)
+		return 2;
+	agent_config_print(SETTINGS_MANUAL, stdout);
+	return fflush(stdout) == 0 ? 0 : 1;
 }
 
 /* 0: run; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { CONF = 256, STATE, SOCKET, KEEPER_SOCKET, KEEPER_RUN_DIR_, READY_FD, SHOW_VERSION };
+	enum {
+		CONF = 256,
+		STATE,
+		SOCKET,
+		KEEPER_SOCKET,
+		KEEPER_RUN_DIR_,
+		READY_FD,
+		PRINT,
+		MANUAL,
+		SHOW_VERSION
+	};
 	static const struct option table[] = {
 		{"conf", required_argument, NULL, CONF},
 		{"state-dir", required_argument, NULL, STATE},
@@ -62,6 +84,8 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"keeper-socket", required_argument, NULL, KEEPER_SOCKET},
 		{"keeper-run-dir", required_argument, NULL, KEEPER_RUN_DIR_},
 		{"ready-fd", required_argument, NULL, READY_FD},
+		{"print-settings", no_argument, NULL, PRINT},
+		{"print-manual", required_argument, NULL, MANUAL},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, SHOW_VERSION},
 		{NULL, 0, NULL, 0},
@@ -92,6 +116,11 @@ static int read_options(int argc, char **argv, struct options *o)
 				return 3;
 			}
 			break;
+		case PRINT:
+			agent_config_print(SETTINGS_FILE, stdout);
+			return 1;
+		case MANUAL:
+			return print_manual(optarg) + 1;
 		case 'h':
 			print_help();
 			return 1;
@@ -187,6 +216,11 @@ static int read_config(struct program *p, struct error *err)
 		log_set_level(level);
 	if (log_open_file(p->config.log_directory, "agent.log", err) < 0)
 		return -1;
+	if (p->config.broker_update_interval > UPDATE_INTERVAL_MOST_S)
+		log_warning("%s: agent.broker_update_interval is %lld: the broker may take this "
+			    "host for gone; %d or less is advised",
+			    p->options.conf, p->config.broker_update_interval,
+			    UPDATE_INTERVAL_MOST_S);
 	return check_folders(&p->config, err);
 }
 
