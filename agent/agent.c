@@ -201,7 +201,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;
-	return server_init(&agent->server, config, &agent->sessions, agent->engine->ops->version,
+	return server_init(&agent->server, config, &agent->sessions, agent->engine,
 			   options->state_folder, err);
 }
 

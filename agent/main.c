@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,11 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/ec2.h"
 #include "agent/keeper/protocol.h"
 #include "agent/link.h"
 #include "agent/trust.h"
+#include "agent/watch.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -36,6 +39,8 @@ struct program {
 	struct agent agent;
 	struct control *control;
 	struct link *link;
+	struct watch *watch;
+	struct ec2 *ec2;
 	int lock_fd;
 };
 
@@ -155,6 +160,14 @@ static void on_change(void *userdata)
 	link_report_soon(p->link);
 }
 
+static void on_ec2(json_t *aws, void *userdata)
+{
+	struct program *p = userdata;
+
+	inventory_set_aws(&p->agent.server.inventory, aws);
+	on_change(p);
+}
+
 static void on_stop(void *userdata)
 {
 	struct program *p = userdata;
@@ -162,6 +175,8 @@ static void on_stop(void *userdata)
 	log_info("agent stops; its sessions go on");
 	(void)sd_notify(0, "STOPPING=1");
 	link_stop(p->link);
+	ec2_stop(p->ec2);
+	watch_stop(p->watch);
 	agent_done(&p->agent);
 }
 
@@ -221,6 +236,10 @@ static int read_config(struct program *p, struct error *err)
 			    "host for gone; %d or less is advised",
 			    p->options.conf, p->config.broker_update_interval,
 			    UPDATE_INTERVAL_MOST_S);
+	if (p->config.preferred_network_interface &&
+	    if_nametoindex(p->config.preferred_network_interface) == 0)
+		log_warning("%s: agent.preferred_network_interface: there is no '%s' now",
+			    p->options.conf, p->config.preferred_network_interface);
 	return check_folders(&p->config, err);
 }
 
@@ -241,7 +260,9 @@ static int build(struct program *p, struct error *err)
 	if (agent_init(&p->agent, &p->loop, &p->config, &options, err) < 0)
 		return -1;
 	p->control = control_new(&p->agent, p->options.socket, err);
-	if (!p->control)
+	p->watch = watch_new(&p->agent, err);
+	p->ec2 = ec2_new(&p->loop, on_ec2, p, err);
+	if (!p->control || !p->watch || !p->ec2)
 		return -1;
 	if (!p->config.broker_host) {
 		log_info("no broker_host in %s: this host works by itself", p->options.conf);
@@ -265,6 +286,8 @@ static int run(struct program *p, struct error *err)
 	loop_done(&p->loop);
 	control_free(p->control);
 	link_free(p->link);
+	ec2_free(p->ec2);
+	watch_free(p->watch);
 	return result;
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/inventory.h"
 #include "agent/tags.h"
 #include "common/cleanup.h"
 #include "common/file.h"
@@ -65,13 +64,14 @@ static int load(struct server *server, struct error *err)
 }
 
 int server_init(struct server *server, const struct agent_config *config,
-		const struct session_list *sessions, const char *engine_version,
+		const struct session_list *sessions, struct engine *engine,
 		const char *state_folder, struct error *err)
 {
-	*server = (struct server){
-		.config = config, .sessions = sessions, .engine_version = engine_version};
+	*server = (struct server){.config = config, .sessions = sessions, .engine = engine};
+	if (inventory_init(&server->inventory, "", err) < 0)
+		return -1;
 	inventory_hostname(server->hostname, sizeof(server->hostname));
-	inventory_dns_name(server->dns_name, sizeof(server->dns_name));
+	(void)snprintf(server->dns_name, sizeof(server->dns_name), "%s", server->hostname);
 	inventory_address(config->preferred_network_interface, server->address,
 			  sizeof(server->address));
 	server->tags = tags_load(config);
@@ -85,6 +85,7 @@ void server_done(struct server *server)
 	free(server->path);
 	free(server->id);
 	json_decref(server->tags);
+	inventory_done(&server->inventory);
 	*server = (struct server){0};
 }
 
@@ -101,11 +102,23 @@ int server_set_closed(struct server *server, bool is_closed, struct error *err)
 	return -1;
 }
 
+bool server_set_address(struct server *server, const char *address, const char *dns_name)
+{
+	if (strcmp(server->address, address) == 0 && strcmp(server->dns_name, dns_name) == 0)
+		return false;
+	(void)snprintf(server->address, sizeof(server->address), "%s", address);
+	(void)snprintf(server->dns_name, sizeof(server->dns_name), "%s", dns_name);
+	return true;
+}
+
 const char *server_unavailability(const struct server *server)
 {
 	struct session_counts counts = session_list_count(server->sessions, NULL);
 	long long most = server->config->max_virtual_sessions;
+	struct error ignored;
 
+	if (server->engine->ops->check(server->engine, &ignored) < 0)
+		return "UNHEALTHY_DCV_SERVER";
 	if (server->is_closed)
 		return "SERVER_CLOSED";
 	if (counts.n_console > 0 || (most >= 0 && counts.n_virtual >= most))
@@ -128,14 +141,14 @@ json_t *server_to_json(const struct server *server)
 {
 	struct session_counts counts = session_list_count(server->sessions, NULL);
 	const char *reason = server_unavailability(server);
-	json_t *object = server_to_short_json(server), *host = inventory_host("");
+	json_t *object = server_to_short_json(server), *host = inventory_host(&server->inventory);
 
 	if (!object || !host) {
 		json_decref(object);
 		json_decref(host);
 		return NULL;
 	}
-	json_set_text(object, "Version", server->engine_version);
+	json_set_text(object, "Version", server->engine->ops->version);
 	json_set_text(object, "SessionManagerAgentVersion", VERSION);
 	json_set_text(object, "Availability", reason ? "UNAVAILABLE" : "AVAILABLE");
 	json_set_text(object, "UnavailabilityReason", reason);

@@ -143,6 +143,19 @@ struct session_counts session_list_count(const struct session_list *list, const 
 	return counts;
 }
 
+/* A console session is the host's one display, and virtual ones do not go with it. */
+static int check_console(const struct session_counts *counts, const struct session *session,
+			 struct error *err)
+{
+	if (counts->n_console > 0)
+		return error_set(err, ERR_LIMIT, "this host has a console session");
+	if (counts->n_virtual > 0 && strcmp(session->type, "CONSOLE") == 0)
+		return error_set(err, ERR_LIMIT,
+				 "this host has virtual sessions, which no console session can "
+				 "be beside");
+	return 0;
+}
+
 static int check_limits(const struct session_list *list, const struct session *session,
 			struct error *err)
 {
@@ -150,6 +163,10 @@ static int check_limits(const struct session_list *list, const struct session *s
 	long long most = list->config->max_virtual_sessions;
 	long long most_of_owner = list->config->max_sessions_per_user;
 
+	if (check_console(&counts, session, err) < 0)
+		return -1;
+	if (strcmp(session->type, "CONSOLE") == 0)
+		return 0;
 	if (most >= 0 && counts.n_virtual >= most)
 		return error_set(err, ERR_LIMIT, "this host has its %lld virtual sessions", most);
 	if (most_of_owner >= 0 && counts.n_owner >= most_of_owner)

@@ -16,7 +16,7 @@ struct http_client {
 	struct loop *loop;
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
-	bool is_strict;
+	bool is_strict, is_plain;
 	const struct attempt *starting; /* whose connection is just being begun */
 };
 
@@ -26,10 +26,10 @@ struct attempt {
 	uv_getaddrinfo_t lookup;
 	struct addrinfo *found; /* addresses of the host, tried one after the other */
 	const struct addrinfo *next;
-	char *host, *path, *authorization, *content_type;
+	char *host, *path, *authorization, *content_type, *header, *header_value;
+	const char *method; /* NULL: a link */
 	int port;
 	struct buf body;
-	bool is_link;
 	http_response_fn respond;
 	http_connect_failed_fn failed;
 	void *userdata;
@@ -37,6 +37,11 @@ struct attempt {
 	struct buf response;
 	struct error err; /* why the connection was given up by us */
 };
+
+static bool is_link(const struct attempt *a)
+{
+	return !a->method;
+}
 
 static void attempt_free(struct attempt *a)
 {
@@ -46,6 +51,8 @@ static void attempt_free(struct attempt *a)
 	free(a->path);
 	free(a->authorization);
 	free(a->content_type);
+	free(a->header);
+	free(a->header_value);
 	buf_done(&a->body);
 	buf_done(&a->response);
 	uv_freeaddrinfo(a->found);
@@ -62,7 +69,7 @@ static void finish(struct attempt *a, const struct error *err)
 {
 	if (a->client->loop->is_stopping)
 		;
-	else if (a->is_link)
+	else if (is_link(a))
 		a->failed(a->status, err, a->userdata);
 	else
 		a->respond(err ? 0 : a->status, a->response.data ? a->response.data : "",
@@ -98,10 +105,11 @@ static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char *
 
 	if (add_header(wsi, "authorization:", a->authorization, at, end))
 		return -1;
-	if (a->is_link)
+	if (is_link(a))
 		return 0;
 	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
-	if (add_header(wsi, "content-type:", a->content_type, at, end) ||
+	if ((a->header && add_header(wsi, a->header, a->header_value, at, end)) ||
+	    add_header(wsi, "content-type:", a->content_type, at, end) ||
 	    add_header(wsi, "content-length:", length, at, end))
 		return -1;
 	if (a->body.len > 0) {
@@ -218,7 +226,7 @@ static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, v
 		return on_append_headers(a, wsi, in, len);
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
 		lws_set_opaque_user_data(wsi, NULL);
-		if (a->is_link)
+		if (is_link(a))
 			a->status = (int)lws_http_client_http_response(wsi);
 		fail_connection(a, wsi, in);
 		return 0;
@@ -313,18 +321,18 @@ static void start_connection(struct attempt *a, const char *address)
 		.port = a->port,
 		.path = a->path,
 		.host = a->host,
-		.method = a->is_link ? NULL : "POST",
-		.protocol = a->is_link ? client->role.handler->protocol : NULL,
-		.local_protocol_name = a->is_link ? client->role.handler->protocol : "http",
+		.method = a->method,
+		.protocol = is_link(a) ? client->role.handler->protocol : NULL,
+		.local_protocol_name = is_link(a) ? client->role.handler->protocol : "http",
 		.alpn = "http/1.1",
-		.ssl_connection = LCCSCF_USE_SSL,
+		.ssl_connection = client->is_plain ? 0 : LCCSCF_USE_SSL,
 		.opaque_user_data = a,
 		.pwsi = &wsi,
 		.retry_and_idle_policy = &ws_client_idle_policy,
 		.ietf_version_or_minus_one = -1,
 	};
 
-	if (!client->is_strict)
+	if (!client->is_plain && !client->is_strict)
 		info.ssl_connection |= LCCSCF_ALLOW_SELFSIGNED | LCCSCF_ALLOW_INSECURE |
 				       LCCSCF_ALLOW_EXPIRED |
 				       LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
@@ -384,8 +392,11 @@ static struct attempt *attempt_new(struct http_client *client,
 	a->path = strdup(request->path);
 	a->authorization = copy(request->authorization);
 	a->content_type = copy(request->content_type);
+	a->header = copy(request->header);
+	a->header_value = copy(request->header_value);
 	if (!a->host || !a->path || (request->authorization && !a->authorization) ||
-	    (request->content_type && !a->content_type)) {
+	    (request->content_type && !a->content_type) || (request->header && !a->header) ||
+	    (request->header_value && !a->header_value)) {
 		(void)error_oom(err);
 		return NULL;
 	}
@@ -411,16 +422,24 @@ static int attempt_begin(struct attempt *a, struct error *err)
 	return 0;
 }
 
-int http_client_post(struct http_client *client, const struct http_client_request *request,
-		     http_response_fn fn, void *userdata, struct error *err)
+int http_client_call(struct http_client *client, const char *method,
+		     const struct http_client_request *request, http_response_fn fn, void *userdata,
+		     struct error *err)
 {
 	struct attempt *a = attempt_new(client, request, err);
 
 	if (!a)
 		return -1;
+	a->method = method;
 	a->respond = fn;
 	a->userdata = userdata;
 	return attempt_begin(a, err);
+}
+
+int http_client_post(struct http_client *client, const struct http_client_request *request,
+		     http_response_fn fn, void *userdata, struct error *err)
+{
+	return http_client_call(client, "POST", request, fn, userdata, err);
 }
 
 int http_client_connect(struct http_client *client, const struct http_client_request *request,
@@ -430,7 +449,6 @@ int http_client_connect(struct http_client *client, const struct http_client_req
 
 	if (!a)
 		return -1;
-	a->is_link = true;
 	a->failed = failed;
 	a->userdata = userdata;
 	return attempt_begin(a, err);
@@ -452,13 +470,14 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 				    struct error *err)
 {
 	struct http_client *client = calloc(1, sizeof(*client));
+	unsigned timeout_s = options->timeout_s ? options->timeout_s : HTTP_CLIENT_TIMEOUT_S;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.vhost_name = "client",
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
 		.client_ssl_ca_filepath = options->is_strict ? options->ca_file : NULL,
-		.timeout_secs = HTTP_CLIENT_TIMEOUT_S,
-		.connect_timeout_secs = HTTP_CLIENT_TIMEOUT_S,
+		.timeout_secs = timeout_s,
+		.connect_timeout_secs = timeout_s,
 		.alpn = "http/1.1",
 	};
 
@@ -472,6 +491,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 	}
 	client->loop = loop;
 	client->is_strict = options->is_strict;
+	client->is_plain = options->is_plain;
 	client->role.handler = options->ws;
 	client->protocols[0] = (struct lws_protocols){.name = "http", .callback = http_callback};
 	if (options->ws)

@@ -22,6 +22,8 @@ struct http_client;
 struct http_client_options {
 	const char *ca_file;         /* PEM; NULL: the authorities of the system */
 	bool is_strict;              /* false: any certificate is accepted */
+	bool is_plain;               /* HTTP without TLS */
+	unsigned timeout_s;          /* for each step of a request; 0: HTTP_CLIENT_TIMEOUT_S */
 	const struct ws_handler *ws; /* its userdata is NULL; see http_client_connect() */
 };
 
@@ -42,9 +44,15 @@ struct http_client_request {
 	const char *authorization; /* header value, or NULL */
 	const char *content_type;
 	const char *body;
+	const char *header, *header_value; /* one more, such as "x-token:", or NULL */
 };
 
-/** POST. Everything in @request is copied. */
+/** Send a request with this method, a literal. Everything in @request is copied. */
+int http_client_call(struct http_client *client, const char *method,
+		     const struct http_client_request *request, http_response_fn fn, void *userdata,
+		     struct error *err);
+
+/** The same with POST. */
 int http_client_post(struct http_client *client, const struct http_client_request *request,
 		     http_response_fn fn, void *userdata, struct error *err);
 

@@ -51,6 +51,8 @@ struct engine_ops {
 	 * that an administrator must mend: to go on would mean to lose living sessions.
 	 */
 	int (*search)(struct engine *engine, struct error *err);
+	/** Could a session be begun now? -1 with what is in the way. Asked often: does not wait. */
+	int (*check)(struct engine *engine, struct error *err);
 	/** Begin a session. After success it has a part, and an event will tell more. */
 	int (*create)(struct engine *engine, struct session *session, struct error *err);
 	/** End a session that has a part. May be said again. */

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "agent/engines/capture.h"
 #include "agent/engines/engine.h"
@@ -474,6 +477,23 @@ static int search(struct engine *engine, struct error *err)
 	return 0;
 }
 
+/* Whether somebody listens, without bothering them: a socket of another type is refused for its type
+ * where there is a listener, and otherwise because there is none. */
+static int check(struct engine *engine, struct error *err)
+{
+	const struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO(close_p) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0; /* which says nothing about the keepers */
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", x11->keeper_socket);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+	    errno == EPROTOTYPE)
+		return 0;
+	return error_errno(err, "session keeper: connect to %s", x11->keeper_socket);
+}
+
 static int create(struct engine *engine, struct session *session, struct error *err)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
@@ -538,6 +558,7 @@ static const struct engine_ops ops = {
 	.name = "x11",
 	.version = VERSION,
 	.search = search,
+	.check = check,
 	.create = create,
 	.end = end,
 	.screenshot = screenshot,

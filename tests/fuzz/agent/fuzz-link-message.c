@@ -21,6 +21,12 @@ static int create(struct engine *engine, struct session *session, struct error *
 	return error_set(err, ERR_UNREACHABLE, "no keeper");
 }
 
+static int check(struct engine *engine, struct error *err)
+{
+	(void)engine;
+	return error_set(err, ERR_UNREACHABLE, "no keeper");
+}
+
 static void end(struct engine *engine, struct session *session, const char *reason)
 {
 	(void)engine;
@@ -39,8 +45,12 @@ static void screenshot(struct engine *engine, struct session *session,
 	answer_fail(answer, &err);
 }
 
-static const struct engine_ops ops = {
-	.name = "fake", .version = "1", .create = create, .end = end, .screenshot = screenshot};
+static const struct engine_ops ops = {.name = "fake",
+				      .version = "1",
+				      .check = check,
+				      .create = create,
+				      .end = end,
+				      .screenshot = screenshot};
 
 static struct link *make(void)
 {
@@ -73,7 +83,7 @@ static struct link *make(void)
 			       .is_ready = true,
 			       .on_change = on_changed};
 	if (session_list_init(&agent.sessions, &loop, &config, folder, &handler, &err) < 0 ||
-	    server_init(&agent.server, &config, &agent.sessions, "1", folder, &err) < 0)
+	    server_init(&agent.server, &config, &agent.sessions, &engine, folder, &err) < 0)
 		abort();
 	session = session_new("s1", &request, 0, &err);
 	if (session_list_add(&agent.sessions, session, &err) < 0)

@@ -220,6 +220,7 @@ static void engine_free(struct engine *engine)
 
 static const struct engine_ops ops = {.name = "fake",
 				      .version = "1.2",
+				      .check = engine_is_well,
 				      .create = engine_create,
 				      .screenshot = engine_screenshot,
 				      .free = engine_free};
@@ -289,7 +290,7 @@ static int set_up(void **state)
 	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
 					   &list_handler, &err),
 			 0);
-	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, "1.2",
+	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, &f.engine,
 				     f.folder.path, &err),
 			 0);
 	*state = &f;

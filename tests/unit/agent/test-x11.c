@@ -652,6 +652,24 @@ static void a_screenshot_of_no_session_of_ours_is_refused(void **state)
 	assert_string_equal(f->shot.message, FAILURE_NOT_READY_SCREENSHOT);
 }
 
+static void a_listener_is_found_without_being_bothered(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+
+	assert_int_equal(f->engine->ops->check(f->engine, &err), 0);
+	assert_int_equal(accept(f->listener, NULL, NULL), -1); /* nobody has called */
+	/* killed: what it leaves is a socket that nobody listens at */
+	close_p(&f->listener);
+	assert_fails(f->engine->ops->check(f->engine, &err), err.code);
+	assert_non_null(strstr(err.message, f->listen_path));
+	assert_non_null(strstr(err.message, "Connection refused"));
+	assert_int_equal(unlink(f->listen_path), 0);
+	assert_fails(f->engine->ops->check(f->engine, &err), ERR_NOT_FOUND);
+	f->listener = listen_at(f->listen_path, 10);
+	assert_int_equal(f->engine->ops->check(f->engine, &err), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -685,6 +703,7 @@ int main(void)
 		TEST(a_screenshot_without_a_program_is_refused_with_the_keepers_reason),
 		TEST(a_screenshot_does_not_wait_for_a_connection_that_was_lost),
 		TEST(a_screenshot_of_no_session_of_ours_is_refused),
+		TEST(a_listener_is_found_without_being_bothered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
