@@ -21,7 +21,8 @@ struct agent {
 	struct server server;
 	struct engine *engine;
 	struct token_key token_key;
-	bool is_ready; /* the sessions that were there before us are known */
+	long long broker_certificate_end_s; /* since 1970, as it was last seen; 0: not seen */
+	bool is_ready;                      /* the sessions that were there before us are known */
 	void (*on_ready)(void *userdata);
 	void (*on_change)(void *userdata); /* what a report would say has changed */
 	void *userdata;

@@ -261,6 +261,7 @@ static void on_open(struct ws *ws, const char *authorization, void *userdata)
 	log_info("linked to the broker %s port %lld", link->agent->config->broker_host,
 		 link->agent->config->broker_port);
 	link->ws = ws;
+	link->agent->broker_certificate_end_s = http_client_certificate_end(link->client);
 	link->message_max_bytes = LINK_MESSAGE_MAX_BYTES;
 	send_report(link);
 }

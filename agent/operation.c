@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/disk.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
@@ -13,6 +14,7 @@
 /* What a screenshot may take where no broker says how long it waits. */
 #define SCREENSHOT_LIMIT_MS 6000
 #define SCREENSHOT_SIDE_MAX 65535
+#define SECONDS_PER_DAY 86400
 
 /**
  * A handler. 0 with *ret set: the answer; 0 with *ret NULL: the answer comes later, through
@@ -439,6 +441,28 @@ static int run_get_session_screenshots(const struct request *request, const void
 /* --- the server --------------------------------------------------------------------------------
  */
 
+/* What is beyond the API, and told at the local socket only. */
+static json_t *pack_local(const struct agent *agent)
+{
+	json_t *local = json_pack("{s:o}", "FreeBytes", disk_free_bytes(""));
+	long long end_s = agent->broker_certificate_end_s;
+
+	if (end_s > 0)
+		(void)json_object_set_new(
+			local, "BrokerCertificateDaysLeft",
+			json_integer((end_s - time_now_ms() / 1000) / SECONDS_PER_DAY));
+	return local;
+}
+
+static json_t *pack_server(const struct request *request)
+{
+	json_t *object = server_to_json(&request->agent->server);
+
+	if (object && !request->context)
+		(void)json_object_set_new(object, "Local", pack_local(request->agent));
+	return object;
+}
+
 static int run_describe_servers(const struct request *request, const void *fields, json_t **ret,
 				struct error *err)
 {
@@ -451,7 +475,7 @@ static int run_describe_servers(const struct request *request, const void *field
 		return -1;
 	servers = json_array();
 	if (is_listed(r->server_ids, server->id) && (!mark.id || strcmp(server->id, mark.id) > 0))
-		(void)json_array_append_new(servers, server_to_json(server));
+		(void)json_array_append_new(servers, pack_server(request));
 	return packed(json_pack("{s:o}", "Servers", servers), ret, err);
 }
 

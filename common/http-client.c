@@ -2,11 +2,13 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "common/cleanup.h"
 #include "common/ws-client.h"
@@ -17,6 +19,8 @@ struct http_client {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
 	bool is_strict, is_plain;
+	unsigned timeout_s;
+	long long certificate_end_s;
 	const struct attempt *starting; /* whose connection is just being begun */
 };
 
@@ -107,6 +111,8 @@ static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char *
 		return -1;
 	if (is_link(a))
 		return 0;
+	/* the time limit of a vhost holds for the connection, not for the answer */
+	lws_set_timer_usecs(wsi, (lws_usec_t)a->client->timeout_s * LWS_USEC_PER_SEC);
 	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
 	if ((a->header && add_header(wsi, a->header, a->header_value, at, end)) ||
 	    add_header(wsi, "content-type:", a->content_type, at, end) ||
@@ -258,6 +264,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+	case LWS_CALLBACK_TIMER:
 		break;
 	default:
 		return lws_callback_http_dummy(wsi, reason, session, in, len);
@@ -279,11 +286,26 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 		lws_set_opaque_user_data(wsi, NULL);
 		finish(a, NULL);
 		return -1; /* one request a connection: it is closed */
+	case LWS_CALLBACK_TIMER:
+		return error_set(&a->err, ERR_TIMEOUT, "no answer within %u s",
+				 a->client->timeout_s);
 	default:
 		lws_set_opaque_user_data(wsi, NULL);
 		fail(a, a->err.code ? a->err.message : "connection closed without an answer");
 		return 0;
 	}
+}
+
+/* Not by lws_tls_peer_cert_info(), which is a day off. */
+static void note_certificate_end(struct http_client *client, struct lws *wsi)
+{
+	SSL *ssl = lws_get_ssl(wsi);
+	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
+	struct tm end;
+
+	if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+		client->certificate_end_s = timegm(&end);
+	X509_free(certificate);
 }
 
 static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
@@ -301,6 +323,8 @@ static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	/* It stands: from here on the handler tells what happens to it. */
 	a = lws_get_opaque_user_data(wsi);
 	lws_set_opaque_user_data(wsi, NULL);
+	if (a)
+		note_certificate_end(a->client, wsi);
 	result = ws_client_open(wsi, ws, a ? a->userdata : NULL);
 	attempt_free(a);
 	return result;
@@ -492,6 +516,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 	client->loop = loop;
 	client->is_strict = options->is_strict;
 	client->is_plain = options->is_plain;
+	client->timeout_s = timeout_s;
 	client->role.handler = options->ws;
 	client->protocols[0] = (struct lws_protocols){.name = "http", .callback = http_callback};
 	if (options->ws)
@@ -513,6 +538,11 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 	(void)error_set(err, ERR_CONFIG, "cannot use the authority file %s",
 			options->ca_file ? options->ca_file : "of the system");
 	return NULL;
+}
+
+long long http_client_certificate_end(const struct http_client *client)
+{
+	return client->certificate_end_s;
 }
 
 void http_client_free(struct http_client *client)

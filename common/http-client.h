@@ -23,12 +23,15 @@ struct http_client_options {
 	const char *ca_file;         /* PEM; NULL: the authorities of the system */
 	bool is_strict;              /* false: any certificate is accepted */
 	bool is_plain;               /* HTTP without TLS */
-	unsigned timeout_s;          /* for each step of a request; 0: HTTP_CLIENT_TIMEOUT_S */
+	unsigned timeout_s;          /* to connect, and to answer; 0: HTTP_CLIENT_TIMEOUT_S */
 	const struct ws_handler *ws; /* its userdata is NULL; see http_client_connect() */
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
 				    struct error *err);
+
+/** When the certificate of the server of the latest link ends, in seconds since 1970; 0: unknown. */
+long long http_client_certificate_end(const struct http_client *client);
 
 /** After the loop has stopped. Takes NULL. */
 void http_client_free(struct http_client *client);

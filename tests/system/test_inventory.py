@@ -281,7 +281,8 @@ def test_a_service_that_hangs_holds_nothing_up(make_agent, make_cloud):
     agent = make_agent(prefix=cloud.prefix, log="level = 'debug'")
     assert cloud.line() == "PUT /latest/api/token"
     assert "Aws" not in server(agent)["Host"]
-    wait_for(lambda: "no EC2 instance: " in agent.messages(), "the end of patience")
+    wait_for(lambda: "no EC2 instance: 169.254.169.254 port 80: no answer within 2 s"
+             in agent.messages(), "the end of patience")
     assert agent.stop() == 0
 
 
@@ -291,6 +292,18 @@ def test_another_machines_firmware_is_believed(make_agent, make_cloud):
     assert "Aws" not in server(agent)["Host"]
     assert agent.stop() == 0
     assert not select.select([cloud.process.stdout], [], [], 0)[0], "it was asked"
+
+
+# --- beyond the API ------------------------------------------------------------------------------
+
+
+def test_the_local_answer_tells_what_is_free(make_agent):
+    free = server(make_agent())["Local"]["FreeBytes"]
+    for folder in free:
+        status = os.statvfs(folder)
+        # others write meanwhile
+        assert abs(free[folder] - status.f_bavail * status.f_frsize) < 2 ** 30
+    assert {"/tmp", "/run"} <= free.keys()
 
 
 # --- what changes --------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ static void many_sockets_of_one_core_are_as_many_sockets(void **state)
 	/* as virtual machines often have it */
 	(void)put(f, "sys/devices/system/cpu/online", "0-3");
 	for (int i = 0; i < 4; i++) {
-		char list[8];
+		char list[16];
 
 		(void)snprintf(list, sizeof(list), "%d\n", i);
 		put_cpu(f, i, list, list);

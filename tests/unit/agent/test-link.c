@@ -13,6 +13,7 @@
 #include "common/http-server.h"
 #include "common/json.h"
 #include "common/link-protocol.h"
+#include "common/text.h"
 #include "tests/unit/agent/fixture.h"
 
 #define STATEMENT "c3RhdGVtZW50"
@@ -363,6 +364,9 @@ static void an_agent_registers_gets_a_token_links_and_reports(void **state)
 	assert_int_equal(f->n_registered, 1);
 	assert_int_equal(f->n_tokens, 1);
 	assert_string_equal(json_get_text(f->report, "event"), "report");
+	/* an hour, less what this has taken */
+	assert_in_range(f->agent.broker_certificate_end_s, time_now_ms() / 1000 + 3000,
+			time_now_ms() / 1000 + 3600);
 }
 
 static void credentials_are_kept_for_us_alone_and_used_again(void **state)
@@ -541,6 +545,8 @@ static void a_report_is_the_whole_truth(void **state)
 	assert_int_equal(strlen(json_get_text(body, "BootId")), 36);
 	assert_string_equal(json_get_text(json_object_get(body, "Server"), "Id"),
 			    f->agent.server.id);
+	/* only for the host's own people */
+	assert_null(json_object_get(json_object_get(body, "Server"), "Local"));
 	session = json_array_get(json_object_get(body, "Sessions"), 0);
 	assert_string_equal(json_get_text(session, "Id"), "s1");
 	assert_null(json_object_get(session, "Server"));
