@@ -11,7 +11,7 @@
 #include "common/loop.h"
 
 /** A password that no client can mangle: letters and digits only. */
-#define PASSWORD_LENGTH 43
+#define PASSWORD_LENGTH 48
 #define PASSWORD_QUEUE_MAX 64
 
 /** A text that tells whether a password is the right one; free() it. Blocks. */

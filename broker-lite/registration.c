@@ -1,6 +1,7 @@
 #include "broker-lite/registration.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,16 @@ static void on_hashed(char *hash, bool matches, void *userdata)
 		registration_fail(r, &err);
 }
 
+/* 122 random bits in the form that clients have always been given: Base64 of a UUID. */
+static void make_secret(char ret[PASSWORD_LENGTH + 1])
+{
+	char id[UUID_SIZE];
+
+	uuid_make(id);
+	(void)EVP_EncodeBlock((unsigned char *)ret, (const unsigned char *)id, UUID_SIZE - 1);
+	OPENSSL_cleanse(id, sizeof(id));
+}
+
 int registry_add(struct registry *registry, enum client_kind kind, const char *name,
 		 registered_fn fn, void *userdata, struct error *err)
 {
@@ -103,7 +114,7 @@ int registry_add(struct registry *registry, enum client_kind kind, const char *n
 	r->fn = fn;
 	r->userdata = userdata;
 	r->name = strdup(name);
-	random_text(r->secret, PASSWORD_LENGTH);
+	make_secret(r->secret);
 	if (!r->name) {
 		registration_free(r);
 		return error_oom(err);

@@ -75,15 +75,17 @@ int statement_list_find(const struct statement_list *list, const char *text, str
 {
 	AUTO(buf_done) struct buf decoded = {0};
 	json_auto_t *content = NULL;
-	const char *id;
+	const char *id = NULL;
 	struct statement *statement;
 
-	if (base64_decode(text, &decoded, err) < 0 ||
-	    json_parse(decoded.data ? decoded.data : "", decoded.len, &content, err) < 0)
-		return -1;
-	id = json_get_text(content, "id");
+	if (base64_decode(text, &decoded, err) == 0 &&
+	    json_parse(decoded.data ? decoded.data : "", decoded.len, &content, err) == 0)
+		id = json_get_text(content, "id");
+	/* It is a secret, of which a message about its form would quote a part. */
 	if (!id)
-		return error_set(err, ERR_INVALID, "it has no id");
+		return error_set(
+			err, ERR_INVALID,
+			"the software statement is not Base64 of a JSON object with an id");
 	statement = sorted_find(&list->by_id, id);
 	if (!statement || !statement->is_active)
 		return error_set(err, ERR_DENIED,

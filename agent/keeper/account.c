@@ -123,26 +123,18 @@ int account_find(struct account *ret, const char *name, long long minimum_uid, s
 	return 0;
 }
 
-int account_check_home(const struct account *account, struct error *err)
+/* For good: a way back would make every program of the session root. */
+int account_become(const struct account *account, struct error *err)
 {
-	bool is_there = account->home[0] == '/';
-	struct stat st;
-
-	if (is_there && stat(account->home, &st) < 0) {
-		is_there = false;
-		if (errno != ENOENT && errno != ENOTDIR) { /* a server that does not answer */
-			(void)error_errno(err, "look at the home folder of user %s (%s)",
-					  account->name, account->home);
-			return error_blame_host(err);
-		}
+	if (geteuid() == 0) {
+		/* The supplementary groups are those that PAM has left to the keeper. */
+		if (setresgid(account->gid, account->gid, account->gid) < 0 ||
+		    setresuid(account->uid, account->uid, account->uid) < 0)
+			return error_errno(err, "become user %s", account->name);
 	}
-	if (!is_there)
-		return error_set(err, ERR_NOT_FOUND,
-				 "the home folder of user %s does not exist (%s)", account->name,
-				 account->home);
-	if (!S_ISDIR(st.st_mode))
-		return error_set(err, ERR_NOT_FOUND, "the home of user %s is not a folder (%s)",
-				 account->name, account->home);
+	if (account->uid == 0 || geteuid() != account->uid || getegid() != account->gid ||
+	    setuid(0) == 0)
+		return error_set(err, ERR_SYSTEM, "cannot become user %s for good", account->name);
 	return 0;
 }
 

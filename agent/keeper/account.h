@@ -21,8 +21,8 @@ struct account {
  */
 int account_find(struct account *ret, const char *name, long long minimum_uid, struct error *err);
 
-/** Whether the home folder is there. Asked after the PAM session is open: a module may make it. */
-int account_check_home(const struct account *account, struct error *err);
+/** Become the owner and nobody else, for ever: for a process that is to run their programs. */
+int account_become(const struct account *account, struct error *err);
 
 void account_done(struct account *account);
 

@@ -24,20 +24,6 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* For good: a way back would make every program of the session root. */
-static int become(const struct account *owner, struct error *err)
-{
-	if (geteuid() == 0) {
-		/* The supplementary groups are those that PAM has left to the keeper. */
-		if (setresgid(owner->gid, owner->gid, owner->gid) < 0 ||
-		    setresuid(owner->uid, owner->uid, owner->uid) < 0)
-			return error_errno(err, "become user %s", owner->name);
-	}
-	if (owner->uid == 0 || geteuid() != owner->uid || getegid() != owner->gid || setuid(0) == 0)
-		return error_set(err, ERR_SYSTEM, "cannot become user %s for good", owner->name);
-	return 0;
-}
-
 static int move_fd(int *fd, struct error *err)
 {
 	int moved;
@@ -102,7 +88,7 @@ static int arrange_child(const struct program_context *context, struct child_fds
 		return error_errno(err, "setsid");
 	if (arrange_fds(fds, err) < 0 || pam_apply_limits(context->pam, err) < 0)
 		return -1;
-	return become(context->owner, err);
+	return account_become(context->owner, err);
 }
 
 /* Everything between fork and exec; comes back only if it failed. */

@@ -10,12 +10,22 @@
 #include <unistd.h>
 
 #include "agent/keeper/guard.h"
+#include "agent/keeper/preflight.h"
 #include "agent/keeper/protocol.h"
 #include "agent/keeper/session.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 
 #define PAM_TIMEOUT_MAX_S 30
+#define HOME_TIMEOUT_MAX_S 12
+
+/* A home folder that has to be mounted first is not worth the whole time for a session to start. */
+static int patience_ms(const struct session *s)
+{
+	long long seconds = s->config->create_timeout / 3;
+
+	return (int)(seconds < HOME_TIMEOUT_MAX_S ? seconds : HOME_TIMEOUT_MAX_S) * 1000;
+}
 
 static void guard_peers(struct session *s, const struct buf *last_word)
 {
@@ -49,7 +59,7 @@ static int open_owner(struct session *s, struct error *err)
 	if (rc == 0 && s->options->is_root)
 		rc = pam_open(&s->pam, &s->owner, s->options->pam_dir, err);
 	if (rc == 0)
-		rc = account_check_home(&s->owner, err);
+		rc = preflight(&s->owner, patience_ms(s), err);
 	guard_end();
 	return rc;
 }

@@ -381,7 +381,6 @@ def test_owners_that_may_not_have_sessions(agent, owner, reason):
 
 @pytest.mark.parametrize("options, change, reason", [
     ([], ["usermod", "-s", "/usr/sbin/nologin"], "has no login shell"),
-    ([], ["usermod", "-d", "/no/such/home"], "home folder of user"),
     (["-p", "$6$aa$bb"], ["usermod", "-L"], "is locked"),
 ])
 def test_accounts_that_may_not_have_sessions(agent, options, change, reason):

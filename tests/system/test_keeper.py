@@ -337,7 +337,6 @@ def test_owners_that_may_not_have_sessions(keeper, name, reason):
     ([], ["usermod", "-s", "/usr/sbin/nologin"], "has no login shell"),
     ([], ["usermod", "-s", "/bin/false"], "has no login shell"),
     ([], ["usermod", "-s", "/no/such/shell"], "has no login shell"),
-    ([], ["usermod", "-d", "/no/such/home"], "home folder of user"),
     ([], ["usermod", "-d", "/etc/passwd"], "is not a folder"),
     ([], ["usermod", "-e", "1"], "has expired"),
     (["-p", "$6$aa$bb"], ["usermod", "-L"], "is locked"),
@@ -352,6 +351,60 @@ def test_accounts_that_may_not_have_sessions(keeper, options, change, reason):
     finally:
         user.remove(keep_home=True)  # an alias of root, or what -d was pointed at
     assert keeper.numbers() == []
+
+
+@pytest.mark.parametrize("change, reason, code", [
+    ('mount -t tmpfs -o size=32k,mode=700,uid=$U tmpfs "$H"; head -c 32k /dev/zero >"$H/x" || :',
+     "the home folder of user {name} is full ({home})", "SYSTEM"),
+    ('mount --bind "$H" "$H"; mount -o remount,bind,ro "$H"',
+     "the home folder of user {name} cannot be written ({home}): Read-only file system", "SYSTEM"),
+    ('mount -t tmpfs -o mode=700,uid=0 tmpfs "$H"',
+     "user {name} cannot enter the home folder {home}: Permission denied", "DENIED"),
+    ('mount -t tmpfs -o mode=500,uid=$U tmpfs "$H"',
+     "the home folder of user {name} cannot be written ({home}): Permission denied", "DENIED"),
+    ('mount --bind /tmp /mnt; mount -t tmpfs -o mode=1777,size=32k tmpfs /tmp; '
+     'for kept in "$F" "${0%/*}" "$P"; do case $kept in /tmp/*) '
+     'mkdir -p "$kept"; mount --bind "/mnt/${kept#/tmp}" "$kept";; esac; done; '
+     'head -c 32k /dev/zero >/tmp/x || :',
+     "the folder for temporary files is full (/tmp)", "SYSTEM"),
+], ids=["full", "read-only", "closed", "not writable", "tmp full"])
+def test_folders_that_a_desktop_could_not_use_are_named(alice, change, reason, code):
+    script = f'F=$(dirname "$(dirname "$2")"); {change}; exec "$0" "$@"'
+    keeper = Keeper(prefix=("env", f"H={alice.home}", f"U={alice.uid}", f"P={PAM_DIR}", "unshare",
+                            "--mount", "sh", "-ec", script))
+    try:
+        connection, _ = keeper.start(alice.name, keeper.init(SLEEP))
+        assert failure(connection) == (reason.format(name=alice.name, home=alice.home), code)
+        assert keeper.numbers() == []
+    finally:
+        keeper.done()
+
+
+def test_a_home_folder_that_comes_late_is_waited_for():
+    user = User(home=False)
+    keeper = Keeper()
+    try:
+        connection, session_id = keeper.start(user.name, keeper.init(SLEEP))
+        wait_for(user.processes, "somebody to look for the home folder")
+        os.mkdir(user.home, 0o700)
+        os.chown(user.home, user.uid, user.gid)
+        assert connection.until("ready", "failed")["EVENT"] == "ready"
+    finally:
+        keeper.done()
+        user.remove()
+
+
+def test_a_home_folder_that_does_not_come_is_named():
+    user = User(home=False)
+    keeper = Keeper(create_timeout=3)
+    try:
+        connection, _ = keeper.start(user.name, keeper.init(SLEEP))
+        assert f"the home folder of user {user.name} does not exist ({user.home})" in \
+            refusal(connection)
+        assert keeper.numbers() == []
+    finally:
+        keeper.done()
+        user.remove()
 
 
 def test_a_passwordless_account_is_not_locked_and_an_empty_shell_is_sh(keeper):
