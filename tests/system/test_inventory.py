@@ -306,6 +306,32 @@ def test_the_local_answer_tells_what_is_free(make_agent):
     assert {"/tmp", "/run"} <= free.keys()
 
 
+# --- tags ----------------------------------------------------------------------------------------
+
+OWN_ETC = """
+mount -t tmpfs none /mnt
+mkdir /mnt/upper /mnt/work
+mount -t overlay none -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
+mkdir -p /etc/dcv-session-manager-agent
+echo ready
+read line
+"""
+
+
+def test_without_a_folder_for_tags_the_settings_folder_has_them(make_agent):
+    with namespace("-m", script=OWN_ETC) as prefix:
+        folder = f"/proc/{prefix[2]}/root/etc/dcv-session-manager-agent"
+        with open(f"{folder}/site.toml", "w", encoding="utf-8") as file:
+            file.write("place = 'above'\n")
+        agent = make_agent(prefix=prefix)
+        assert {"Key": "place", "Value": "above"} in server(agent)["Tags"]
+        os.mkdir(f"{folder}/tags")
+        with open(f"{folder}/tags/site.toml", "w", encoding="utf-8") as file:
+            file.write("place = 'in tags'\n")
+        agent.restart()
+        assert {"Key": "place", "Value": "in tags"} in server(agent)["Tags"]
+
+
 # --- what changes --------------------------------------------------------------------------------
 
 
