@@ -230,8 +230,9 @@ static char *print_settings(bool all)
 	edited = calloc(1, size + 1);
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, "\n") + 1;
-		size_t key = strspn(line + 2, "abcdefghijklmnopqrstuvwxyz_-");
-		bool is_setting = line[0] == '#' && strncmp(line + 2 + key, " = ", 3) == 0 &&
+		bool is_comment = strncmp(line, "# ", 2) == 0;
+		size_t key = is_comment ? strspn(line + 2, "abcdefghijklmnopqrstuvwxyz_-") : 0;
+		bool is_setting = is_comment && strncmp(line + 2 + key, " = ", 3) == 0 &&
 				  line[2 + key + 3] != '\n' &&
 				  strncmp(line + 2 + key + 3, "''", 2) != 0;
 
