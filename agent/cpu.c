@@ -155,25 +155,77 @@ static void read_place(const char *root, struct cpus *cpus, long cpu)
 		add_place(cpus, socket, core);
 }
 
-static void read_topology(const char *root, struct cpus *cpus)
+/* Call @fn for every number of a list such as "0-3,8". */
+static void each_of(FILE *list, void (*fn)(long cpu, void *userdata), void *userdata)
 {
-	AUTO(fclose_p) FILE *file = host_file_open(root, CPU_FOLDER "/online");
 	long first, last;
 	int next = ',';
 
-	while (file && next == ',' && fscanf(file, "%ld", &first) == 1) {
+	while (next == ',' && fscanf(list, "%ld", &first) == 1) {
 		last = first;
-		next = fgetc(file);
+		next = fgetc(list);
 		if (next == '-') {
-			if (fscanf(file, "%ld", &last) != 1)
+			if (fscanf(list, "%ld", &last) != 1)
 				return;
-			next = fgetc(file);
+			next = fgetc(list);
 		}
-		for (long cpu = first; cpu >= 0 && cpu <= last && cpu < CPUS_MAX; cpu++) {
-			cpus->n_logical++;
-			read_place(root, cpus, cpu);
-		}
+		for (long cpu = first; cpu >= 0 && cpu <= last && cpu < CPUS_MAX; cpu++)
+			fn(cpu, userdata);
 	}
+}
+
+struct topology {
+	const char *root;
+	struct cpus *cpus;
+	bool is_allowed[CPUS_MAX];
+	bool has_allowed;
+};
+
+static void allow(long cpu, void *userdata)
+{
+	struct topology *t = userdata;
+
+	t->is_allowed[cpu] = t->has_allowed = true;
+}
+
+/* What the first process may use, its children may use, and a container is held to it. */
+static void read_allowed(struct topology *t)
+{
+	AUTO(fclose_p) FILE *file = host_file_open(t->root, "/proc/1/status");
+	char line[LINE_MAX_BYTES];
+	long offset = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "Cpus_allowed_list:", 18) == 0 &&
+		    fseek(file, offset + 18, SEEK_SET) == 0) {
+			each_of(file, allow, t);
+			return;
+		}
+		offset = ftell(file);
+	}
+}
+
+static void add_online(long cpu, void *userdata)
+{
+	struct topology *t = userdata;
+
+	if (t->has_allowed && !t->is_allowed[cpu])
+		return;
+	t->cpus->n_logical++;
+	read_place(t->root, t->cpus, cpu);
+}
+
+static void read_topology(const char *root, struct cpus *cpus)
+{
+	AUTO(fclose_p) FILE *file = host_file_open(root, CPU_FOLDER "/online");
+	AUTO(free_p) struct topology *t = calloc(1, sizeof(*t));
+
+	if (!file || !t)
+		return;
+	t->root = root;
+	t->cpus = cpus;
+	read_allowed(t);
+	each_of(file, add_online, t);
 }
 
 /* --- both --------------------------------------------------------------------------------------
@@ -204,12 +256,12 @@ static json_t *pack(struct cpus *counted, const struct cpus *named)
 /* Which of the two sources is to be believed. */
 static struct cpus *choose(struct cpus *listed, struct cpus *online)
 {
-	bool is_limited = listed->n_logical < online->n_logical;
 	bool is_located = online->n_located == online->n_logical;
 
-	if (online->n_logical == 0)
+	if (online->n_logical == 0 ||
+	    (listed->n_logical > 0 && listed->n_logical < online->n_logical))
 		return listed;
-	return listed->n_logical > 0 && (is_limited || !is_located) ? listed : online;
+	return !is_located && listed->n_logical == online->n_logical ? listed : online;
 }
 
 json_t *cpu_info(const char *root)

@@ -2,8 +2,8 @@
  * The processors of this host.
  *
  * Topology comes from sysfs, where every kernel of every architecture has it, else from
- * /proc/cpuinfo; vendor and model from the latter. In a container whose /proc/cpuinfo shows fewer
- * processors than the host has, these are all there are.
+ * /proc/cpuinfo; vendor and model from the latter. A container has the processors that it may use:
+ * those that its first process is allowed, or fewer if its /proc/cpuinfo shows fewer.
  */
 #ifndef AGENT_CPU_H
 #define AGENT_CPU_H

@@ -109,6 +109,30 @@ static void a_container_has_the_processors_that_it_sees(void **state)
 	assert_counts(f, 4, 2);
 }
 
+static void a_container_has_the_processors_that_it_may_use(void **state)
+{
+	const struct folder *f = *state;
+
+	/* two sockets of two cores of two threads, of which it has one core and a half */
+	(void)put(f, "sys/devices/system/cpu/online", "0-7\n");
+	for (int i = 0; i < 8; i++) {
+		static const char *const cores[] = {"0,4\n", "1,5\n", "2,6\n", "3,7\n"};
+
+		put_cpu(f, i, cores[i % 4], i % 4 < 2 ? "0-1,4-5\n" : "2-3,6-7\n");
+	}
+	(void)put(f, "proc/1/status",
+		  "Name:\tinit\nCpus_allowed:\t31\nCpus_allowed_list:\t0,4-5\n"
+		  "Mems_allowed:\t1\n");
+	assert_counts(f, 3, 2);
+	/* a list of others, which is about another view */
+	(void)put(f, "proc/1/status", "Cpus_allowed_list:\t64-65\n");
+	(void)put(f, "proc/cpuinfo", CPU("0", "0", "0") CPU("1", "0", "0"));
+	assert_counts(f, 2, 1);
+	(void)put(f, "proc/1/status", "Cpus_allowed_list:\n");
+	(void)put(f, "proc/cpuinfo", "");
+	assert_counts(f, 8, 2);
+}
+
 static void without_sysfs_cpuinfo_is_believed(void **state)
 {
 	static const struct {
@@ -210,6 +234,7 @@ int main(void)
 		TEST(a_hybrid_processor_has_cores_of_one_and_of_two_threads),
 		TEST(many_sockets_of_one_core_are_as_many_sockets),
 		TEST(a_container_has_the_processors_that_it_sees),
+		TEST(a_container_has_the_processors_that_it_may_use),
 		TEST(without_sysfs_cpuinfo_is_believed),
 		TEST(names_are_those_of_cpuinfo),
 		TEST(lines_longer_than_ours_do_no_harm),
