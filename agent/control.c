@@ -33,19 +33,24 @@ static void release(void *caller)
 	caller_free(caller);
 }
 
-static void carry_out(const struct operation *op, const void *caller, json_t *body,
+static void carry_out(const struct operation *op, const void *caller, const void *fields,
 		      struct answer *answer, void *userdata)
 {
 	struct control *control = userdata;
+	struct error err;
 	const struct request request = {
 		.agent = control->agent,
 		.op = op,
 		.caller = caller,
-		.body = body,
+		.body = answer_asked_json(answer, &err),
 		.answer = answer,
 	};
 
-	operation_carry_out(&request);
+	(void)fields; /* read again where commands of a broker come in, too */
+	if (request.body)
+		operation_carry_out(&request);
+	else
+		answer_fail(answer, &err);
 }
 
 static void on_request(struct http_request *request, void *userdata)

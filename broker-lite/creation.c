@@ -12,7 +12,6 @@
 #include "common/log.h"
 #include "common/requests.h"
 
-#define REPLY_TIMEOUT_MS 30000
 #define POKE_MS 10
 /* After our restart the agents need a while to come back; until then nothing is out of servers. */
 #define RETURN_OF_AGENTS_MS 60000
@@ -40,18 +39,6 @@ void creation_stop(struct creation *creation)
 {
 	timer_free(creation->timer);
 	creation->timer = NULL;
-}
-
-/* --- reading the request -----------------------------------------------------------------------
- */
-
-static void read_request(const json_t *body, struct create_session_request *ret)
-{
-	struct error err;
-
-	/* The shape was checked when the request came in. */
-	if (params_read(&create_sessions_params, body, ret, &err) < 0)
-		*ret = (struct create_session_request){.type = "VIRTUAL", .owner = "", .name = ""};
 }
 
 /* --- choosing a server -------------------------------------------------------------------------
@@ -185,13 +172,16 @@ static json_t *make_attributes(const char *id, const struct create_session_reque
 	return attributes;
 }
 
-static struct session *make_session(struct creation *creation, json_t *body,
+static struct session *make_session(struct creation *creation,
 				    const struct create_session_request *request,
-				    const struct answer *answer, struct error *err)
+				    struct answer *answer, struct error *err)
 {
+	json_t *body = answer_asked_json(answer, err);
 	struct session *session;
 	char id[UUID_SIZE];
 
+	if (!body)
+		return NULL;
 	uuid_make(id);
 	session = session_new(id, make_attributes(id, request), err);
 	if (!session)
@@ -224,18 +214,17 @@ static int accept_session(struct creation *creation, struct session *session, st
 	return -1;
 }
 
-static int begin(struct creation *creation, json_t *body, struct answer *answer, struct error *err)
+static int begin(struct creation *creation, const struct create_session_request *request,
+		 struct answer *answer, struct error *err)
 {
 	const struct broker_config *config = creation->fleet->config;
-	struct create_session_request request;
 	struct server *server = NULL;
 	struct session *session;
 
-	read_request(body, &request);
-	if (create_session_check(&request, config->autorun_arguments_max,
+	if (create_session_check(request, config->autorun_arguments_max,
 				 config->autorun_argument_max_length, err) < 0)
 		return -1;
-	session = make_session(creation, body, &request, answer, err);
+	session = make_session(creation, request, answer, err);
 	if (!session)
 		return -1;
 	if (choose(creation, session, NULL, &server, err) < 0) {
@@ -243,19 +232,20 @@ static int begin(struct creation *creation, json_t *body, struct answer *answer,
 		return -1;
 	}
 	if (server ||
-	    (request.enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
+	    (request->enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
 		return accept_session(creation, session, server, answer, err);
 	session_free(session);
 	return error_set(err, ERR_LIMIT, "%s",
-			 request.enqueue_request ? "The create sessions queue is full"
-						 : FAILURE_NO_PLACE);
+			 request->enqueue_request ? "The create sessions queue is full"
+						  : FAILURE_NO_PLACE);
 }
 
-void creation_begin(struct creation *creation, json_t *body, struct answer *answer)
+void creation_begin(struct creation *creation, const struct create_session_request *request,
+		    struct answer *answer)
 {
 	struct error err = {0};
 
-	if (begin(creation, body, answer, &err) < 0)
+	if (begin(creation, request, answer, &err) < 0)
 		answer_fail(answer, &err);
 }
 
@@ -314,14 +304,13 @@ static void on_reply(const char *body, size_t len, const struct error *err, void
 static void send_create(struct creation *creation, struct session *session)
 {
 	struct accepting *accepting = malloc(sizeof(*accepting));
+	AUTO(buf_done) struct buf body = {0};
 	struct relay_command command = {
 		.operation = OPERATION_create_sessions,
-		.context = json_pack("{s:s,s:s*,s:s,s:I}", "SessionId", session->id, "CreationTime",
-				     json_get_text(session->attributes, "CreationTime"),
-				     "RequestId", session->request_id, "Attempt",
-				     (json_int_t)session->n_failures + 1),
-		.body = session->request,
-		.timeout_ms = REPLY_TIMEOUT_MS,
+		.context = {.session_id = session->id,
+			    .creation_time = json_get_text(session->attributes, "CreationTime"),
+			    .request_id = session->request_id,
+			    .attempt = (long long)session->n_failures + 1},
 		.fn = on_reply,
 		.userdata = accepting,
 	};
@@ -329,7 +318,6 @@ static void send_create(struct creation *creation, struct session *session)
 
 	if (session->is_delete_ordered || !session->request) {
 		/* deleted before it was begun */
-		json_decref(command.context);
 		free(accepting);
 		session->is_create_pending = false;
 		if (session->state != DELETED)
@@ -339,7 +327,12 @@ static void send_create(struct creation *creation, struct session *session)
 	if (accepting)
 		*accepting = (struct accepting){creation, session, NULL};
 	session->n_pending++;
-	if (relay_send(&creation->fleet->relay, accepting ? session->server->agent : NULL, &command,
+	if (json_append(&body, session->request, &err) == 0) {
+		command.body = body.data;
+		command.body_len = body.len;
+	}
+	if (relay_send(&creation->fleet->relay,
+		       accepting && command.body ? session->server->agent : NULL, &command,
 		       &err) == 0)
 		return;
 	free(accepting);

@@ -10,8 +10,6 @@
 #include "common/json.h"
 #include "common/log.h"
 
-#define DELETE_REPLY_TIMEOUT_MS 30000
-
 /* --- deadlines of sessions ---------------------------------------------------------------------
  */
 
@@ -143,26 +141,34 @@ static void on_delete_reply(const char *body, size_t len, const struct error *er
 	session_list_release(&ordering->fleet->sessions, session);
 }
 
+static int append_order(struct buf *body, const struct session *session, struct error *err)
+{
+	if (buf_append_text(body, "{\"SessionId\":", err) < 0 ||
+	    json_append_string(body, session->id, err) < 0 ||
+	    buf_append_text(body, ",\"Owner\":", err) < 0 ||
+	    json_append_string(body, session_owner(session), err) < 0)
+		return -1;
+	return buf_append(body, "}", 1, err);
+}
+
 void fleet_send_delete(struct fleet *fleet, struct server *server, struct session *session)
 {
 	struct ordering *ordering = malloc(sizeof(*ordering));
-	json_auto_t *body =
-		json_pack("{s:s,s:s}", "SessionId", session->id, "Owner", session_owner(session));
+	AUTO(buf_done) struct buf body = {0};
 	struct relay_command command = {
 		.operation = OPERATION_delete_sessions,
-		.context = json_pack("{s:s}", "SessionId", session->id),
-		.body = body,
-		.timeout_ms = DELETE_REPLY_TIMEOUT_MS,
+		.context.session_id = session->id,
 		.fn = on_delete_reply,
 		.userdata = ordering,
 	};
 	struct error err;
 
-	if (!ordering || !body || !server) {
-		json_decref(command.context);
+	if (!ordering || !server || append_order(&body, session, &err) < 0) {
 		free(ordering);
 		return;
 	}
+	command.body = body.data;
+	command.body_len = body.len;
 	*ordering = (struct ordering){fleet, session};
 	if (relay_send(&fleet->relay, server->agent, &command, &err) < 0) {
 		free(ordering); /* without a link: told again when it stands */
@@ -361,11 +367,11 @@ static int restore_owners(struct fleet *fleet, struct error *err)
 int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
 	       const struct client_list *clients, struct store *store, struct error *err)
 {
-	*fleet = (struct fleet){
-		.loop = loop, .config = config, .clients = clients, .relay.loop = loop};
+	*fleet = (struct fleet){.loop = loop, .config = config, .clients = clients};
 	server_list_init(&fleet->servers, store);
 	session_list_init(&fleet->sessions, store);
-	if (creation_init(&fleet->creation, fleet, err) < 0 ||
+	if (relay_init(&fleet->relay, loop, err) < 0 ||
+	    creation_init(&fleet->creation, fleet, err) < 0 ||
 	    server_list_load(&fleet->servers, err) < 0 || restore_owners(fleet, err) < 0 ||
 	    session_list_load(&fleet->sessions, restore, fleet, err) < 0)
 		return -1;
@@ -377,6 +383,7 @@ int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_confi
 void fleet_stop(struct fleet *fleet)
 {
 	fleet->is_stopping = true;
+	relay_stop(&fleet->relay);
 	creation_stop(&fleet->creation);
 	for (size_t i = 0; i < fleet->servers.by_id.n; i++)
 		free_server_timer(fleet->servers.by_id.items[i]);

@@ -10,11 +10,13 @@
 
 size_t http_head_length(const char *text, size_t len, size_t seen)
 {
-	static const char end[] = "\r\n\r\n";
-	size_t from = seen > 3 ? seen - 3 : 0;
-	const char *found = memmem(text + from, len - from, end, 4);
+	const char *p = text + (seen > 3 ? seen - 3 : 0), *end = text + len;
 
-	return found ? (size_t)(found - text) + 4 : 0;
+	for (; (p = memchr(p, '\r', (size_t)(end - p))); p++) {
+		if (end - p >= 4 && memcmp(p, "\r\n\r\n", 4) == 0)
+			return (size_t)(p - text) + 4;
+	}
+	return 0;
 }
 
 static bool is_token(const char *text)

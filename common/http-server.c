@@ -443,15 +443,18 @@ static int append_head(struct buf *text, const struct exchange *x, int status,
 		       struct error *err)
 {
 	bool has_retry = false;
-	char line[160];
-	int n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n%s", status,
-			 status_text(status), x->body.len,
-			 x->close_after ? "Connection: close\r\n"
-			 : x->is_1_0    ? "Connection: keep-alive\r\n"
-					: "");
 
-	if (buf_append(text, line, (size_t)n, err) < 0 ||
-	    buf_append_text(text, "Content-Type: ", err) < 0 ||
+	if (buf_append_text(text, "HTTP/1.1 ", err) < 0 ||
+	    json_append_integer(text, status, err) < 0 || buf_append(text, " ", 1, err) < 0 ||
+	    buf_append_text(text, status_text(status), err) < 0 ||
+	    buf_append_text(text, "\r\nContent-Length: ", err) < 0 ||
+	    json_append_integer(text, (long long)x->body.len, err) < 0 ||
+	    buf_append_text(text,
+			    x->close_after ? "\r\nConnection: close"
+			    : x->is_1_0    ? "\r\nConnection: keep-alive"
+					   : "",
+			    err) < 0 ||
+	    buf_append_text(text, "\r\nContent-Type: ", err) < 0 ||
 	    buf_append_text(text, content_type, err) < 0)
 		return -1;
 	for (; headers && headers->name; headers++) {

@@ -226,6 +226,8 @@ class Bench:
 
     def page(self):
         self.fleet.stop()
+        self.broker.done()  # which would keep the ids of the servers for those that have gone
+        self.broker = Broker(log_level="info").start().log_in()
         self.fleet = Fleet(self.broker, self.folder, N_SERVERS, {})
         body = {"MaxResults": N_SERVERS}
         page = self.broker.call("/describeServers", body).content
