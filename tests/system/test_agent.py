@@ -356,6 +356,33 @@ def test_limits_hold_under_concurrent_creates(make_agent, alice, settings, most)
     agent.create_ready(alice.name)
 
 
+def test_both_limits_hold_for_several_users_at_once(make_agent, alice, bob):
+    agent = make_agent(settings="max_virtual_sessions = 3\nmax_concurrent_sessions_per_user = 2")
+    results = []
+
+    def create(user):
+        results.append((user.name, agent.try_create(user.name)))
+
+    threads = [threading.Thread(target=create, args=(user,)) for user in [alice, bob] * 15]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    owners = [owner for owner, answer in results if isinstance(answer, dict)]
+    assert len(results) == 30 and len(owners) == 3
+    assert {owners.count(alice.name), owners.count(bob.name)} == {1, 2}
+    assert {answer for _, answer in results if isinstance(answer, str)} <= {
+        "this host has its 3 virtual sessions",
+        f"user {alice.name} has the allowed 2 sessions on this host",
+        f"user {bob.name} has the allowed 2 sessions on this host"}
+    assert server_counts(agent) == (3, 0)
+
+
+def server_counts(agent):
+    shown = agent.call_well("/describeServers")["Servers"][0]
+    return shown["VirtualSessionCount"], shown["ConsoleSessionCount"]
+
+
 def test_a_full_server_says_so(make_agent, alice):
     agent = make_agent(settings="max_virtual_sessions = 1")
     agent.create(alice.name)
