@@ -21,6 +21,8 @@ struct agent {
 	struct server server;
 	struct engine *engine;
 	struct token_key token_key;
+	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
+	bool has_clock_skew;
 	long long broker_certificate_end_s; /* since 1970, as it was last seen; 0: not seen */
 	bool is_ready;                      /* the sessions that were there before us are known */
 	void (*on_ready)(void *userdata);

@@ -451,6 +451,9 @@ static json_t *pack_local(const struct agent *agent)
 		(void)json_object_set_new(
 			local, "BrokerCertificateDaysLeft",
 			json_integer((end_s - time_now_ms() / 1000) / SECONDS_PER_DAY));
+	if (agent->has_clock_skew)
+		(void)json_object_set_new(local, "ClockSkewMilliseconds",
+					  json_integer(agent->clock_skew_ms));
 	return local;
 }
 

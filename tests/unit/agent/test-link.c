@@ -648,6 +648,29 @@ static void what_is_no_json_ends_the_link_and_it_is_made_again(void **state)
 	run_until(&f->loop, f->n_reports == 2);
 }
 
+static void the_broker_tells_by_how_much_the_clock_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+	struct agent *agent = &f->agent;
+	struct log_catch caught;
+	char hello[96];
+
+	connect_link(f);
+	assert_false(agent->has_clock_skew);
+	log_catch_begin(&caught, &f->folder);
+	(void)snprintf(hello, sizeof(hello), "{\"event\":\"hello\",\"body\":{\"Time\":%lld}}",
+		       time_now_ms() - 3600000);
+	say(f, hello);
+	run_until(&f->loop, agent->has_clock_skew);
+	assert_in_range(agent->clock_skew_ms, 3600000, 3600000 + PATIENCE_MS);
+	assert_int_equal(log_catch_count(&caught, "the clock of this host is 3600 s off"), 1);
+	say(f, "{\"event\":\"hello\",\"body\":{\"Time\":9223372036854775807}}");
+	run_until(&f->loop, agent->clock_skew_ms < 0);
+	say(f, "{\"event\":\"hello\",\"body\":{\"Time\":-1}}");
+	run_until(&f->loop, !agent->has_clock_skew);
+	log_catch_end(&caught);
+}
+
 static void an_answer_larger_than_the_broker_takes_fails_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -794,6 +817,7 @@ int main(void)
 		TEST(an_operation_is_answered_under_its_id),
 		TEST(nonsense_is_answered_or_passed_over),
 		TEST(what_is_no_json_ends_the_link_and_it_is_made_again),
+		TEST(the_broker_tells_by_how_much_the_clock_is_wrong),
 		TEST(an_answer_larger_than_the_broker_takes_fails_alone),
 		TEST(an_answer_that_comes_late_is_sent_when_it_comes),
 		TEST(an_answer_to_a_link_that_was_lost_goes_nowhere),
