@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include "agent/agent.h"
 #include "agent/control.h"
@@ -20,6 +19,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/ready.h"
+#include "common/service.h"
 
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
@@ -41,6 +41,7 @@ struct program {
 	struct link *link;
 	struct watch *watch;
 	struct ec2 *ec2;
+	struct service service;
 	int lock_fd;
 };
 
@@ -149,7 +150,7 @@ static void on_ready(void *userdata)
 	log_info("agent is ready (server=%s)", p->agent.server.id);
 	if (p->link)
 		link_start(p->link);
-	(void)sd_notify(0, "READY=1");
+	service_start(&p->service, &p->loop);
 	ready_tell(&p->options.ready_fd);
 }
 
@@ -173,7 +174,8 @@ static void on_stop(void *userdata)
 	struct program *p = userdata;
 
 	log_info("agent stops; its sessions go on");
-	(void)sd_notify(0, "STOPPING=1");
+	service_stopping();
+	service_stop(&p->service);
 	link_stop(p->link);
 	ec2_stop(p->ec2);
 	watch_stop(p->watch);
@@ -183,7 +185,9 @@ static void on_stop(void *userdata)
 static void on_reload(void *userdata)
 {
 	(void)userdata;
+	service_reloading();
 	log_reopen_file();
+	service_reloaded();
 }
 
 /* What is run for other people is root's alone: not even this agent's user may change it. An ordinary
@@ -221,25 +225,38 @@ static int lock_state(struct program *p, struct error *err)
 	return 0;
 }
 
+/* What is allowed, and seldom meant. */
+static void warn_of_config(const struct program *p)
+{
+	const char *interface = p->config.preferred_network_interface;
+
+	if (p->config.broker_update_interval > UPDATE_INTERVAL_MOST_S)
+		log_warning("%s: agent.broker_update_interval is %lld: the broker may take this "
+			    "host for gone; %d or less is advised",
+			    p->options.conf, p->config.broker_update_interval,
+			    UPDATE_INTERVAL_MOST_S);
+	if (interface && if_nametoindex(interface) == 0)
+		log_warning("%s: agent.preferred_network_interface: there is no '%s' now",
+			    p->options.conf, interface);
+}
+
 static int read_config(struct program *p, struct error *err)
 {
+	struct log_rotation rotation;
 	enum log_level level;
 
 	if (agent_config_load(&p->config, p->options.conf, err) < 0)
 		return -1;
 	if (log_level_from_name(p->config.log_level, &level))
 		log_set_level(level);
-	if (log_open_file(p->config.log_directory, "agent.log", err) < 0)
+	rotation = (struct log_rotation){
+		.is_hourly = strcmp(p->config.log_rotation, "hourly") == 0,
+		.max_bytes = (unsigned long long)p->config.log_max_bytes,
+		.n_kept = (unsigned)p->config.log_kept,
+	};
+	if (log_open_file(p->config.log_directory, "agent.log", &rotation, err) < 0)
 		return -1;
-	if (p->config.broker_update_interval > UPDATE_INTERVAL_MOST_S)
-		log_warning("%s: agent.broker_update_interval is %lld: the broker may take this "
-			    "host for gone; %d or less is advised",
-			    p->options.conf, p->config.broker_update_interval,
-			    UPDATE_INTERVAL_MOST_S);
-	if (p->config.preferred_network_interface &&
-	    if_nametoindex(p->config.preferred_network_interface) == 0)
-		log_warning("%s: agent.preferred_network_interface: there is no '%s' now",
-			    p->options.conf, p->config.preferred_network_interface);
+	warn_of_config(p);
 	return check_folders(&p->config, err);
 }
 

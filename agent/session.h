@@ -48,6 +48,7 @@ struct session {
 	char *state_reason;
 	bool was_ready;
 	enum error_code failure;        /* why it ended before it was ready; ERR_NONE: not known */
+	long long n_leaked;             /* its processes that do not end, while it is DELETING */
 	long long creation_time_ms;     /* since 1970 */
 	long long end_time_ms;          /* when it became DELETED; 0 before */
 	unsigned long long deadline_ms; /* loop_now_ms() when somebody must act; 0: final state */

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker-lite/audit-change.h"
 #include "broker-lite/config.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/metrics.h"
 #include "broker-lite/placement.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
@@ -94,6 +96,31 @@ void creation_cancel(struct creation *creation, struct session *session)
 	creation->n_waiting--;
 }
 
+/* --- what is counted ---------------------------------------------------------------------------
+ */
+
+static double seconds_since(uint64_t ns)
+{
+	return (double)(uv_hrtime() - ns) / 1e9;
+}
+
+static void count_placed(const struct creation *creation, struct session *session)
+{
+	if (session->placed_ns == 0 && session->accepted_ns > 0)
+		metrics_count_phase(creation->fleet->metrics, PHASE_QUEUED,
+				    seconds_since(session->accepted_ns));
+	session->placed_ns = uv_hrtime();
+}
+
+static void count_refusal(const struct creation *creation, const struct session *session)
+{
+	struct fleet *fleet = creation->fleet;
+	enum placement_obstacle obstacle = placement_nearest_obstacle(
+		&fleet->servers, session->wish, loop_now_ms(fleet->loop));
+
+	metrics_count_refusal(fleet->metrics, (enum placement_refusal)obstacle);
+}
+
 /* --- accepting ---------------------------------------------------------------------------------
  */
 
@@ -106,6 +133,18 @@ static void answer_accepted(const struct session *session, struct answer *answer
 				      json_get_text(a, "Name"), "Owner", json_get_text(a, "Owner"),
 				      "Type", json_get_text(a, "Type"), "State", "CREATING",
 				      "Substate", "SESSION_PLACING"));
+}
+
+static void tell_accepted(const struct session *session)
+{
+	log_event(LOG_LEVEL_INFO,
+		  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+			     .server = session->server ? session->server->id : NULL,
+			     .result = "CREATING"),
+		  "session %s accepted (request=%s, owner=%s, type=%s, server=%s)", session->id,
+		  session->request_id, session_owner(session),
+		  session->is_console ? "CONSOLE" : "VIRTUAL",
+		  session->server ? session->server->id : "none yet");
 }
 
 /* The record is committed: from here on the session exists. */
@@ -126,10 +165,7 @@ static void on_stored(const struct error *err, void *userdata)
 		 * report puts it right. It may have been deleted meanwhile and hidden for good. */
 		if (accepting->answer) {
 			session->is_hidden = false;
-			log_info("session %s accepted (request=%s, owner=%s, type=%s, server=%s)",
-				 session->id, session->request_id, session_owner(session),
-				 session->is_console ? "CONSOLE" : "VIRTUAL",
-				 session->server ? session->server->id : "none yet");
+			tell_accepted(session);
 			answer_accepted(session, accepting->answer);
 		}
 		if (session->server)
@@ -189,6 +225,7 @@ static struct session *make_session(struct creation *creation,
 	session->request = json_incref(body);
 	session->owner = creation->fleet;
 	session->order = ++creation->last_order;
+	session->accepted_ns = uv_hrtime();
 	session->is_hidden = true; /* until it is committed */
 	(void)strcpy(session->request_id, answer_request_id(answer));
 	return session;
@@ -201,6 +238,8 @@ static int accept_session(struct creation *creation, struct session *session, st
 	struct fleet *fleet = creation->fleet;
 
 	session->is_create_pending = server != NULL;
+	if (server)
+		count_placed(creation, session);
 	if (session_list_add(&fleet->sessions, session, server, err) < 0) {
 		session_free(session);
 		return -1;
@@ -234,6 +273,10 @@ static int begin(struct creation *creation, const struct create_session_request 
 	if (server ||
 	    (request->enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
 		return accept_session(creation, session, server, answer, err);
+	if (request->enqueue_request)
+		metrics_count_refusal(creation->fleet->metrics, REFUSAL_QUEUE_FULL);
+	else
+		count_refusal(creation, session);
 	session_free(session);
 	return error_set(err, ERR_LIMIT, "%s",
 			 request->enqueue_request ? "The create sessions queue is full"
@@ -287,11 +330,17 @@ static void on_reply(const char *body, size_t len, const struct error *err, void
 	if (creation->fleet->is_stopping) {
 		/* the store has what the next start needs */
 	} else if (err) {
-		log_warning("session %s: server %s did not create it: %s", session->id,
-			    session->server ? session->server->id : "?", err->message);
+		log_event(LOG_LEVEL_WARNING,
+			  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+				     .server = session->server ? session->server->id : NULL,
+				     .result = error_wire_name(err->code)),
+			  "session %s: server %s did not create it: %s", session->id,
+			  session->server ? session->server->id : "?", err->message);
 		on_refused(creation, session, err);
 	} else {
 		session->is_confirmed = true;
+		metrics_count_phase(creation->fleet->metrics, PHASE_PLACED,
+				    seconds_since(session->placed_ns));
 		buf_done(&session->text);
 		if (session->is_delete_ordered)
 			fleet_send_delete(creation->fleet, session->server, session);
@@ -357,8 +406,16 @@ static void take_to(struct creation *creation, struct session *session, struct s
 
 	(void)session_list_bind(&creation->fleet->sessions, session, server, &err);
 	session->is_create_pending = true;
+	count_placed(creation, session);
 	if (store_placement(creation, session, NULL, &err) < 0)
 		send_create(creation, session);
+}
+
+static void give_up(struct creation *creation, struct session *session)
+{
+	count_refusal(creation, session);
+	fleet_session_gone(creation->fleet, session,
+			   session->reason ? session->reason : FAILURE_NO_PLACE);
 }
 
 static void place(struct creation *creation, struct session *session)
@@ -377,8 +434,7 @@ static void place(struct creation *creation, struct session *session)
 	else if (is_restored(session) && waited_ms < RETURN_OF_AGENTS_MS)
 		wait_for_server(creation, session, RETURN_OF_AGENTS_MS - waited_ms);
 	else
-		fleet_session_gone(fleet, session,
-				   session->reason ? session->reason : FAILURE_NO_PLACE);
+		give_up(creation, session);
 }
 
 void creation_place_again(struct creation *creation, struct session *session)
@@ -433,14 +489,20 @@ void creation_failed(struct creation *creation, struct session *session, enum er
 		session->avoid = json_array();
 	if (session->server)
 		(void)json_array_append_new(session->avoid, json_string(session->server->id));
-	log_info("session %s is placed again (failures=%u, reason=%s)", session->id,
-		 session->n_failures, reason);
+	log_event(LOG_LEVEL_INFO,
+		  LOG_FIELDS(.request_id = session->request_id, .session = session->id),
+		  "session %s is placed again (failures=%u, reason=%s)", session->id,
+		  session->n_failures, reason);
 	creation_place_again(creation, session);
 }
 
 void creation_succeeded(struct creation *creation, struct session *session)
 {
 	session_drop_request(session);
+	if (session->accepted_ns > 0)
+		metrics_count_phase(creation->fleet->metrics, PHASE_READY,
+				    seconds_since(session->accepted_ns));
+	audit_session(creation->fleet, session, "SessionReady", NULL);
 	if (!setback_succeed(&session->server->setback))
 		return;
 	log_info("server %s is set back no longer (session=%s)", session->server->id, session->id);

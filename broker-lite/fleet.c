@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/audit-change.h"
 #include "broker-lite/client-list.h"
 #include "broker-lite/config.h"
+#include "broker-lite/metrics.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -46,6 +48,14 @@ static void end_patience(struct fleet *fleet, struct session *session)
 	fleet_arm(fleet, session, (unsigned long long)fleet->config->delete_deadline_s * 1000);
 }
 
+static void end_wait(struct fleet *fleet, struct session *session)
+{
+	metrics_count_refusal(fleet->metrics, REFUSAL_WAITED_TOO_LONG);
+	fleet_session_gone(fleet, session,
+			   session->reason ? session->reason
+					   : "No dcv server became available in time");
+}
+
 static void on_session_timer(void *userdata)
 {
 	struct session *session = userdata;
@@ -54,9 +64,7 @@ static void on_session_timer(void *userdata)
 	if (session->state == DELETED)
 		expire(fleet, session);
 	else if (!list_is_empty(&session->waiting))
-		fleet_session_gone(fleet, session,
-				   session->reason ? session->reason
-						   : "No dcv server became available in time");
+		end_wait(fleet, session);
 	else if (session->state != READY)
 		end_patience(fleet, session);
 }
@@ -105,8 +113,13 @@ void fleet_session_gone(struct fleet *fleet, struct session *session, const char
 	session_drop_request(session);
 	session_set_reason(session, kept);
 	session->deleted_ms = time_now_ms();
-	log_info("session %s deleted (owner=%s, reason=%s)", session->id, session_owner(session),
-		 kept ? kept : "");
+	log_event(LOG_LEVEL_INFO,
+		  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+			     .server = session->server ? session->server->id : NULL,
+			     .result = "DELETED"),
+		  "session %s deleted (owner=%s, reason=%s)", session->id, session_owner(session),
+		  kept ? kept : "");
+	audit_session(fleet, session, "SessionEnded", kept);
 	if (session->is_hidden || fleet->config->deleted_visible_s == 0) {
 		expire(fleet, session);
 		return;
@@ -204,7 +217,8 @@ static void declare_lost(struct fleet *fleet, struct server *server)
 {
 	server->is_lost = true;
 	server_touch(server);
-	log_warning("server %s is unreachable", server->id);
+	log_event(LOG_LEVEL_WARNING, LOG_FIELDS(.server = server->id), "server %s is unreachable",
+		  server->id);
 	list_for_each_safe (session, &server->sessions, struct session, on_server) {
 		if (session->state == DELETED || session->is_create_pending)
 			continue;
@@ -231,7 +245,8 @@ static void forget_sessions(struct fleet *fleet, struct server *server, bool all
 static void unlist(struct fleet *fleet, struct server *server)
 {
 	if (server->report)
-		log_info("server %s is no longer listed", server->id);
+		log_event(LOG_LEVEL_INFO, LOG_FIELDS(.server = server->id),
+			  "server %s is no longer listed", server->id);
 	server_list_unlist(&fleet->servers, server);
 	server->client =
 		NULL; /* who has been silent for so long does not keep the id from others */

@@ -6,7 +6,6 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "common/log.h"
 #include "common/requests.h"
 #include "common/text.h"
 
@@ -209,6 +208,18 @@ static bool has_failed_as_a_whole(const struct call *call)
 	return call->n_elements > 0;
 }
 
+static void take_note(struct call *call)
+{
+	struct http_note *note = &call->request->note;
+
+	note->n_elements = call->n_elements;
+	for (size_t i = 0; i < call->n_elements; i++)
+		note->n_failed += call->elements[i].err.code != ERR_NONE;
+	if (call->n_elements == 1)
+		request_subject(call->op, call->elements[0].fields, &note->session_id,
+				&note->server_id);
+}
+
 static void call_finish(struct call *call)
 {
 	AUTO(buf_done) struct buf reply = {0};
@@ -216,13 +227,12 @@ static void call_finish(struct call *call)
 	struct error err = call->n_elements > 0 && is_whole ? call->elements[0].err
 							    : (struct error){0};
 
+	take_note(call);
 	if (call->op->body == BODY_ELEMENTS && err.code == ERR_NONE) {
 		(void)append_list_reply(call, &reply, &err);
 	} else if (err.code == ERR_NONE) {
 		(void)make_object_reply(call, &reply, &err);
 	}
-	log_debug("%s done (request=%s, elements=%zu)", call->op->name, call->request_id,
-		  call->n_elements);
 	if (err.code != ERR_NONE)
 		http_reply_error(call->request, &err, NULL);
 	else
@@ -235,6 +245,8 @@ static void give(struct answer *answer, struct buf *text, const struct error *er
 	struct element *e = element_of(answer);
 	struct call *call = e->call;
 
+	if (call->api->answered)
+		call->api->answered(call->request, e->fields, text, err, call->api->userdata);
 	if (err) {
 		e->err = *err;
 	} else {
@@ -437,6 +449,8 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	struct call *call = NULL;
 	void *caller = api->admit(request, op, &headers, api->userdata, &err);
 
+	request->note.operation = op;
+	request->note.caller = caller;
 	if (caller)
 		call = call_read(api, op, request, &err);
 	if (!call) {
@@ -447,6 +461,7 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	}
 	call->caller = caller;
 	call->request = request;
+	request->note.request_id = call->request_id;
 	call_begin(call);
 }
 

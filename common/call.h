@@ -60,6 +60,9 @@ struct api {
 		       const struct http_header **ret_headers, void *userdata, struct error *err);
 	void (*release)(void *caller);
 	void *userdata;
+	/** One element has its answer, as for struct answer; request->note tells of what. May be NULL. */
+	void (*answered)(const struct http_request *request, const void *fields,
+			 const struct buf *text, const struct error *err, void *userdata);
 };
 
 /** Serve @request, whose path belongs to @op, and answer it. */

@@ -170,6 +170,15 @@ int http_head_field(const struct http_head *head, const char *name, const char *
 	return 0;
 }
 
+const char *http_head_last_field(const struct http_head *head, const char *name)
+{
+	for (size_t i = head->n_fields; i > 0; i--) {
+		if (strcasecmp(head->fields[i - 1].name, name) == 0)
+			return head->fields[i - 1].value;
+	}
+	return "";
+}
+
 static bool list_has(const char *list, const char *token)
 {
 	size_t len = strlen(token);

@@ -46,7 +46,7 @@ struct stream_listener {
 	int fd_max; /* higher ones are not for peers */
 	union handle spare;
 	bool is_spare_closing, is_peer_left; /* see turn_away() */
-	SSL_CTX *tls;                        /* NULL for a Unix socket */
+	SSL_CTX *tls;                        /* NULL: none */
 	BIO_METHOD *bio;
 	const struct stream_handler *handler;
 	void *userdata;
@@ -670,7 +670,8 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	listener->fd_max = find_fd_max();
 	list_init(&listener->streams);
 	listener->part.close = close_listener;
-	if (!listener->is_unix && set_up_tls(listener, options, err) < 0) {
+	if (!listener->is_unix && options->certificate_file &&
+	    set_up_tls(listener, options, err) < 0) {
 		stream_listener_free(listener);
 		return NULL;
 	}
@@ -682,6 +683,18 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	loop_remove_part(&listener->part);
 	uv_close(&listener->uv.any, (uv_close_cb)stream_listener_free);
 	return NULL;
+}
+
+bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret)
+{
+	X509 *certificate = listener->tls ? SSL_CTX_get0_certificate(listener->tls) : NULL;
+	int days, seconds;
+
+	if (!certificate ||
+	    ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
+		return false;
+	*ret = days * 86400.0 + seconds;
+	return true;
 }
 
 void stream_listener_free(struct stream_listener *listener)

@@ -72,6 +72,7 @@ struct log_catch {
 
 static inline void log_catch_begin(struct log_catch *c, const struct folder *f)
 {
+	const struct log_rotation rotation = {.max_bytes = 1 << 20, .n_kept = 1};
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	struct error err = {0};
 
@@ -80,7 +81,7 @@ static inline void log_catch_begin(struct log_catch *c, const struct folder *f)
 	(void)dup2(null, STDERR_FILENO);
 	(void)close(null);
 	log_set_level(LOG_LEVEL_INFO);
-	assert_int_equal(log_open_file(f->path, "caught.log", &err), 0);
+	assert_int_equal(log_open_file(f->path, "caught.log", &rotation, &err), 0);
 }
 
 static inline void log_catch_end(struct log_catch *c)

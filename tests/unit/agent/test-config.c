@@ -285,7 +285,8 @@ static void every_setting_of_the_reference_is_known(void **state)
 			      "idle_disconnected_minutes = 0\nidle_minutes = 30\n"
 			      "metrics_port = 0\n[viewer]\nport = 8443\nbind_host = '0.0.0.0'\n"
 			      "certificate = '/c'\nkey = '/k'\nweb_url_path = '/'\n"
-			      "[log]\nlevel = 'info'\ndirectory = '/l'\n",
+			      "[log]\nlevel = 'info'\ndirectory = '/l'\n"
+			      "rotation = 'hourly'\nmax-file-size = 1000000\nrotate = 3\n",
 			      &err),
 			 0);
 	assert_int_equal(log_catch_count(&f->log, "unknown setting"), 0);
