@@ -44,6 +44,14 @@ static const struct setting settings[] = {
 	{.table = table_, .key = other_, .type = SETTING_ALIAS, .help = key_},
 #define SECTION(title_) {.type = SETTING_SECTION, .help = title_},
 #define SHIPPED(value_) {.type = SETTING_SHIPPED, .default_text = value_},
+#define LIST(table_, key_, field_, default_, check_, help_)                                        \
+	{.table = table_,                                                                          \
+	 .key = key_,                                                                              \
+	 .type = SETTING_LIST,                                                                     \
+	 .offset = offsetof(struct agent_config, field_),                                          \
+	 .default_text = default_,                                                                 \
+	 .check = check_,                                                                          \
+	 .help = help_},
 #include "agent/settings.def"
 };
 

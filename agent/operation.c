@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "agent/disk.h"
+#include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/page.h"
 #include "common/requests.h"
 #include "common/text.h"
@@ -85,20 +87,6 @@ static struct session *find_owned(const struct request *request, const char *id,
 /* --- CreateSessions ----------------------------------------------------------------------------
  */
 
-static int check_permissions(const char *base64, struct error *err)
-{
-	AUTO(buf_done) struct buf file = {0};
-
-	if (!base64)
-		return 0;
-	if (base64_decode(base64, &file, err) < 0)
-		return error_set(err, ERR_INVALID, FAILURE_BAD_PERMISSIONS);
-	if (file.len > PERMISSIONS_MAX_BYTES)
-		return error_set(err, ERR_INVALID, "PermissionsFile is larger than %d bytes",
-				 PERMISSIONS_MAX_BYTES);
-	return 0;
-}
-
 /* InitFilePath may be absolute if it lies in the init folder. The keeper sees relative names only.
  */
 static void make_relative(struct create_session_request *r, const char *init_folder)
@@ -136,7 +124,7 @@ static int check_create(const struct request *request, const struct create_sessi
 	if (strcmp(r->type, "CONSOLE") == 0 && r->autorun_file)
 		return error_set(err, ERR_UNSUPPORTED,
 				 "AutorunFile is not supported for CONSOLE sessions");
-	return check_permissions(r->permissions_file, err);
+	return 0;
 }
 
 static json_t *pack_created(const struct session *s)
@@ -155,6 +143,7 @@ static int run_create_sessions(const struct request *request, const void *fields
 			       struct error *err)
 {
 	struct create_session_request r = *(const struct create_session_request *)fields;
+	AUTO(permissions_free_p) struct permissions *rights = NULL;
 	const char *wanted_id = json_get_text(request->context, "SessionId");
 	const char *wanted_time = json_get_text(request->context, "CreationTime");
 	long long attempt = json_integer_value(json_object_get(request->context, "Attempt"));
@@ -175,10 +164,14 @@ static int run_create_sessions(const struct request *request, const void *fields
 	if (wanted_time)
 		(void)time_parse(wanted_time, &time_ms);
 	uuid_make(id);
+	if (session_permissions_read(wanted_id ? wanted_id : id, r.permissions_file,
+				     request->agent->config, &rights, err) < 0)
+		return -1;
 	session = session_new(wanted_id ? wanted_id : id, &r, time_ms, err);
 	if (!session)
 		return -1;
 	session->attempt = attempt;
+	session->rights = TAKE(rights);
 	if (agent_create_session(request->agent, session, err) < 0)
 		return -1;
 	return packed(pack_created(session), ret, err);
@@ -343,6 +336,7 @@ static int run_update_session_permissions(const struct request *request, const v
 {
 	const struct update_session_permissions_request *r = fields;
 	struct session *session = find_owned(request, r->session_id, r->owner);
+	AUTO(permissions_free_p) struct permissions *rights = NULL;
 	AUTO(free_p) char *before = NULL;
 
 	if (!session)
@@ -350,8 +344,11 @@ static int run_update_session_permissions(const struct request *request, const v
 	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
 		return error_set(err, ERR_CONFLICT, "the session is %s",
 				 session_state_name(session->state));
-	if (check_permissions(r->permissions_file, err) < 0)
+	if (session_permissions_read(session->id, r->permissions_file, request->agent->config,
+				     &rights, err) < 0) {
+		log_info("session %s keeps its permissions: %s", session->id, err->message);
 		return -1;
+	}
 	before = session->permissions;
 	session->permissions = strdup(r->permissions_file);
 	if (!session->permissions ||
@@ -362,6 +359,10 @@ static int run_update_session_permissions(const struct request *request, const v
 		session->permissions = TAKE(before);
 		return -1;
 	}
+	permissions_free(session->rights);
+	session->rights = TAKE(rights);
+	log_info("session %s has new permissions (owner=%s)", session->id, session->owner);
+	session_permissions_warn(session, request->agent->loop);
 	return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
 }
 

@@ -34,6 +34,8 @@ enum session_event {
 /* Only an engine knows what is in it. */
 struct engine_session;
 
+struct permissions;
+
 struct session {
 	struct list link; /* session_list::sessions */
 	char *id, *name, *owner;
@@ -41,6 +43,7 @@ struct session {
 	char *init_file, *autorun_file; /* relative to their folders; NULL: none */
 	json_t *autorun_arguments;      /* array of strings, or NULL */
 	char *permissions;              /* base64, as given; NULL: the default */
+	struct permissions *rights;     /* what they say; NULL: nobody may do anything */
 	char *storage_root;
 	long long max_concurrent_clients; /* 0: no limit */
 	long long attempt;                /* which order of the broker made it; 0: none */

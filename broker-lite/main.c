@@ -137,9 +137,11 @@ int main(int argc, char **argv)
 	(void)umask(0027);
 	(void)signal(SIGXFSZ,
 		     SIG_IGN); /* a file that may not grow is a failed write, not our end */
+	log_hold();
 	if (broker_config_load(&config, options.config_path, &err) < 0) {
 		broker_config_done(&config);
 		log_error("%s", err.message);
+		log_close();
 		return COMMAND_FAILED;
 	}
 	start_log(&config);

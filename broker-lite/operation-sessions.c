@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/page.h"
+#include "common/permissions.h"
 #include "common/requests.h"
 
 void operation_create_sessions(struct broker *broker, const void *fields, struct answer *answer)
@@ -247,12 +248,7 @@ static int check_permissions(const char *text, struct error *err)
 {
 	AUTO(buf_done) struct buf decoded = {0};
 
-	if (base64_decode(text, &decoded, err) < 0)
-		return error_set(err, ERR_INVALID, FAILURE_BAD_PERMISSIONS);
-	if (decoded.len > PERMISSIONS_MAX_BYTES)
-		return error_set(err, ERR_TOO_LARGE, "PermissionsFile is larger than %d bytes",
-				 PERMISSIONS_MAX_BYTES);
-	return 0;
+	return permissions_decode(text, &decoded, err);
 }
 
 static void on_permissions_stored(const struct error *err, void *userdata)

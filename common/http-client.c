@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "common/cleanup.h"
@@ -21,6 +22,9 @@ struct http_client {
 	bool is_strict, is_plain;
 	unsigned timeout_s;
 	long long certificate_end_s;
+	char *ca_file;                  /* NULL: the authorities of the system */
+	struct stat ca_status;          /* of the file that was read */
+	unsigned n_vhosts;              /* that were made */
 	const struct attempt *starting; /* whose connection is just being begun */
 };
 
@@ -114,8 +118,11 @@ static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char *
 	/* the time limit of a vhost holds for the connection, not for the answer */
 	lws_set_timer_usecs(wsi, (lws_usec_t)a->client->timeout_s * LWS_USEC_PER_SEC);
 	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
-	if ((a->header && add_header(wsi, a->header, a->header_value, at, end)) ||
-	    add_header(wsi, "content-type:", a->content_type, at, end) ||
+	if (a->header && add_header(wsi, a->header, a->header_value, at, end))
+		return -1;
+	if (strcmp(a->method, "GET") == 0)
+		return 0;
+	if (add_header(wsi, "content-type:", a->content_type, at, end) ||
 	    add_header(wsi, "content-length:", length, at, end))
 		return -1;
 	if (a->body.len > 0) {
@@ -460,6 +467,12 @@ int http_client_call(struct http_client *client, const char *method,
 	return attempt_begin(a, err);
 }
 
+int http_client_get(struct http_client *client, const struct http_client_request *request,
+		    http_response_fn fn, void *userdata, struct error *err)
+{
+	return http_client_call(client, "GET", request, fn, userdata, err);
+}
+
 int http_client_post(struct http_client *client, const struct http_client_request *request,
 		     http_response_fn fn, void *userdata, struct error *err)
 {
@@ -490,33 +503,87 @@ static int check_authority(const char *path, struct error *err)
 			   : error_set(err, ERR_CONFIG, "cannot use the authority file %s", path);
 }
 
-struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
-				    struct error *err)
+/* libwebsockets gives what it has read from a path to every vhost that names it: to have a file read
+ * again it must have another name. "/etc/ca.pem" is "/./etc/ca.pem", too. */
+static char *another_name(const struct http_client *client, struct error *err)
 {
-	struct http_client *client = calloc(1, sizeof(*client));
-	unsigned timeout_s = options->timeout_s ? options->timeout_s : HTTP_CLIENT_TIMEOUT_S;
+	AUTO(buf_done) struct buf name = {0};
+	const char *step = *client->ca_file == '/' ? "/." : "./";
+
+	for (unsigned i = 0; i < client->n_vhosts; i++) {
+		if (buf_append_text(&name, step, err) < 0)
+			return NULL;
+	}
+	return buf_append_text(&name, client->ca_file, err) < 0 ? NULL : buf_steal(&name);
+}
+
+/* What a client trusts is its vhost's. One that is followed by another one stays with libwebsockets
+ * until the end, for connections that it has; authorities are not replaced often. */
+static int make_vhost(struct http_client *client, struct error *err)
+{
+	bool has_authority = client->is_strict && client->ca_file;
+	AUTO(free_p) char *ca_file = has_authority ? another_name(client, err) : NULL;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.vhost_name = "client",
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
-		.client_ssl_ca_filepath = options->is_strict ? options->ca_file : NULL,
-		.timeout_secs = timeout_s,
-		.connect_timeout_secs = timeout_s,
+		.client_ssl_ca_filepath = ca_file,
+		.timeout_secs = client->timeout_s,
+		.connect_timeout_secs = client->timeout_s,
 		.alpn = "http/1.1",
+		.protocols = client->protocols,
+		.user = client,
 	};
+	struct stat status = {0};
+	struct lws_vhost *vhost;
 
-	if (!client) {
+	if (has_authority && (!ca_file || check_authority(client->ca_file, err) < 0))
+		return -1;
+	if (has_authority && stat(ca_file, &status) < 0)
+		return error_errno(err, "%s", ca_file);
+	/* The administrator named the authority: no other one may vouch for the server. */
+	if (client->ca_file)
+		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+	vhost = lws_create_vhost(client->loop->lws, &info);
+	if (!vhost)
+		return error_set(err, ERR_CONFIG, "cannot use the authority file %s",
+				 client->ca_file ? client->ca_file : "of the system");
+	client->vhost = vhost;
+	client->ca_status = status;
+	client->n_vhosts++;
+	return 0;
+}
+
+int http_client_refresh(struct http_client *client, struct error *err)
+{
+	const struct stat *before = &client->ca_status;
+	struct stat now;
+
+	if (!client->is_strict || !client->ca_file)
+		return 0;
+	if (stat(client->ca_file, &now) < 0)
+		return error_errno(err, "%s", client->ca_file);
+	if (now.st_ino == before->st_ino && now.st_size == before->st_size &&
+	    now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+		return 0;
+	return make_vhost(client, err);
+}
+
+struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
+				    struct error *err)
+{
+	struct http_client *client = calloc(1, sizeof(*client));
+
+	if (!client || (options->ca_file && !(client->ca_file = strdup(options->ca_file)))) {
+		http_client_free(client);
 		(void)error_oom(err);
-		return NULL;
-	}
-	if (options->is_strict && options->ca_file && check_authority(options->ca_file, err) < 0) {
-		free(client);
 		return NULL;
 	}
 	client->loop = loop;
 	client->is_strict = options->is_strict;
 	client->is_plain = options->is_plain;
-	client->timeout_s = timeout_s;
+	client->timeout_s = options->timeout_s ? options->timeout_s : HTTP_CLIENT_TIMEOUT_S;
 	client->role.handler = options->ws;
 	client->protocols[0] = (struct lws_protocols){.name = "http", .callback = http_callback};
 	if (options->ws)
@@ -526,17 +593,9 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 			.per_session_data_size = WS_CLIENT_SESSION_BYTES,
 			.rx_buffer_size = 4096,
 		};
-	info.protocols = client->protocols;
-	info.user = client;
-	/* The administrator named the authority: no other one may vouch for the server. */
-	if (options->ca_file)
-		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
-	client->vhost = lws_create_vhost(loop->lws, &info);
-	if (client->vhost)
+	if (make_vhost(client, err) == 0)
 		return client;
-	free(client);
-	(void)error_set(err, ERR_CONFIG, "cannot use the authority file %s",
-			options->ca_file ? options->ca_file : "of the system");
+	http_client_free(client);
 	return NULL;
 }
 
@@ -547,5 +606,8 @@ long long http_client_certificate_end(const struct http_client *client)
 
 void http_client_free(struct http_client *client)
 {
+	if (!client)
+		return;
+	free(client->ca_file);
 	free(client);
 }

@@ -33,6 +33,12 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 /** When the certificate of the server of the latest link ends, in seconds since 1970; 0: unknown. */
 long long http_client_certificate_end(const struct http_client *client);
 
+/**
+ * Read the authority file again if it has been replaced: connections that begin from now on trust
+ * what it says now. On failure they trust what they did before.
+ */
+int http_client_refresh(struct http_client *client, struct error *err);
+
 /** After the loop has stopped. Takes NULL. */
 void http_client_free(struct http_client *client);
 
@@ -55,7 +61,11 @@ int http_client_call(struct http_client *client, const char *method,
 		     const struct http_client_request *request, http_response_fn fn, void *userdata,
 		     struct error *err);
 
-/** The same with POST. */
+/** GET; body and content type are not used. */
+int http_client_get(struct http_client *client, const struct http_client_request *request,
+		    http_response_fn fn, void *userdata, struct error *err);
+
+/** POST. */
 int http_client_post(struct http_client *client, const struct http_client_request *request,
 		     http_response_fn fn, void *userdata, struct error *err);
 

@@ -17,10 +17,13 @@
 #include "common/cleanup.h"
 
 #define LINE_MAX_BYTES 4096
+#define HELD_MAX_BYTES 65536
 
 static struct {
 	enum log_level level;
 	struct log_file file;
+	char *held; /* of log_hold(); NULL: nothing is kept */
+	size_t held_len;
 	bool to_journal; /* standard error is the journal */
 	bool checked;
 } state = {.level = LOG_LEVEL_INFO, .file = LOG_FILE_NONE};
@@ -62,7 +65,28 @@ bool log_has_level(enum log_level level)
 int log_open_file(const char *directory, const char *name, const struct log_rotation *rotation,
 		  struct error *err)
 {
-	return log_file_open(&state.file, directory, name, rotation, err);
+	if (log_file_open(&state.file, directory, name, rotation, err) < 0)
+		return -1;
+	if (state.held_len > 0)
+		log_file_write(&state.file, time(NULL), state.held, state.held_len);
+	free(state.held);
+	state.held = NULL;
+	state.held_len = 0;
+	return 0;
+}
+
+void log_hold(void)
+{
+	if (!state.held)
+		state.held = malloc(HELD_MAX_BYTES);
+}
+
+static void hold(const char *line, size_t len)
+{
+	if (len > HELD_MAX_BYTES - state.held_len)
+		return;
+	memcpy(state.held + state.held_len, line, len);
+	state.held_len += len;
 }
 
 void log_reopen_file(void)
@@ -76,6 +100,9 @@ void log_reopen_file(void)
 void log_close(void)
 {
 	log_file_close(&state.file);
+	free(state.held);
+	state.held = NULL;
+	state.held_len = 0;
 }
 
 unsigned long log_n_dropped(void)
@@ -258,6 +285,8 @@ static void log_text(enum log_level level, const struct log_fields *fields, cons
 	write_stderr(level, fields, text, line, len);
 	if (state.file.fd >= 0)
 		write_file(&now, head, line, len);
+	else if (state.held)
+		hold(line, len);
 }
 
 void log_line(enum log_level level, const char *format, ...)

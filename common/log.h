@@ -50,6 +50,12 @@ bool log_has_level(enum log_level level);
 int log_open_file(const char *directory, const char *name, const struct log_rotation *rotation,
 		  struct error *err);
 
+/**
+ * Keep the lines of now for the file that log_open_file() will open: what is wrong with the settings is
+ * told before they say where the file is. As many as there is room for.
+ */
+void log_hold(void);
+
 /** How many lines the file has lost since the program was started. */
 unsigned long log_n_dropped(void);
 

@@ -214,6 +214,7 @@ static void assert_same(const struct agent_config *a, const struct agent_config 
 #define INTEGER(table, key, field, default_value, least, most, help)                               \
 	assert_int_equal(a->field, b->field);
 #define BOOLEAN(table, key, field, default_value, help) assert_int_equal(a->field, b->field);
+#define LIST(table, key, field, default_value, check, help) assert_string_equal(a->field, b->field);
 #include "agent/settings.def"
 }
 
@@ -286,7 +287,8 @@ static void every_setting_of_the_reference_is_known(void **state)
 			      "metrics_port = 0\n[viewer]\nport = 8443\nbind_host = '0.0.0.0'\n"
 			      "certificate = '/c'\nkey = '/k'\nweb_url_path = '/'\n"
 			      "[log]\nlevel = 'info'\ndirectory = '/l'\n"
-			      "rotation = 'hourly'\nmax-file-size = 1000000\nrotate = 3\n",
+			      "rotation = 'hourly'\nmax-file-size = 1000000\nrotate = 3\n"
+			      "[agent]\npermissions_import_folders = ['/etc/dcv', '/x']\n",
 			      &err),
 			 0);
 	assert_int_equal(log_catch_count(&f->log, "unknown setting"), 0);

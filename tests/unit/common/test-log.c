@@ -184,6 +184,21 @@ static void a_file_that_cannot_be_opened_again_goes_on_as_it_was(void **state)
 	assert_non_null(strstr(logged(old), "still here"));
 }
 
+static void lines_from_before_the_file_are_in_it_when_they_were_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	log_info("nobody kept this");
+	log_hold();
+	log_warning("what the settings say");
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
+	log_info("and now");
+	assert_non_null(strstr(logged(f->path), "warning what the settings say\n"));
+	assert_non_null(strstr(logged(f->path), "and now\n"));
+	assert_null(strstr(logged(f->path), "nobody"));
+}
+
 static void opening_fails_with_the_path(void **state)
 {
 	struct error err;
@@ -233,6 +248,7 @@ int main(void)
 		WITH_FOLDER(errno_survives_a_line),
 		WITH_FOLDER(a_moved_file_is_opened_again_under_its_name),
 		WITH_FOLDER(a_file_that_cannot_be_opened_again_goes_on_as_it_was),
+		WITH_FOLDER(lines_from_before_the_file_are_in_it_when_they_were_kept),
 		WITH_FOLDER(opening_fails_with_the_path),
 		WITH_FOLDER(lines_for_a_full_disk_are_counted),
 	};
