@@ -1,5 +1,6 @@
 #include "agent/config.h"
 
+#include "agent/conf-edit.h"
 #include "tests/unit/agent/fixture.h"
 
 struct fixture {
@@ -266,6 +267,21 @@ static void the_shipped_file_says_what_holds_without_it(void **state)
 	agent_config_done(&defaults);
 }
 
+static void the_shipped_file_can_be_told_of_a_broker(void **state)
+{
+	const struct conf_wish wish = {"b.example", 9445, "/etc/ca.pem"};
+	struct fixture *f = *state;
+	AUTO(free_p) char *shipped = print_settings(false);
+	AUTO(buf_done) struct buf text = {0};
+	struct error err;
+
+	assert_int_equal(conf_edit(put(&f->folder, "agent.conf", shipped), &wish, &text, &err), 0);
+	assert_int_equal(load(f, text.data, &err), 0);
+	assert_string_equal(f->config.broker_host, "b.example");
+	assert_int_equal(f->config.broker_port, 9445);
+	assert_string_equal(f->config.ca_file, "/etc/ca.pem");
+}
+
 static void every_setting_of_the_reference_is_known(void **state)
 {
 	struct fixture *f = *state;
@@ -359,6 +375,7 @@ int main(void)
 		TEST(a_file_that_is_not_there_is_named),
 		TEST(unknown_settings_do_not_stop_anything),
 		TEST(the_shipped_file_says_what_holds_without_it),
+		TEST(the_shipped_file_can_be_told_of_a_broker),
 		TEST(every_setting_of_the_reference_is_known),
 		TEST(what_has_no_effect_is_said),
 		TEST(an_earlier_name_is_the_same_setting),
