@@ -19,10 +19,13 @@
 #include "common/ready.h"
 
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
+#define HANDOVER_FOLDER "/var/lib/dcv-session-manager-agent/dcv"
+#define SESSION_INIT "/usr/libexec/dcv-session-manager/dcv-session-init"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
 
 struct options {
 	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
+	const char *handover_folder, *session_init;
 	int ready_fd;
 };
 
@@ -46,6 +49,8 @@ static void print_help(void)
 	     "  --socket PATH          where the API is served (" SOCKET_PATH ")\n"
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
+	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
+	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
 	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
 	     "  -h, --help\n"
 	     "  --version");
@@ -54,13 +59,25 @@ static void print_help(void)
 /* 0: run; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { CONF = 256, STATE, SOCKET, KEEPER_SOCKET, KEEPER_RUN_DIR_, READY_FD, SHOW_VERSION };
+	enum {
+		CONF = 256,
+		STATE,
+		SOCKET,
+		KEEPER_SOCKET,
+		KEEPER_RUN_DIR_,
+		HANDOVER,
+		SESSION_INIT_,
+		READY_FD,
+		SHOW_VERSION
+	};
 	static const struct option table[] = {
 		{"conf", required_argument, NULL, CONF},
 		{"state-dir", required_argument, NULL, STATE},
 		{"socket", required_argument, NULL, SOCKET},
 		{"keeper-socket", required_argument, NULL, KEEPER_SOCKET},
 		{"keeper-run-dir", required_argument, NULL, KEEPER_RUN_DIR_},
+		{"handover-dir", required_argument, NULL, HANDOVER},
+		{"session-init", required_argument, NULL, SESSION_INIT_},
 		{"ready-fd", required_argument, NULL, READY_FD},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, SHOW_VERSION},
@@ -85,6 +102,12 @@ static int read_options(int argc, char **argv, struct options *o)
 			break;
 		case KEEPER_RUN_DIR_:
 			o->keeper_run_dir = optarg;
+			break;
+		case HANDOVER:
+			o->handover_folder = optarg;
+			break;
+		case SESSION_INIT_:
+			o->session_init = optarg;
 			break;
 		case READY_FD:
 			if (ready_parse(optarg, &o->ready_fd, &err) < 0) {
@@ -196,6 +219,8 @@ static int build(struct program *p, struct error *err)
 		.state_folder = p->options.state_folder,
 		.keeper_socket = p->options.keeper_socket,
 		.keeper_run_dir = p->options.keeper_run_dir,
+		.handover_folder = p->options.handover_folder,
+		.session_init = p->options.session_init,
 		.on_ready = on_ready,
 		.on_change = on_change,
 		.userdata = p,
@@ -242,6 +267,8 @@ int main(int argc, char **argv)
 			    .socket = SOCKET_PATH,
 			    .keeper_socket = KEEPER_LISTEN_SOCKET,
 			    .keeper_run_dir = KEEPER_RUN_DIR,
+			    .handover_folder = HANDOVER_FOLDER,
+			    .session_init = SESSION_INIT,
 			    .ready_fd = -1},
 		.lock_fd = -1,
 	};

@@ -6,6 +6,7 @@
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/page.h"
 #include "common/requests.h"
 #include "common/text.h"
@@ -336,12 +337,67 @@ static int run_delete_sessions(const struct request *request, const void *fields
 		      err);
 }
 
+/* Permissions that the engine is told of. */
+struct permissions_update {
+	struct answer answer; /* the engine's */
+	struct answer *outer;
+	struct agent *agent;
+	char *session_id;
+	char *before;
+};
+
+static int set_permissions(struct agent *agent, struct session *session, const char *permissions,
+			   struct error *err)
+{
+	char *before = session->permissions;
+
+	session->permissions = permissions ? strdup(permissions) : NULL;
+	if (permissions && !session->permissions)
+		(void)error_oom(err);
+	else if (session_list_save(&agent->sessions, session, err) == 0) {
+		free(before);
+		return 0;
+	}
+	free(session->permissions);
+	session->permissions = before;
+	return -1;
+}
+
+/* All or nothing: what the engine has refused is not kept either. */
+static void on_permissions_told(struct answer *answer, struct buf *text, const struct error *err)
+{
+	struct permissions_update *update = (struct permissions_update *)(void *)answer;
+	struct session *session = session_list_find(&update->agent->sessions, update->session_id);
+	struct error problem;
+
+	if (err && session && set_permissions(update->agent, session, update->before, &problem) < 0)
+		log_error("session %s: %s", update->session_id, problem.message);
+	if (err)
+		answer_fail(update->outer, err);
+	else
+		answer_succeed_json(update->outer,
+				    json_pack("{s:s}", "SessionId", update->session_id));
+	if (text)
+		buf_done(text);
+	free(update->session_id);
+	free(update->before);
+	free(update);
+}
+
+static void tell_permissions(const struct request *request, struct session *session,
+			     struct permissions_update *update)
+{
+	struct engine *engine = request->agent->engine;
+
+	engine->ops->set_permissions(engine, session, session->permissions, &update->answer);
+}
+
 static int run_update_session_permissions(const struct request *request, const void *fields,
 					  json_t **ret, struct error *err)
 {
 	const struct update_session_permissions_request *r = fields;
 	struct session *session = find_owned(request, r->session_id, r->owner);
-	AUTO(free_p) char *before = NULL;
+	struct permissions_update *update = NULL;
 
 	if (!session)
 		return no_such_session(err);
@@ -350,17 +406,28 @@ static int run_update_session_permissions(const struct request *request, const v
 				 session_state_name(session->state));
 	if (check_permissions(r->permissions_file, err) < 0)
 		return -1;
-	before = session->permissions;
-	session->permissions = strdup(r->permissions_file);
-	if (!session->permissions ||
-	    session_list_save(&request->agent->sessions, session, err) < 0) {
-		if (!session->permissions)
-			(void)error_oom(err);
-		free(session->permissions);
-		session->permissions = TAKE(before);
+	if (request->agent->engine->ops->set_permissions) {
+		update = calloc(1, sizeof(*update));
+		if (!update)
+			return error_oom(err);
+		update->answer.give = on_permissions_told;
+		update->outer = request->answer;
+		update->agent = request->agent;
+		update->session_id = strdup(session->id);
+		update->before = session->permissions ? strdup(session->permissions) : NULL;
+	}
+	if (set_permissions(request->agent, session, r->permissions_file, err) < 0) {
+		if (update) {
+			free(update->session_id);
+			free(update->before);
+		}
+		free(update);
 		return -1;
 	}
-	return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
+	if (!update)
+		return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
+	tell_permissions(request, session, update);
+	return 0;
 }
 
 static int run_get_session_connection_data(const struct request *request, const void *fields,

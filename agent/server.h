@@ -12,12 +12,13 @@
 #include <stdbool.h>
 
 #include "agent/config.h"
+#include "agent/engines/engine.h"
 #include "agent/session-list.h"
 
 struct server {
 	const struct agent_config *config;
 	const struct session_list *sessions;
-	const char *engine_version;
+	const struct engine_status *engine;
 	char *path; /* of server.json */
 	char *id;
 	char hostname[256], dns_name[256], address[64];
@@ -27,7 +28,7 @@ struct server {
 
 /** Read or make the identity. Asks the resolver for our name: call it before the loop runs. */
 int server_init(struct server *server, const struct agent_config *config,
-		const struct session_list *sessions, const char *engine_version,
+		const struct session_list *sessions, const struct engine_status *engine,
 		const char *state_folder, struct error *err);
 void server_done(struct server *server);
 

@@ -9,6 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const struct engine_status engine_status;
 static void on_changed(void *userdata)
 {
 	(void)userdata;
@@ -73,7 +74,7 @@ static struct link *make(void)
 			       .is_ready = true,
 			       .on_change = on_changed};
 	if (session_list_init(&agent.sessions, &loop, &config, folder, &handler, &err) < 0 ||
-	    server_init(&agent.server, &config, &agent.sessions, "1", folder, &err) < 0)
+	    server_init(&agent.server, &config, &agent.sessions, &engine_status, folder, &err) < 0)
 		abort();
 	session = session_new("s1", &request, 0, &err);
 	if (session_list_add(&agent.sessions, session, &err) < 0)

@@ -17,6 +17,9 @@
 
 #define STATEMENT "c3RhdGVtZW50"
 
+static char version[] = "1.2";
+static const struct engine_status engine_status = {.version = version};
+
 struct fixture {
 	struct folder folder;
 	struct agent_config config;
@@ -219,7 +222,6 @@ static void engine_free(struct engine *engine)
 }
 
 static const struct engine_ops ops = {.name = "fake",
-				      .version = "1.2",
 				      .create = engine_create,
 				      .screenshot = engine_screenshot,
 				      .free = engine_free};
@@ -289,7 +291,7 @@ static int set_up(void **state)
 	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
 					   &list_handler, &err),
 			 0);
-	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, "1.2",
+	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, &engine_status,
 				     f.folder.path, &err),
 			 0);
 	*state = &f;

@@ -1,3 +1,4 @@
+#include "agent/engines/engine.h"
 #include "agent/server.h"
 
 #include <signal.h>
@@ -7,6 +8,9 @@
 #include "common/json.h"
 #include "common/text.h"
 #include "tests/unit/agent/fixture.h"
+
+static char version[] = "1.2";
+static const struct engine_status engine_status = {.version = version};
 
 struct fixture {
 	struct folder folder;
@@ -35,8 +39,9 @@ static int set_up(void **state)
 	assert_int_equal(
 		session_list_init(&f.sessions, &f.loop, &f.config, f.folder.path, &handler, &err),
 		0);
-	assert_int_equal(server_init(&f.server, &f.config, &f.sessions, "1.2", f.folder.path, &err),
-			 0);
+	assert_int_equal(
+		server_init(&f.server, &f.config, &f.sessions, &engine_status, f.folder.path, &err),
+		0);
 	*state = &f;
 	return 0;
 }
@@ -56,7 +61,8 @@ static int tear_down(void **state)
 static int again(struct fixture *f, struct error *err)
 {
 	server_done(&f->server);
-	return server_init(&f->server, &f->config, &f->sessions, "1.2", f->folder.path, err);
+	return server_init(&f->server, &f->config, &f->sessions, &engine_status, f->folder.path,
+			   err);
 }
 
 static void the_identity_is_made_once(void **state)
