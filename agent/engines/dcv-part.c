@@ -166,9 +166,13 @@ static void run_close(struct engine_session *part)
 
 void dcv_part_close(struct engine_session *part)
 {
+	unsigned long long age_ms = loop_now_ms(part->dcv->loop) - part->since_ms;
+
 	if (part->command || part->preparation)
 		return; /* one change at a time; it goes on from there */
-	run_close(part);
+	/* said again by people who do not want to wait: the lists since then would tell nothing */
+	if (part->step != DCV_CLOSING || age_ms >= CLOSE_AGAIN_MS)
+		run_close(part);
 }
 
 /* --- creation ----------------------------------------------------------------------------------

@@ -154,6 +154,16 @@ class Agent:
     def n_fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def output_of_autorun(self, session_id):
+        """What the autorun file has printed."""
+        if self.dcv:
+            return self.dcv.output()
+        return self.keeper.log_of(session_id).decode().replace("autorun: ", "")
+
+    def n_living(self):
+        """How many sessions there are, by those who hold them."""
+        return len(self.dcv.sessions() if self.dcv else self.keeper.numbers())
+
     # --- the API ---------------------------------------------------------------------------------
 
     def call(self, target, body=None, method="POST"):
