@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/engines/dcv-reader.h"
+#include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/text.h"
