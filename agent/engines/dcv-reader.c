@@ -262,7 +262,7 @@ static int read_text_sessions(const char *text, size_t len, struct dcv_sessions 
 			is_empty_list = true;
 		}
 	}
-	if (is_empty_list || ret->is_partial || !list_is_empty(&ret->sessions))
+	if (is_empty_list || !list_is_empty(&ret->sessions))
 		return 0;
 	return error_set(err, ERR_INVALID, "not a list of sessions");
 }

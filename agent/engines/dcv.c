@@ -16,6 +16,7 @@
 
 #define POLL_MS 2000         /* between two lists */
 #define POLL_MOVING_MS 250   /* while a session begins or ends */
+#define POLL_TROUBLE_MS 500  /* until the server answers again */
 #define SEARCH_LIMIT_MS 5000 /* the agent's start waits no longer for the first list */
 #define LIST_MAX_BYTES (1024UL * 1024)
 #define OUTPUT_MAX_BYTES (1024UL * 1024)
@@ -98,10 +99,10 @@ static bool is_known(const char *handover_name, void *userdata)
 
 static void schedule(struct dcv_engine *dcv)
 {
-	unsigned long long ms = POLL_MS;
+	unsigned long long ms = dcv->engine.status.trouble ? POLL_TROUBLE_MS : POLL_MS;
 
 	list_for_each (part, &dcv->parts, struct engine_session, link) {
-		if (dcv_part_is_moving(part))
+		if (dcv_part_is_moving(part) && !dcv->engine.status.trouble)
 			ms = POLL_MOVING_MS;
 	}
 	timer_start(dcv->poll_timer, dcv->is_poll_wanted ? 0 : ms, 0);
