@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -90,6 +91,8 @@ static struct session *on_found(const struct found_session *found, void *userdat
 		apply(agent, session, SESSION_EVENT_FOUND, NULL);
 	else
 		session = adopt_without_record(agent, found);
+	if (session && !session->rights)
+		session_permissions_restore(session, agent->config);
 	if (session)
 		log_info("session %s adopted (owner=%s)", found->id, found->owner);
 	return session;
@@ -102,8 +105,10 @@ static void settle_lost_session(struct agent *agent, struct session *session)
 	struct error err;
 
 	if (session->state == SESSION_CREATING &&
-	    agent->engine->ops->create(agent->engine, session, &err) == 0)
+	    agent->engine->ops->create(agent->engine, session, &err) == 0) {
+		session_permissions_restore(session, agent->config);
 		return;
+	}
 	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
 }
 
@@ -166,6 +171,7 @@ int agent_create_session(struct agent *agent, struct session *session, struct er
 		return -1;
 	}
 	log_info("session %s is CREATING (owner=%s)", session->id, session->owner);
+	session_permissions_warn(session, agent->loop);
 	return 0;
 }
 

@@ -33,6 +33,14 @@ static const struct setting settings[] = {
 	 .offset = offsetof(struct agent_config, field_),                                          \
 	 .default_number = default_,                                                               \
 	 .help = help_},
+#define LIST(table_, key_, field_, default_, check_, help_)                                        \
+	{.table = table_,                                                                          \
+	 .key = key_,                                                                              \
+	 .type = SETTING_LIST,                                                                     \
+	 .offset = offsetof(struct agent_config, field_),                                          \
+	 .default_text = default_,                                                                 \
+	 .check = check_,                                                                          \
+	 .help = help_},
 #include "agent/settings.def"
 };
 

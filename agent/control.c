@@ -5,6 +5,7 @@
 #include "agent/caller.h"
 #include "agent/operation.h"
 #include "common/call.h"
+#include "common/request-log.h"
 
 #define BODY_MAX_BYTES (4UL * 1024 * 1024)
 
@@ -33,19 +34,34 @@ static void release(void *caller)
 	caller_free(caller);
 }
 
-static void carry_out(const struct operation *op, const void *caller, json_t *body,
+static void carry_out(const struct operation *op, const void *caller, const void *fields,
 		      struct answer *answer, void *userdata)
 {
 	struct control *control = userdata;
+	struct error err;
 	const struct request request = {
 		.agent = control->agent,
 		.op = op,
 		.caller = caller,
-		.body = body,
+		.body = answer_asked_json(answer, &err),
 		.answer = answer,
 	};
 
-	operation_carry_out(&request);
+	(void)fields; /* read again where commands of a broker come in, too */
+	if (request.body)
+		operation_carry_out(&request);
+	else
+		answer_fail(answer, &err);
+}
+
+static void on_replied(const struct http_request *request, int status, const struct buf *body,
+		       void *userdata)
+{
+	const struct caller *caller = request->note.caller;
+
+	(void)body;
+	(void)userdata;
+	request_log(request, status, caller ? caller->name : NULL);
 }
 
 static void on_request(struct http_request *request, void *userdata)
@@ -62,6 +78,7 @@ struct control *control_new(struct agent *agent, const char *path, struct error 
 		.unix_path = path,
 		.body_max_bytes = BODY_MAX_BYTES,
 		.request = on_request,
+		.replied = on_replied,
 		.userdata = control,
 	};
 

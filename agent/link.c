@@ -41,6 +41,7 @@ struct link_request {
 	struct list link;     /* link::requests */
 	struct link *owner;   /* NULL once the link that it came by is down */
 	json_int_t id;
+	uint64_t began_ns;
 	json_t *message;
 };
 
@@ -72,11 +73,21 @@ static json_t *pack_sessions(const struct session_list *sessions)
 	return array;
 }
 
+static json_int_t count_leaked(const struct session_list *sessions)
+{
+	json_int_t n = 0;
+
+	list_for_each (s, &sessions->sessions, struct session, link)
+		n += s->state == SESSION_DELETING ? s->n_leaked : 0;
+	return n;
+}
+
 static int append_report(const struct link *link, struct buf *text, struct error *err)
 {
-	json_auto_t *report = json_pack("{s:s,s:{s:o,s:o,s:I,s:s}}", "event", "report", "body",
+	json_auto_t *report = json_pack("{s:s,s:{s:o,s:o,s:I,s:I,s:s}}", "event", "report", "body",
 					"Server", server_to_json(&link->agent->server), "Sessions",
-					pack_sessions(&link->agent->sessions), "Sequence",
+					pack_sessions(&link->agent->sessions), "LeakedProcesses",
+					count_leaked(&link->agent->sessions), "Sequence",
 					(json_int_t)link->sequence, "BootId", link->boot_id);
 
 	return report ? json_append(text, report, err) : error_oom(err);
@@ -147,10 +158,38 @@ static void send_reply(struct link *link, json_int_t id, const struct buf *body,
 		log_error("reply to the broker: %s", err.message);
 }
 
+static void log_operation(const struct link_request *request, const struct error *err)
+{
+	const json_t *context = json_object_get(request->message, "context");
+	const char *operation = json_get_text(request->message, "operation");
+	const struct operation *op = operation_find_name(operation);
+	const struct log_fields fields = {
+		.request_id = json_get_text(context, "RequestId"),
+		.client = broker.name,
+		.operation = operation,
+		.session = json_get_text(context, "SessionId"),
+		.result = err ? error_wire_name(err->code) : "OK",
+		.microseconds = (uv_hrtime() - request->began_ns) / 1000,
+	};
+	enum log_level level = !err && op && operation_only_reads(op) ? LOG_LEVEL_DEBUG
+								      : LOG_LEVEL_INFO;
+	char ms[32];
+
+	if (!log_has_level(level))
+		return;
+	log_format_ms(fields.microseconds, ms, sizeof(ms));
+	log_event(level, &fields,
+		  "%s of the broker %s%s (request=%s, session=%s, result=%s, ms=%s)", operation,
+		  err ? "failed: " : "answered", err ? err->message : "",
+		  fields.request_id ? fields.request_id : "", fields.session ? fields.session : "",
+		  fields.result, ms);
+}
+
 static void give(struct answer *answer, struct buf *text, const struct error *err)
 {
 	struct link_request *request = (struct link_request *)(void *)answer;
 
+	log_operation(request, err);
 	if (request->owner)
 		send_reply(request->owner, request->id, text, err);
 	list_remove(&request->link);
@@ -170,6 +209,7 @@ static void on_operation(struct link *link, json_t *message, const char *name)
 	}
 	request->answer.give = give;
 	request->owner = link;
+	request->began_ns = uv_hrtime();
 	request->id = json_integer_value(json_object_get(message, "id"));
 	request->message = json_incref(message);
 	list_append(&link->requests, &request->link);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include "agent/agent.h"
 #include "agent/control.h"
@@ -17,6 +16,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/ready.h"
+#include "common/service.h"
 
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
 #define HANDOVER_FOLDER "/var/lib/dcv-session-manager-agent/dcv"
@@ -37,6 +37,7 @@ struct program {
 	struct agent agent;
 	struct control *control;
 	struct link *link;
+	struct service service;
 	int lock_fd;
 };
 
@@ -138,7 +139,7 @@ static void on_ready(void *userdata)
 	log_info("agent is ready (server=%s)", p->agent.server.id);
 	if (p->link)
 		link_start(p->link);
-	(void)sd_notify(0, "READY=1");
+	service_start(&p->service, &p->loop);
 	ready_tell(&p->options.ready_fd);
 }
 
@@ -154,7 +155,8 @@ static void on_stop(void *userdata)
 	struct program *p = userdata;
 
 	log_info("agent stops; its sessions go on");
-	(void)sd_notify(0, "STOPPING=1");
+	service_stopping();
+	service_stop(&p->service);
 	link_stop(p->link);
 	agent_done(&p->agent);
 }
@@ -162,7 +164,9 @@ static void on_stop(void *userdata)
 static void on_reload(void *userdata)
 {
 	(void)userdata;
+	service_reloading();
 	log_reopen_file();
+	service_reloaded();
 }
 
 /* What is run for other people is root's alone: not even this agent's user may change it. An ordinary
@@ -202,13 +206,20 @@ static int lock_state(struct program *p, struct error *err)
 
 static int read_config(struct program *p, struct error *err)
 {
+	struct log_rotation rotation;
 	enum log_level level;
 
+	log_hold();
 	if (agent_config_load(&p->config, p->options.conf, err) < 0)
 		return -1;
 	if (log_level_from_name(p->config.log_level, &level))
 		log_set_level(level);
-	if (log_open_file(p->config.log_directory, "agent.log", err) < 0)
+	rotation = (struct log_rotation){
+		.is_hourly = strcmp(p->config.log_rotation, "hourly") == 0,
+		.max_bytes = (unsigned long long)p->config.log_max_bytes,
+		.n_kept = (unsigned)p->config.log_kept,
+	};
+	if (log_open_file(p->config.log_directory, "agent.log", &rotation, err) < 0)
 		return -1;
 	return check_folders(&p->config, err);
 }

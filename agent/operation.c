@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
@@ -84,20 +85,6 @@ static struct session *find_owned(const struct request *request, const char *id,
 /* --- CreateSessions ----------------------------------------------------------------------------
  */
 
-static int check_permissions(const char *base64, struct error *err)
-{
-	AUTO(buf_done) struct buf file = {0};
-
-	if (!base64)
-		return 0;
-	if (base64_decode(base64, &file, err) < 0)
-		return error_set(err, ERR_INVALID, FAILURE_BAD_PERMISSIONS);
-	if (file.len > PERMISSIONS_MAX_BYTES)
-		return error_set(err, ERR_INVALID, "PermissionsFile is larger than %d bytes",
-				 PERMISSIONS_MAX_BYTES);
-	return 0;
-}
-
 /* InitFilePath may be absolute if it lies in the init folder. The keeper sees relative names only.
  */
 static void make_relative(struct create_session_request *r, const char *init_folder)
@@ -135,7 +122,7 @@ static int check_create(const struct request *request, const struct create_sessi
 	if (strcmp(r->type, "CONSOLE") == 0 && r->autorun_file)
 		return error_set(err, ERR_UNSUPPORTED,
 				 "AutorunFile is not supported for CONSOLE sessions");
-	return check_permissions(r->permissions_file, err);
+	return 0;
 }
 
 static json_t *pack_created(const struct session *s)
@@ -154,6 +141,7 @@ static int run_create_sessions(const struct request *request, const void *fields
 			       struct error *err)
 {
 	struct create_session_request r = *(const struct create_session_request *)fields;
+	AUTO(permissions_free_p) struct permissions *rights = NULL;
 	const char *wanted_id = json_get_text(request->context, "SessionId");
 	const char *wanted_time = json_get_text(request->context, "CreationTime");
 	long long attempt = json_integer_value(json_object_get(request->context, "Attempt"));
@@ -174,10 +162,14 @@ static int run_create_sessions(const struct request *request, const void *fields
 	if (wanted_time)
 		(void)time_parse(wanted_time, &time_ms);
 	uuid_make(id);
+	if (session_permissions_read(wanted_id ? wanted_id : id, r.permissions_file,
+				     request->agent->config, &rights, err) < 0)
+		return -1;
 	session = session_new(wanted_id ? wanted_id : id, &r, time_ms, err);
 	if (!session)
 		return -1;
 	session->attempt = attempt;
+	session->rights = TAKE(rights);
 	if (agent_create_session(request->agent, session, err) < 0)
 		return -1;
 	return packed(pack_created(session), ret, err);
@@ -343,35 +335,50 @@ struct permissions_update {
 	struct answer *outer;
 	struct agent *agent;
 	char *session_id;
-	char *before;
+	char *text; /* base64 */
+	struct permissions *rights;
 };
 
-static int set_permissions(struct agent *agent, struct session *session, const char *permissions,
-			   struct error *err)
+static void update_free(struct permissions_update *update)
 {
-	char *before = session->permissions;
-
-	session->permissions = permissions ? strdup(permissions) : NULL;
-	if (permissions && !session->permissions)
-		(void)error_oom(err);
-	else if (session_list_save(&agent->sessions, session, err) == 0) {
-		free(before);
-		return 0;
-	}
-	free(session->permissions);
-	session->permissions = before;
-	return -1;
+	free(update->session_id);
+	free(update->text);
+	permissions_free(update->rights);
+	free(update);
 }
 
-/* All or nothing: what the engine has refused is not kept either. */
+/* Takes *rights on success. */
+static int keep_permissions(struct agent *agent, struct session *session, const char *text,
+			    struct permissions **rights, struct error *err)
+{
+	AUTO(free_p) char *before = session->permissions;
+
+	session->permissions = strdup(text);
+	if (!session->permissions || session_list_save(&agent->sessions, session, err) < 0) {
+		if (!session->permissions)
+			(void)error_oom(err);
+		free(session->permissions);
+		session->permissions = TAKE(before);
+		return -1;
+	}
+	permissions_free(session->rights);
+	session->rights = TAKE(*rights);
+	log_info("session %s has new permissions (owner=%s)", session->id, session->owner);
+	session_permissions_warn(session, agent->loop);
+	return 0;
+}
+
+/* What the engine has refused is not kept either. */
 static void on_permissions_told(struct answer *answer, struct buf *text, const struct error *err)
 {
 	struct permissions_update *update = (struct permissions_update *)(void *)answer;
 	struct session *session = session_list_find(&update->agent->sessions, update->session_id);
 	struct error problem;
 
-	if (err && session && set_permissions(update->agent, session, update->before, &problem) < 0)
-		log_error("session %s: %s", update->session_id, problem.message);
+	if (!err && (!session ? no_such_session(&problem)
+			      : keep_permissions(update->agent, session, update->text,
+						 &update->rights, &problem)) < 0)
+		err = &problem;
 	if (err)
 		answer_fail(update->outer, err);
 	else
@@ -379,55 +386,54 @@ static void on_permissions_told(struct answer *answer, struct buf *text, const s
 				    json_pack("{s:s}", "SessionId", update->session_id));
 	if (text)
 		buf_done(text);
-	free(update->session_id);
-	free(update->before);
-	free(update);
+	update_free(update);
 }
 
-static void tell_permissions(const struct request *request, struct session *session,
-			     struct permissions_update *update)
+static int tell_permissions(const struct request *request, struct session *session,
+			    const char *text, struct permissions **rights, struct error *err)
 {
 	struct engine *engine = request->agent->engine;
+	struct permissions_update *update = calloc(1, sizeof(*update));
 
-	engine->ops->set_permissions(engine, session, session->permissions, &update->answer);
+	if (!update)
+		return error_oom(err);
+	update->answer.give = on_permissions_told;
+	update->outer = request->answer;
+	update->agent = request->agent;
+	update->session_id = strdup(session->id);
+	update->text = strdup(text);
+	if (!update->session_id || !update->text) {
+		update_free(update);
+		return error_oom(err);
+	}
+	update->rights = TAKE(*rights);
+	engine->ops->set_permissions(engine, session, update->text, &update->answer);
+	return 0;
 }
 
 static int run_update_session_permissions(const struct request *request, const void *fields,
 					  json_t **ret, struct error *err)
 {
 	const struct update_session_permissions_request *r = fields;
+	struct agent *agent = request->agent;
 	struct session *session = find_owned(request, r->session_id, r->owner);
-	struct permissions_update *update = NULL;
+	AUTO(permissions_free_p) struct permissions *rights = NULL;
 
 	if (!session)
 		return no_such_session(err);
 	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
 		return error_set(err, ERR_CONFLICT, "the session is %s",
 				 session_state_name(session->state));
-	if (check_permissions(r->permissions_file, err) < 0)
-		return -1;
-	if (request->agent->engine->ops->set_permissions) {
-		update = calloc(1, sizeof(*update));
-		if (!update)
-			return error_oom(err);
-		update->answer.give = on_permissions_told;
-		update->outer = request->answer;
-		update->agent = request->agent;
-		update->session_id = strdup(session->id);
-		update->before = session->permissions ? strdup(session->permissions) : NULL;
-	}
-	if (set_permissions(request->agent, session, r->permissions_file, err) < 0) {
-		if (update) {
-			free(update->session_id);
-			free(update->before);
-		}
-		free(update);
+	if (session_permissions_read(session->id, r->permissions_file, agent->config, &rights,
+				     err) < 0) {
+		log_info("session %s keeps its permissions: %s", session->id, err->message);
 		return -1;
 	}
-	if (!update)
-		return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
-	tell_permissions(request, session, update);
-	return 0;
+	if (agent->engine->ops->set_permissions)
+		return tell_permissions(request, session, r->permissions_file, &rights, err);
+	if (keep_permissions(agent, session, r->permissions_file, &rights, err) < 0)
+		return -1;
+	return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
 }
 
 static int run_get_session_connection_data(const struct request *request, const void *fields,

@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/permissions.h"
 #include "common/text.h"
 
 static const char *const state_names[N_SESSION_STATES] = {
@@ -63,6 +64,7 @@ void session_free(struct session *session)
 	free(session->autorun_file);
 	json_decref(session->autorun_arguments);
 	free(session->permissions);
+	permissions_free(session->rights);
 	free(session->storage_root);
 	free(session->state_reason);
 	free(session);

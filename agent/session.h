@@ -34,6 +34,8 @@ enum session_event {
 /* Only an engine knows what is in it. */
 struct engine_session;
 
+struct permissions;
+
 struct session {
 	struct list link; /* session_list::sessions */
 	char *id, *name, *owner;
@@ -41,6 +43,7 @@ struct session {
 	char *init_file, *autorun_file; /* relative to their folders; NULL: none */
 	json_t *autorun_arguments;      /* array of strings, or NULL */
 	char *permissions;              /* base64, as given; NULL: the default */
+	struct permissions *rights;     /* what they say; NULL: nobody may do anything */
 	char *storage_root;
 	long long max_concurrent_clients; /* 0: no limit */
 	bool is_gl_wanted;                /* DcvGlEnabled */
@@ -52,6 +55,7 @@ struct session {
 	char *state_reason;
 	bool was_ready;
 	enum error_code failure;        /* why it ended before it was ready; ERR_NONE: not known */
+	long long n_leaked;             /* its processes that do not end, while it is DELETING */
 	long long creation_time_ms;     /* since 1970 */
 	long long end_time_ms;          /* when it became DELETED; 0 before */
 	unsigned long long deadline_ms; /* loop_now_ms() when somebody must act; 0: final state */

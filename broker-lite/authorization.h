@@ -2,13 +2,11 @@
  * The built-in authorization server: passwords into access tokens, and access tokens into clients.
  *
  * A client that has shown its password once is recognised by an HMAC from then on, a token that has
- * been verified once by its hash; whether it has expired or its client was unregistered is looked
+ * been verified once by its text; whether it has expired or its client was unregistered is looked
  * at every time. Sources: RFC 6749, RFC 6750; the API reference, "Token endpoint".
  */
 #ifndef BROKER_AUTHORIZATION_H
 #define BROKER_AUTHORIZATION_H
-
-#include <openssl/evp.h>
 
 #include "broker-lite/client-list.h"
 #include "broker-lite/password.h"
@@ -19,8 +17,9 @@
 #define VERIFIED_TOKENS 1024 /* power of two */
 
 struct verified_token {
-	unsigned char digest[32];
-	struct client *client; /* NULL: free */
+	char *token; /* owned; NULL: free */
+	size_t len;
+	struct client *client;
 	long long expires_s;
 };
 
@@ -28,9 +27,8 @@ struct authorization {
 	struct client_list *clients;
 	struct password_queue *passwords;
 	struct token_key *key; /* owned */
-	EVP_MD *sha256;        /* owned; fetched once, for looking it up costs as much as hashing */
 	unsigned char remember_key[32];
-	struct verified_token *verified; /* by the first bytes of their digest */
+	struct verified_token *verified; /* by the last characters of the token */
 };
 
 /** Takes @key. */

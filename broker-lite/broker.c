@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "broker-lite/audit-change.h"
 #include "broker-lite/certificate.h"
 #include "broker-lite/command.h"
 #include "broker-lite/operation.h"
@@ -18,6 +18,8 @@
 #include "common/ready.h"
 
 #define STORE_PATIENCE_MS 60000
+#define DRAIN_MS 10000
+#define DRAIN_LOOK_MS 10
 #define LARGE_BYTES (256 * 1024)
 #define SECURITY_FOLDER "security"
 #define DATA_FOLDER "broker-data"
@@ -42,7 +44,7 @@ int broker_check_health(const struct broker *broker, struct error *err)
 {
 	unsigned long long since_ms = store_down_since_ms(broker->store);
 
-	if (broker->loop.is_stopping)
+	if (broker->drain || broker->loop.is_stopping)
 		return error_set(err, ERR_UNAVAILABLE, "stopping");
 	if (since_ms > 0 && loop_now_ms(&broker->loop) - since_ms > STORE_PATIENCE_MS)
 		return error_set(err, ERR_UNAVAILABLE, "the store cannot be written");
@@ -189,9 +191,15 @@ static int start_fleet(struct broker *broker, struct error *err)
 	if (fleet_init(&broker->fleet, &broker->loop, config, &broker->clients, broker->store,
 		       err) < 0)
 		return -1;
+	broker->fleet.audit = &broker->audit;
+	broker->fleet.metrics = &broker->metrics;
 	broker->anybody = (struct client){.kind = CLIENT_API, .is_active = true};
 	broker->api = (struct api){
-		.carry_out = operation_carry_out, .admit = route_admit, .userdata = broker};
+		.carry_out = operation_carry_out,
+		.admit = route_admit,
+		.answered = audit_element,
+		.userdata = broker,
+	};
 	return 0;
 }
 
@@ -212,6 +220,7 @@ static int start_servers(struct broker *broker, struct error *err)
 	options.port = (int)config->client_port;
 	options.body_max_bytes = CLIENT_BODY_MAX_BYTES;
 	options.request = route_client;
+	options.replied = route_client_replied;
 	broker->client_server = http_server_new(&broker->loop, &options, err);
 	if (!broker->client_server)
 		return -1;
@@ -219,6 +228,7 @@ static int start_servers(struct broker *broker, struct error *err)
 	options.port = (int)config->agent_port;
 	options.body_max_bytes = AGENT_BODY_MAX_BYTES;
 	options.request = route_agent;
+	options.replied = route_agent_replied;
 	options.ws = &broker->agents.handler;
 	options.ws_userdata = &broker->agents;
 	broker->agent_server = http_server_new(&broker->loop, &options, err);
@@ -229,10 +239,63 @@ static int start_servers(struct broker *broker, struct error *err)
 		.is_private = true,
 		.body_max_bytes = COMMAND_BODY_MAX_BYTES,
 		.request = command_serve,
+		.replied = audit_command,
 		.userdata = broker,
 	};
 	broker->command_server = http_server_new(&broker->loop, &options, err);
 	return broker->command_server ? 0 : -1;
+}
+
+static int start_metrics(struct broker *broker, struct error *err)
+{
+	const struct http_server_options options = {
+		.bind_host = "127.0.0.1",
+		.port = (int)broker->config.metrics_port,
+		.request = metrics_serve,
+		.userdata = broker,
+	};
+
+	if (broker->config.metrics_port == 0)
+		return 0;
+	broker->metrics_server = http_server_new(&broker->loop, &options, err);
+	return broker->metrics_server ? 0 : error_prefix(err, "metrics-port");
+}
+
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+static void look_at_drain(void *userdata)
+{
+	struct broker *broker = userdata;
+	size_t n_open = http_server_n_open(broker->client_server) +
+			http_server_n_open(broker->agent_server);
+
+	if (n_open > 0 && loop_now_ms(&broker->loop) < broker->drain_until_ms)
+		return;
+	if (n_open > 0)
+		log_warning("%zu requests are cut off", n_open);
+	loop_stop(&broker->loop);
+}
+
+/* Requests that are in progress are finished, new ones and the health check answered 503. A second
+ * signal ends that. */
+static void on_terminate(void *userdata)
+{
+	struct broker *broker = userdata;
+
+	if (broker->drain) {
+		loop_stop(&broker->loop);
+		return;
+	}
+	service_stopping();
+	log_info("stopping");
+	broker->drain = timer_new(&broker->loop, look_at_drain, broker);
+	if (!broker->drain) {
+		loop_stop(&broker->loop);
+		return;
+	}
+	broker->drain_until_ms = loop_now_ms(&broker->loop) + DRAIN_MS;
+	timer_start(broker->drain, 0, DRAIN_LOOK_MS);
 }
 
 static void on_stop(void *userdata)
@@ -240,8 +303,8 @@ static void on_stop(void *userdata)
 	struct broker *broker = userdata;
 	struct error err;
 
-	(void)sd_notify(0, "STOPPING=1");
-	log_info("stopping");
+	service_stop(&broker->service);
+	timer_free(TAKE(broker->drain));
 	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
 	fleet_stop(&broker->fleet);
 	agent_list_cancel(&broker->agents, &err);
@@ -249,28 +312,51 @@ static void on_stop(void *userdata)
 
 static void on_reload(void *userdata)
 {
-	(void)userdata;
+	struct broker *broker = userdata;
+
+	service_reloading();
 	log_reopen_file();
+	audit_reopen(&broker->audit);
+	service_reloaded();
+}
+
+/* An audit log that cannot be written is told and counted, and nothing stops for it. */
+static void start_audit(struct broker *broker)
+{
+	const struct log_rotation rotation = broker_config_log_rotation(&broker->config);
+	struct error err = {0};
+
+	if (audit_open(&broker->audit, broker->config.log_directory, &rotation, &err) < 0)
+		log_error("no audit log: %s", err.message);
+}
+
+static int start_throttle(struct broker *broker, struct error *err)
+{
+	broker->throttle = throttle_new((unsigned)broker->config.max_requests_per_s, err);
+	return broker->throttle ? 0 : -1;
 }
 
 static int start(struct broker *broker, struct error *err)
 {
-	if (prepare_folders(&broker->config, err) < 0 ||
+	metrics_init(&broker->metrics);
+	start_audit(broker);
+	if (prepare_folders(&broker->config, err) < 0 || start_throttle(broker, err) < 0 ||
 	    prepare_certificates(&broker->config, err) < 0 || start_store(broker, err) < 0 ||
 	    start_authorization(broker, err) < 0 || start_fleet(broker, err) < 0 ||
-	    start_servers(broker, err) < 0)
+	    start_servers(broker, err) < 0 || start_metrics(broker, err) < 0)
 		return -1;
 	broker->loop.on_stop = on_stop;
+	broker->loop.on_terminate = on_terminate;
 	broker->loop.on_reload = on_reload;
 	return 0;
 }
 
-static void announce(const struct broker *broker, int ready_fd)
+static void announce(struct broker *broker, int ready_fd)
 {
 	log_info("broker %s is ready (api=%s:%lld, agents=%s:%lld)", VERSION,
 		 broker->config.client_bind_host, broker->config.client_port,
 		 broker->config.agent_bind_host, broker->config.agent_port);
-	(void)sd_notify(0, "READY=1");
+	service_start(&broker->service, &broker->loop);
 	ready_tell(&ready_fd);
 }
 
@@ -282,6 +368,7 @@ static void take_down(struct broker *broker)
 	loop_done(&broker->loop);
 	if (broker->fleet.loop)
 		agent_list_done(&broker->agents);
+	http_server_free(broker->metrics_server);
 	http_server_free(broker->command_server);
 	http_server_free(broker->agent_server);
 	http_server_free(broker->client_server);
@@ -292,6 +379,8 @@ static void take_down(struct broker *broker)
 	statement_list_done(&broker->statements);
 	client_list_done(&broker->clients);
 	store_free(broker->store);
+	throttle_free(broker->throttle);
+	audit_close(&broker->audit);
 	broker_config_done(&broker->config);
 }
 
@@ -309,6 +398,7 @@ int broker_run(const struct broker_config *config, int ready_fd, struct error *e
 	 * which OpenSSL does several times a request. */
 	(void)mallopt(M_MXFAST, 0);
 	broker->config = *config;
+	audit_init(&broker->audit);
 	broker->loop.userdata = broker;
 	result = loop_init(&broker->loop, err);
 	broker->loop.userdata = broker;

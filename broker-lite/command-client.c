@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/json.h"
+#include "common/log.h"
 
 #define REPLY_MAX_BYTES (64 * 1024 * 1024)
 #define REPLY_TIMEOUT_S 30
@@ -179,6 +180,7 @@ static int carry_out(const struct wish *wish)
 	struct error err = {0};
 	int status = 0;
 
+	log_set_level(LOG_LEVEL_ERROR); /* the broker has said the rest about its settings */
 	if (broker_config_load(&config, wish->config_path, &err) == 0)
 		path = broker_command_path(&config, &err);
 	if (path && !config.enable_authorization_server &&

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -142,4 +143,13 @@ int broker_config_load(struct broker_config *config, const char *path, struct er
 void broker_config_done(struct broker_config *config)
 {
 	settings_done(settings, ARRAY_SIZE(settings), config);
+}
+
+struct log_rotation broker_config_log_rotation(const struct broker_config *config)
+{
+	return (struct log_rotation){
+		.is_hourly = strcmp(config->log_rotation, "hourly") == 0,
+		.max_bytes = (unsigned long long)config->log_max_bytes,
+		.n_kept = (unsigned)config->log_kept,
+	};
 }

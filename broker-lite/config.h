@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "common/log-file.h"
 #include "common/settings.h"
 
 #define BROKER_CONFIG_PATH "/etc/dcv-session-manager-broker/session-manager-broker.properties"
@@ -26,5 +27,8 @@ int broker_config_load(struct broker_config *config, const char *path, struct er
 void broker_config_print(enum settings_form form, FILE *file);
 
 void broker_config_done(struct broker_config *config);
+
+/** Of broker.log and audit.log. */
+struct log_rotation broker_config_log_rotation(const struct broker_config *config);
 
 #endif

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker-lite/audit-change.h"
 #include "broker-lite/config.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/metrics.h"
 #include "broker-lite/placement.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
@@ -12,7 +14,6 @@
 #include "common/log.h"
 #include "common/requests.h"
 
-#define REPLY_TIMEOUT_MS 30000
 #define POKE_MS 10
 /* After our restart the agents need a while to come back; until then nothing is out of servers. */
 #define RETURN_OF_AGENTS_MS 60000
@@ -40,18 +41,6 @@ void creation_stop(struct creation *creation)
 {
 	timer_free(creation->timer);
 	creation->timer = NULL;
-}
-
-/* --- reading the request -----------------------------------------------------------------------
- */
-
-static void read_request(const json_t *body, struct create_session_request *ret)
-{
-	struct error err;
-
-	/* The shape was checked when the request came in. */
-	if (params_read(&create_sessions_params, body, ret, &err) < 0)
-		*ret = (struct create_session_request){.type = "VIRTUAL", .owner = "", .name = ""};
 }
 
 /* --- choosing a server -------------------------------------------------------------------------
@@ -107,6 +96,31 @@ void creation_cancel(struct creation *creation, struct session *session)
 	creation->n_waiting--;
 }
 
+/* --- what is counted ---------------------------------------------------------------------------
+ */
+
+static double seconds_since(uint64_t ns)
+{
+	return (double)(uv_hrtime() - ns) / 1e9;
+}
+
+static void count_placed(const struct creation *creation, struct session *session)
+{
+	if (session->placed_ns == 0 && session->accepted_ns > 0)
+		metrics_count_phase(creation->fleet->metrics, PHASE_QUEUED,
+				    seconds_since(session->accepted_ns));
+	session->placed_ns = uv_hrtime();
+}
+
+static void count_refusal(const struct creation *creation, const struct session *session)
+{
+	struct fleet *fleet = creation->fleet;
+	enum placement_obstacle obstacle = placement_nearest_obstacle(
+		&fleet->servers, session->wish, loop_now_ms(fleet->loop));
+
+	metrics_count_refusal(fleet->metrics, (enum placement_refusal)obstacle);
+}
+
 /* --- accepting ---------------------------------------------------------------------------------
  */
 
@@ -119,6 +133,18 @@ static void answer_accepted(const struct session *session, struct answer *answer
 				      json_get_text(a, "Name"), "Owner", json_get_text(a, "Owner"),
 				      "Type", json_get_text(a, "Type"), "State", "CREATING",
 				      "Substate", "SESSION_PLACING"));
+}
+
+static void tell_accepted(const struct session *session)
+{
+	log_event(LOG_LEVEL_INFO,
+		  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+			     .server = session->server ? session->server->id : NULL,
+			     .result = "CREATING"),
+		  "session %s accepted (request=%s, owner=%s, type=%s, server=%s)", session->id,
+		  session->request_id, session_owner(session),
+		  session->is_console ? "CONSOLE" : "VIRTUAL",
+		  session->server ? session->server->id : "none yet");
 }
 
 /* The record is committed: from here on the session exists. */
@@ -139,10 +165,7 @@ static void on_stored(const struct error *err, void *userdata)
 		 * report puts it right. It may have been deleted meanwhile and hidden for good. */
 		if (accepting->answer) {
 			session->is_hidden = false;
-			log_info("session %s accepted (request=%s, owner=%s, type=%s, server=%s)",
-				 session->id, session->request_id, session_owner(session),
-				 session->is_console ? "CONSOLE" : "VIRTUAL",
-				 session->server ? session->server->id : "none yet");
+			tell_accepted(session);
 			answer_accepted(session, accepting->answer);
 		}
 		if (session->server)
@@ -185,13 +208,16 @@ static json_t *make_attributes(const char *id, const struct create_session_reque
 	return attributes;
 }
 
-static struct session *make_session(struct creation *creation, json_t *body,
+static struct session *make_session(struct creation *creation,
 				    const struct create_session_request *request,
-				    const struct answer *answer, struct error *err)
+				    struct answer *answer, struct error *err)
 {
+	json_t *body = answer_asked_json(answer, err);
 	struct session *session;
 	char id[UUID_SIZE];
 
+	if (!body)
+		return NULL;
 	uuid_make(id);
 	session = session_new(id, make_attributes(id, request), err);
 	if (!session)
@@ -199,6 +225,7 @@ static struct session *make_session(struct creation *creation, json_t *body,
 	session->request = json_incref(body);
 	session->owner = creation->fleet;
 	session->order = ++creation->last_order;
+	session->accepted_ns = uv_hrtime();
 	session->is_hidden = true; /* until it is committed */
 	(void)strcpy(session->request_id, answer_request_id(answer));
 	return session;
@@ -211,6 +238,8 @@ static int accept_session(struct creation *creation, struct session *session, st
 	struct fleet *fleet = creation->fleet;
 
 	session->is_create_pending = server != NULL;
+	if (server)
+		count_placed(creation, session);
 	if (session_list_add(&fleet->sessions, session, server, err) < 0) {
 		session_free(session);
 		return -1;
@@ -224,18 +253,17 @@ static int accept_session(struct creation *creation, struct session *session, st
 	return -1;
 }
 
-static int begin(struct creation *creation, json_t *body, struct answer *answer, struct error *err)
+static int begin(struct creation *creation, const struct create_session_request *request,
+		 struct answer *answer, struct error *err)
 {
 	const struct broker_config *config = creation->fleet->config;
-	struct create_session_request request;
 	struct server *server = NULL;
 	struct session *session;
 
-	read_request(body, &request);
-	if (create_session_check(&request, config->autorun_arguments_max,
+	if (create_session_check(request, config->autorun_arguments_max,
 				 config->autorun_argument_max_length, err) < 0)
 		return -1;
-	session = make_session(creation, body, &request, answer, err);
+	session = make_session(creation, request, answer, err);
 	if (!session)
 		return -1;
 	if (choose(creation, session, NULL, &server, err) < 0) {
@@ -243,19 +271,24 @@ static int begin(struct creation *creation, json_t *body, struct answer *answer,
 		return -1;
 	}
 	if (server ||
-	    (request.enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
+	    (request->enqueue_request && creation->n_waiting < (size_t)config->queue_max_size))
 		return accept_session(creation, session, server, answer, err);
+	if (request->enqueue_request)
+		metrics_count_refusal(creation->fleet->metrics, REFUSAL_QUEUE_FULL);
+	else
+		count_refusal(creation, session);
 	session_free(session);
 	return error_set(err, ERR_LIMIT, "%s",
-			 request.enqueue_request ? "The create sessions queue is full"
-						 : FAILURE_NO_PLACE);
+			 request->enqueue_request ? "The create sessions queue is full"
+						  : FAILURE_NO_PLACE);
 }
 
-void creation_begin(struct creation *creation, json_t *body, struct answer *answer)
+void creation_begin(struct creation *creation, const struct create_session_request *request,
+		    struct answer *answer)
 {
 	struct error err = {0};
 
-	if (begin(creation, body, answer, &err) < 0)
+	if (begin(creation, request, answer, &err) < 0)
 		answer_fail(answer, &err);
 }
 
@@ -297,11 +330,17 @@ static void on_reply(const char *body, size_t len, const struct error *err, void
 	if (creation->fleet->is_stopping) {
 		/* the store has what the next start needs */
 	} else if (err) {
-		log_warning("session %s: server %s did not create it: %s", session->id,
-			    session->server ? session->server->id : "?", err->message);
+		log_event(LOG_LEVEL_WARNING,
+			  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+				     .server = session->server ? session->server->id : NULL,
+				     .result = error_wire_name(err->code)),
+			  "session %s: server %s did not create it: %s", session->id,
+			  session->server ? session->server->id : "?", err->message);
 		on_refused(creation, session, err);
 	} else {
 		session->is_confirmed = true;
+		metrics_count_phase(creation->fleet->metrics, PHASE_PLACED,
+				    seconds_since(session->placed_ns));
 		buf_done(&session->text);
 		if (session->is_delete_ordered)
 			fleet_send_delete(creation->fleet, session->server, session);
@@ -314,14 +353,13 @@ static void on_reply(const char *body, size_t len, const struct error *err, void
 static void send_create(struct creation *creation, struct session *session)
 {
 	struct accepting *accepting = malloc(sizeof(*accepting));
+	AUTO(buf_done) struct buf body = {0};
 	struct relay_command command = {
 		.operation = OPERATION_create_sessions,
-		.context = json_pack("{s:s,s:s*,s:s,s:I}", "SessionId", session->id, "CreationTime",
-				     json_get_text(session->attributes, "CreationTime"),
-				     "RequestId", session->request_id, "Attempt",
-				     (json_int_t)session->n_failures + 1),
-		.body = session->request,
-		.timeout_ms = REPLY_TIMEOUT_MS,
+		.context = {.session_id = session->id,
+			    .creation_time = json_get_text(session->attributes, "CreationTime"),
+			    .request_id = session->request_id,
+			    .attempt = (long long)session->n_failures + 1},
 		.fn = on_reply,
 		.userdata = accepting,
 	};
@@ -329,7 +367,6 @@ static void send_create(struct creation *creation, struct session *session)
 
 	if (session->is_delete_ordered || !session->request) {
 		/* deleted before it was begun */
-		json_decref(command.context);
 		free(accepting);
 		session->is_create_pending = false;
 		if (session->state != DELETED)
@@ -339,7 +376,12 @@ static void send_create(struct creation *creation, struct session *session)
 	if (accepting)
 		*accepting = (struct accepting){creation, session, NULL};
 	session->n_pending++;
-	if (relay_send(&creation->fleet->relay, accepting ? session->server->agent : NULL, &command,
+	if (json_append(&body, session->request, &err) == 0) {
+		command.body = body.data;
+		command.body_len = body.len;
+	}
+	if (relay_send(&creation->fleet->relay,
+		       accepting && command.body ? session->server->agent : NULL, &command,
 		       &err) == 0)
 		return;
 	free(accepting);
@@ -364,8 +406,16 @@ static void take_to(struct creation *creation, struct session *session, struct s
 
 	(void)session_list_bind(&creation->fleet->sessions, session, server, &err);
 	session->is_create_pending = true;
+	count_placed(creation, session);
 	if (store_placement(creation, session, NULL, &err) < 0)
 		send_create(creation, session);
+}
+
+static void give_up(struct creation *creation, struct session *session)
+{
+	count_refusal(creation, session);
+	fleet_session_gone(creation->fleet, session,
+			   session->reason ? session->reason : FAILURE_NO_PLACE);
 }
 
 static void place(struct creation *creation, struct session *session)
@@ -384,8 +434,7 @@ static void place(struct creation *creation, struct session *session)
 	else if (is_restored(session) && waited_ms < RETURN_OF_AGENTS_MS)
 		wait_for_server(creation, session, RETURN_OF_AGENTS_MS - waited_ms);
 	else
-		fleet_session_gone(fleet, session,
-				   session->reason ? session->reason : FAILURE_NO_PLACE);
+		give_up(creation, session);
 }
 
 void creation_place_again(struct creation *creation, struct session *session)
@@ -440,14 +489,20 @@ void creation_failed(struct creation *creation, struct session *session, enum er
 		session->avoid = json_array();
 	if (session->server)
 		(void)json_array_append_new(session->avoid, json_string(session->server->id));
-	log_info("session %s is placed again (failures=%u, reason=%s)", session->id,
-		 session->n_failures, reason);
+	log_event(LOG_LEVEL_INFO,
+		  LOG_FIELDS(.request_id = session->request_id, .session = session->id),
+		  "session %s is placed again (failures=%u, reason=%s)", session->id,
+		  session->n_failures, reason);
 	creation_place_again(creation, session);
 }
 
 void creation_succeeded(struct creation *creation, struct session *session)
 {
 	session_drop_request(session);
+	if (session->accepted_ns > 0)
+		metrics_count_phase(creation->fleet->metrics, PHASE_READY,
+				    seconds_since(session->accepted_ns));
+	audit_session(creation->fleet, session, "SessionReady", NULL);
 	if (!setback_succeed(&session->server->setback))
 		return;
 	log_info("server %s is set back no longer (session=%s)", session->server->id, session->id);

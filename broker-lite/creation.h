@@ -9,6 +9,7 @@
 
 #include "broker-lite/session.h"
 #include "common/call.h"
+#include "common/requests.h"
 
 struct fleet;
 
@@ -26,7 +27,8 @@ int creation_init(struct creation *creation, struct fleet *fleet, struct error *
 void creation_stop(struct creation *creation);
 
 /** CreateSessions: accept the session, or say why not. */
-void creation_begin(struct creation *creation, json_t *body, struct answer *answer);
+void creation_begin(struct creation *creation, const struct create_session_request *request,
+		    struct answer *answer);
 
 /**
  * The host of @session could not create it, or lost it on the way.

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/audit-change.h"
 #include "broker-lite/client-list.h"
 #include "broker-lite/config.h"
+#include "broker-lite/metrics.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/log.h"
-
-#define DELETE_REPLY_TIMEOUT_MS 30000
 
 /* --- deadlines of sessions ---------------------------------------------------------------------
  */
@@ -48,6 +48,14 @@ static void end_patience(struct fleet *fleet, struct session *session)
 	fleet_arm(fleet, session, (unsigned long long)fleet->config->delete_deadline_s * 1000);
 }
 
+static void end_wait(struct fleet *fleet, struct session *session)
+{
+	metrics_count_refusal(fleet->metrics, REFUSAL_WAITED_TOO_LONG);
+	fleet_session_gone(fleet, session,
+			   session->reason ? session->reason
+					   : "No dcv server became available in time");
+}
+
 static void on_session_timer(void *userdata)
 {
 	struct session *session = userdata;
@@ -56,9 +64,7 @@ static void on_session_timer(void *userdata)
 	if (session->state == DELETED)
 		expire(fleet, session);
 	else if (!list_is_empty(&session->waiting))
-		fleet_session_gone(fleet, session,
-				   session->reason ? session->reason
-						   : "No dcv server became available in time");
+		end_wait(fleet, session);
 	else if (session->state != READY)
 		end_patience(fleet, session);
 }
@@ -107,8 +113,13 @@ void fleet_session_gone(struct fleet *fleet, struct session *session, const char
 	session_drop_request(session);
 	session_set_reason(session, kept);
 	session->deleted_ms = time_now_ms();
-	log_info("session %s deleted (owner=%s, reason=%s)", session->id, session_owner(session),
-		 kept ? kept : "");
+	log_event(LOG_LEVEL_INFO,
+		  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+			     .server = session->server ? session->server->id : NULL,
+			     .result = "DELETED"),
+		  "session %s deleted (owner=%s, reason=%s)", session->id, session_owner(session),
+		  kept ? kept : "");
+	audit_session(fleet, session, "SessionEnded", kept);
 	if (session->is_hidden || fleet->config->deleted_visible_s == 0) {
 		expire(fleet, session);
 		return;
@@ -143,26 +154,34 @@ static void on_delete_reply(const char *body, size_t len, const struct error *er
 	session_list_release(&ordering->fleet->sessions, session);
 }
 
+static int append_order(struct buf *body, const struct session *session, struct error *err)
+{
+	if (buf_append_text(body, "{\"SessionId\":", err) < 0 ||
+	    json_append_string(body, session->id, err) < 0 ||
+	    buf_append_text(body, ",\"Owner\":", err) < 0 ||
+	    json_append_string(body, session_owner(session), err) < 0)
+		return -1;
+	return buf_append(body, "}", 1, err);
+}
+
 void fleet_send_delete(struct fleet *fleet, struct server *server, struct session *session)
 {
 	struct ordering *ordering = malloc(sizeof(*ordering));
-	json_auto_t *body =
-		json_pack("{s:s,s:s}", "SessionId", session->id, "Owner", session_owner(session));
+	AUTO(buf_done) struct buf body = {0};
 	struct relay_command command = {
 		.operation = OPERATION_delete_sessions,
-		.context = json_pack("{s:s}", "SessionId", session->id),
-		.body = body,
-		.timeout_ms = DELETE_REPLY_TIMEOUT_MS,
+		.context.session_id = session->id,
 		.fn = on_delete_reply,
 		.userdata = ordering,
 	};
 	struct error err;
 
-	if (!ordering || !body || !server) {
-		json_decref(command.context);
+	if (!ordering || !server || append_order(&body, session, &err) < 0) {
 		free(ordering);
 		return;
 	}
+	command.body = body.data;
+	command.body_len = body.len;
 	*ordering = (struct ordering){fleet, session};
 	if (relay_send(&fleet->relay, server->agent, &command, &err) < 0) {
 		free(ordering); /* without a link: told again when it stands */
@@ -198,7 +217,8 @@ static void declare_lost(struct fleet *fleet, struct server *server)
 {
 	server->is_lost = true;
 	server_touch(server);
-	log_warning("server %s is unreachable", server->id);
+	log_event(LOG_LEVEL_WARNING, LOG_FIELDS(.server = server->id), "server %s is unreachable",
+		  server->id);
 	list_for_each_safe (session, &server->sessions, struct session, on_server) {
 		if (session->state == DELETED || session->is_create_pending)
 			continue;
@@ -225,7 +245,8 @@ static void forget_sessions(struct fleet *fleet, struct server *server, bool all
 static void unlist(struct fleet *fleet, struct server *server)
 {
 	if (server->report)
-		log_info("server %s is no longer listed", server->id);
+		log_event(LOG_LEVEL_INFO, LOG_FIELDS(.server = server->id),
+			  "server %s is no longer listed", server->id);
 	server_list_unlist(&fleet->servers, server);
 	server->client =
 		NULL; /* who has been silent for so long does not keep the id from others */
@@ -361,11 +382,11 @@ static int restore_owners(struct fleet *fleet, struct error *err)
 int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
 	       const struct client_list *clients, struct store *store, struct error *err)
 {
-	*fleet = (struct fleet){
-		.loop = loop, .config = config, .clients = clients, .relay.loop = loop};
+	*fleet = (struct fleet){.loop = loop, .config = config, .clients = clients};
 	server_list_init(&fleet->servers, store);
 	session_list_init(&fleet->sessions, store);
-	if (creation_init(&fleet->creation, fleet, err) < 0 ||
+	if (relay_init(&fleet->relay, loop, err) < 0 ||
+	    creation_init(&fleet->creation, fleet, err) < 0 ||
 	    server_list_load(&fleet->servers, err) < 0 || restore_owners(fleet, err) < 0 ||
 	    session_list_load(&fleet->sessions, restore, fleet, err) < 0)
 		return -1;
@@ -377,6 +398,7 @@ int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_confi
 void fleet_stop(struct fleet *fleet)
 {
 	fleet->is_stopping = true;
+	relay_stop(&fleet->relay);
 	creation_stop(&fleet->creation);
 	for (size_t i = 0; i < fleet->servers.by_id.n; i++)
 		free_server_timer(fleet->servers.by_id.items[i]);

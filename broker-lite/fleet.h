@@ -13,8 +13,10 @@
 /* An agent that restarts is back before this; until then nothing is told to be lost. */
 #define RECONNECT_GRACE_MS 5000
 
+struct audit;
 struct broker_config;
 struct client_list;
+struct metrics;
 
 struct fleet {
 	struct loop *loop;
@@ -22,6 +24,8 @@ struct fleet {
 	const struct client_list *clients;
 	struct server_list servers;
 	struct session_list sessions;
+	struct audit *audit;     /* set after fleet_init() */
+	struct metrics *metrics; /* the same */
 	struct relay relay;
 	struct creation creation;
 	unsigned long n_reports;

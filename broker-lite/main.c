@@ -111,13 +111,14 @@ static void raise_descriptor_limit(void)
 
 static void start_log(const struct broker_config *config)
 {
+	const struct log_rotation rotation = broker_config_log_rotation(config);
 	enum log_level level;
 	struct error err = {0};
 
 	if (log_level_from_name(config->log_level, &level))
 		log_set_level(level);
 	if (file_make_folder(config->log_directory, 0750, &err) < 0 ||
-	    log_open_file(config->log_directory, "broker.log", &err) < 0)
+	    log_open_file(config->log_directory, "broker.log", &rotation, &err) < 0)
 		log_warning("no log file: %s", err.message);
 }
 
@@ -136,9 +137,11 @@ int main(int argc, char **argv)
 	(void)umask(0027);
 	(void)signal(SIGXFSZ,
 		     SIG_IGN); /* a file that may not grow is a failed write, not our end */
+	log_hold();
 	if (broker_config_load(&config, options.config_path, &err) < 0) {
 		broker_config_done(&config);
 		log_error("%s", err.message);
+		log_close();
 		return COMMAND_FAILED;
 	}
 	start_log(&config);

@@ -11,8 +11,6 @@
 #include "common/page.h"
 #include "common/requests.h"
 
-#define OPEN_TIMEOUT_MS 4000
-
 /* --- DescribeServers ---------------------------------------------------------------------------
  */
 
@@ -46,26 +44,25 @@ static int append_servers(struct server_list *list, const struct describe_server
 	return buf_append_text(text, "]}", err);
 }
 
-void operation_describe_servers(struct broker *broker, json_t *body, struct answer *answer)
+void operation_describe_servers(struct broker *broker, const void *fields, struct answer *answer)
 {
+	const struct describe_servers_request *request = fields;
 	struct server_list *list = &broker->fleet.servers;
-	struct describe_servers_request request;
 	struct page_mark mark = {0};
 	AUTO(wanted_done) struct wanted wanted = {0};
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 	size_t at = 0;
 
-	if (params_read(&describe_servers_params, body, &request, &err) == 0 &&
-	    (!request.next_token ||
-	     page_token_read(PAGE_OF_SERVERS, request.next_token, &mark, &err) == 0) &&
-	    wanted_init(&wanted, request.server_ids, &err) == 0) {
+	if ((!request->next_token ||
+	     page_token_read(PAGE_OF_SERVERS, request->next_token, &mark, &err) == 0) &&
+	    wanted_init(&wanted, request->server_ids, &err) == 0) {
 		if (mark.id)
 			at = sorted_position(&list->by_id, mark.id);
 		if (mark.id && server_list_find(list, mark.id))
 			at++;
 		if (buf_append_text(&text, "{\"Servers\":[", &err) == 0)
-			(void)append_servers(list, &request, &wanted, at, &text, &err);
+			(void)append_servers(list, request, &wanted, at, &text, &err);
 	}
 	page_mark_done(&mark);
 	if (err.code == ERR_NONE)
@@ -132,13 +129,10 @@ static void on_mark_removed(const struct error *failure, void *userdata)
 	struct marking *marking = userdata;
 	struct fleet *fleet = &marking->broker->fleet;
 	struct server *server = server_list_find(&fleet->servers, marking->id);
-	json_auto_t *body = json_pack("{s:s}", "ServerId", marking->id);
 	struct error err;
 	struct relay_command command = {
 		.operation = OPERATION_open_servers,
-		.context = json_pack("{s:s}", "RequestId", answer_request_id(marking->answer)),
-		.body = body,
-		.timeout_ms = OPEN_TIMEOUT_MS,
+		.context.request_id = answer_request_id(marking->answer),
 		.fn = on_opened,
 		.userdata = marking,
 	};
@@ -148,24 +142,23 @@ static void on_mark_removed(const struct error *failure, void *userdata)
 		server_touch(server);
 	}
 	if (failure) {
-		json_decref(command.context);
 		marking_end(marking, failure);
 		return;
 	}
 	creation_poke(&fleet->creation, server);
-	if (relay_send(&fleet->relay, server ? server->agent : NULL, &command, &err) < 0)
+	command.body = answer_asked_text(marking->answer, &command.body_len, &err);
+	if (relay_send(&fleet->relay, server && command.body ? server->agent : NULL, &command,
+		       &err) < 0)
 		marking_end(marking, NULL);
 }
 
-void operation_open_servers(struct broker *broker, json_t *body, struct answer *answer)
+void operation_open_servers(struct broker *broker, const void *fields, struct answer *answer)
 {
-	struct open_server_request request;
+	const struct open_server_request *request = fields;
 	struct error err = {0};
-	struct server *server = NULL;
+	struct server *server = find_listed(broker, request->server_id, &err);
 	struct marking *marking = NULL;
 
-	if (params_read(&open_servers_params, body, &request, &err) == 0)
-		server = find_listed(broker, request.server_id, &err);
 	if (server && !(marking = marking_new(broker, answer, server)))
 		(void)error_oom(&err);
 	if (marking && server_list_set_closed(&broker->fleet.servers, server, false,
@@ -189,16 +182,14 @@ static void on_closed(const struct error *err, void *userdata)
 	marking_end(marking, err);
 }
 
-void operation_close_servers(struct broker *broker, json_t *body, struct answer *answer)
+void operation_close_servers(struct broker *broker, const void *fields, struct answer *answer)
 {
-	struct close_server_request request;
+	const struct close_server_request *request = fields;
 	struct error err = {0};
-	struct server *server = NULL;
+	struct server *server = find_listed(broker, request->server_id, &err);
 	struct marking *marking = NULL;
 
-	if (params_read(&close_servers_params, body, &request, &err) == 0)
-		server = find_listed(broker, request.server_id, &err);
-	if (server && !request.force && server->n_console + server->n_virtual > 0)
+	if (server && !request->force && server->n_console + server->n_virtual > 0)
 		(void)error_set(&err, ERR_CONFLICT, FAILURE_SERVER_HAS_SESSIONS);
 	else if (server && !(marking = marking_new(broker, answer, server)))
 		(void)error_oom(&err);

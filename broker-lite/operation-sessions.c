@@ -11,14 +11,12 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/page.h"
+#include "common/permissions.h"
 #include "common/requests.h"
 
-#define PERMISSIONS_TIMEOUT_MS 4000
-#define SCREENSHOT_TIMEOUT_MS 6000
-
-void operation_create_sessions(struct broker *broker, json_t *body, struct answer *answer)
+void operation_create_sessions(struct broker *broker, const void *fields, struct answer *answer)
 {
-	creation_begin(&broker->fleet.creation, body, answer);
+	creation_begin(&broker->fleet.creation, fields, answer);
 }
 
 /* --- DescribeSessions --------------------------------------------------------------------------
@@ -91,24 +89,23 @@ static size_t position_after(const struct session_list *list, const struct page_
 	return at;
 }
 
-void operation_describe_sessions(struct broker *broker, json_t *body, struct answer *answer)
+void operation_describe_sessions(struct broker *broker, const void *fields, struct answer *answer)
 {
+	const struct describe_sessions_request *request = fields;
 	struct session_list *list = &broker->fleet.sessions;
-	struct describe_sessions_request request;
 	struct page_mark mark = {0};
 	AUTO(wanted_done) struct wanted wanted = {0};
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 	size_t at = 0;
 
-	if (params_read(&describe_sessions_params, body, &request, &err) == 0 &&
-	    (!request.next_token ||
-	     page_token_read(PAGE_OF_SESSIONS, request.next_token, &mark, &err) == 0) &&
-	    wanted_init(&wanted, request.session_ids, &err) == 0) {
+	if ((!request->next_token ||
+	     page_token_read(PAGE_OF_SESSIONS, request->next_token, &mark, &err) == 0) &&
+	    wanted_init(&wanted, request->session_ids, &err) == 0) {
 		if (mark.id)
 			at = position_after(list, &mark);
 		if (buf_append_text(&text, "{\"Sessions\":[", &err) == 0)
-			(void)append_sessions(list, &request, &wanted, at, &text, &err);
+			(void)append_sessions(list, request, &wanted, at, &text, &err);
 	}
 	page_mark_done(&mark);
 	if (err.code == ERR_NONE)
@@ -187,21 +184,19 @@ static int begin_deletion(struct fleet *fleet, struct session *session, bool is_
 	return -1;
 }
 
-void operation_delete_sessions(struct broker *broker, json_t *body, struct answer *answer)
+void operation_delete_sessions(struct broker *broker, const void *fields, struct answer *answer)
 {
 	struct fleet *fleet = &broker->fleet;
-	struct delete_session_request request;
+	const struct delete_session_request *request = fields;
 	struct error err = {0};
-	struct session *session = NULL;
+	struct session *session = session_list_find_owned(&fleet->sessions, request->session_id,
+							  request->owner, &err);
 	bool is_unreachable = false;
 
-	if (params_read(&delete_sessions_params, body, &request, &err) == 0)
-		session = session_list_find_owned(&fleet->sessions, request.session_id,
-						  request.owner, &err);
 	if (session) {
 		is_unreachable = session->server && !session->server->agent &&
 				 session->server->is_lost;
-		if ((is_unreachable || session->state == UNKNOWN) && !request.force)
+		if ((is_unreachable || session->state == UNKNOWN) && !request->force)
 			(void)error_set(&err, ERR_CONFLICT, FAILURE_UNREACHABLE_USE_FORCE);
 	}
 	if (err.code != ERR_NONE ||
@@ -234,26 +229,26 @@ static void on_permissions_set(const char *body, size_t len, const struct error 
 			       void *userdata)
 {
 	AUTO(free_p) struct relaying *relaying = userdata;
+	AUTO(buf_done) struct buf text = {0};
+	struct error own;
 
 	(void)body;
 	(void)len;
+	if (!err && (buf_append_text(&text, "{\"SessionId\":", &own) < 0 ||
+		     json_append_string(&text, relaying->id, &own) < 0 ||
+		     buf_append(&text, "}", 1, &own) < 0))
+		err = &own;
 	if (err)
 		answer_fail(relaying->answer, err);
 	else
-		answer_succeed_json(relaying->answer,
-				    json_pack("{s:s}", "SessionId", relaying->id));
+		answer_succeed(relaying->answer, &text);
 }
 
 static int check_permissions(const char *text, struct error *err)
 {
 	AUTO(buf_done) struct buf decoded = {0};
 
-	if (base64_decode(text, &decoded, err) < 0)
-		return error_set(err, ERR_INVALID, FAILURE_BAD_PERMISSIONS);
-	if (decoded.len > PERMISSIONS_MAX_BYTES)
-		return error_set(err, ERR_TOO_LARGE, "PermissionsFile is larger than %d bytes",
-				 PERMISSIONS_MAX_BYTES);
-	return 0;
+	return permissions_decode(text, &decoded, err);
 }
 
 static void on_permissions_stored(const struct error *err, void *userdata)
@@ -284,55 +279,48 @@ static int replace_stored_permissions(struct fleet *fleet, struct session *sessi
 	return 0;
 }
 
-static int relay_for(struct broker *broker, enum operation_id operation, struct session *session,
-		     json_t *context, json_t *body, unsigned timeout_ms, relay_fn fn,
-		     struct answer *answer, struct error *err)
+/* Pass on what was asked, as it came. @command: all but its body and who waits for the reply. */
+static int relay_for(struct broker *broker, const struct session *session,
+		     struct relay_command *command, struct answer *answer, struct error *err)
 {
-	struct relaying *relaying = relaying_new(answer, session->id, err);
-	struct relay_command command = {
-		.operation = operation,
-		.context = context,
-		.body = body,
-		.timeout_ms = timeout_ms,
-		.fn = fn,
-		.userdata = relaying,
-	};
+	AUTO(free_p) struct relaying *relaying = relaying_new(answer, session->id, err);
 
-	json_set_text(context, "RequestId", answer_request_id(answer));
-	if (relaying &&
+	command->context.session_id = session->id;
+	command->context.request_id = answer_request_id(answer);
+	command->body = answer_asked_text(answer, &command->body_len, err);
+	command->userdata = relaying;
+	if (!relaying || !command->body ||
 	    relay_send(&broker->fleet.relay, session->server ? session->server->agent : NULL,
-		       &command, err) == 0)
-		return 0;
-	if (!relaying)
-		json_decref(context);
-	free(relaying);
-	return -1;
+		       command, err) < 0)
+		return -1;
+	(void)TAKE(relaying);
+	return 0;
 }
 
-static int update_permissions(struct broker *broker, struct session *session, json_t *body,
+static int update_permissions(struct broker *broker, struct session *session,
 			      const char *permissions, struct answer *answer, struct error *err)
 {
+	struct relay_command command = {.operation = OPERATION_update_session_permissions,
+					.fn = on_permissions_set};
+
 	if (session->state == CREATING && !session->server && session->request)
 		return replace_stored_permissions(&broker->fleet, session, permissions, answer,
 						  err);
-	return relay_for(broker, OPERATION_update_session_permissions, session,
-			 json_pack("{s:s}", "SessionId", session->id), body, PERMISSIONS_TIMEOUT_MS,
-			 on_permissions_set, answer, err);
+	return relay_for(broker, session, &command, answer, err);
 }
 
-void operation_update_session_permissions(struct broker *broker, json_t *body,
+void operation_update_session_permissions(struct broker *broker, const void *fields,
 					  struct answer *answer)
 {
-	struct update_session_permissions_request request;
+	const struct update_session_permissions_request *request = fields;
 	struct error err = {0};
 	struct session *session = NULL;
 
-	if (params_read(&update_session_permissions_params, body, &request, &err) == 0 &&
-	    check_permissions(request.permissions_file, &err) == 0)
-		session = session_list_find_owned(&broker->fleet.sessions, request.session_id,
-						  request.owner, &err);
+	if (check_permissions(request->permissions_file, &err) == 0)
+		session = session_list_find_owned(&broker->fleet.sessions, request->session_id,
+						  request->owner, &err);
 	if (!session ||
-	    update_permissions(broker, session, body, request.permissions_file, answer, &err) < 0)
+	    update_permissions(broker, session, request->permissions_file, answer, &err) < 0)
 		answer_fail(answer, &err);
 }
 
@@ -350,30 +338,27 @@ static int append_connection_data(struct broker *broker, struct session *session
 	return buf_append_text(text, "\"}", err);
 }
 
-void operation_get_session_connection_data(struct broker *broker, json_t *body,
+void operation_get_session_connection_data(struct broker *broker, const void *fields,
 					   struct answer *answer)
 {
-	struct get_session_connection_data_request request;
+	const struct get_session_connection_data_request *request = fields;
 	struct session *session = NULL;
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 
-	if (params_read(&get_session_connection_data_params, body, &request, &err) < 0) {
-		answer_fail(answer, &err);
-		return;
-	}
-	session = session_list_find_meant(&broker->fleet.sessions, request.session_id, request.user,
-					  &err);
+	session = session_list_find_meant(&broker->fleet.sessions, request->session_id,
+					  request->user, &err);
 	if (err.code == ERR_NOT_FOUND)
-		(void)error_set(&err, ERR_INVALID, "Session not found: %.150s", request.session_id);
+		(void)error_set(&err, ERR_INVALID, "Session not found: %.150s",
+				request->session_id);
 	else if (!session)
 		err.code = ERR_INVALID; /* the one status for whatever is wrong with the session */
 	else if (session->state != READY && session->state != UNKNOWN)
 		(void)error_set(&err, ERR_INVALID,
 				"Session %.150s is neither in READY nor in UNKNOWN state",
-				request.session_id);
+				request->session_id);
 	else
-		(void)append_connection_data(broker, session, request.user, &text, &err);
+		(void)append_connection_data(broker, session, request->user, &text, &err);
 	if (err.code == ERR_NONE)
 		answer_succeed(answer, &text);
 	else
@@ -400,34 +385,28 @@ static void on_screenshot(const char *body, size_t len, const struct error *err,
 		answer_succeed(relaying->answer, &text);
 }
 
-void operation_get_session_screenshots(struct broker *broker, json_t *body, struct answer *answer)
+void operation_get_session_screenshots(struct broker *broker, const void *fields,
+				       struct answer *answer)
 {
 	const struct broker_config *config = &broker->config;
-	struct get_session_screenshot_request request;
-	struct session *session = NULL;
+	const struct get_session_screenshot_request *request = fields;
+	struct relay_command command = {
+		.operation = OPERATION_get_session_screenshots,
+		.context = {.max_width = config->screenshot_max_width,
+			    .max_height = config->screenshot_max_height,
+			    .format = config->screenshot_format},
+		.fn = on_screenshot,
+	};
 	struct error err = {0};
-	json_t *context;
+	struct session *session =
+		session_list_find_meant(&broker->fleet.sessions, request->session_id, NULL, &err);
 
-	if (params_read(&get_session_screenshots_params, body, &request, &err) < 0) {
-		answer_fail(answer, &err);
-		return;
-	}
-	session = session_list_find_meant(&broker->fleet.sessions, request.session_id, NULL, &err);
 	if (err.code == ERR_NOT_FOUND)
 		(void)error_set(&err, ERR_NOT_FOUND, FAILURE_NO_SUCH_SESSION_SCREENSHOT);
 	else if (session && session->state == UNKNOWN)
 		(void)error_set(&err, ERR_UNREACHABLE, FAILURE_NO_ANSWER);
 	else if (session && session->state != READY)
 		(void)error_set(&err, ERR_CONFLICT, FAILURE_NOT_READY_SCREENSHOT);
-	if (err.code != ERR_NONE) {
-		answer_fail(answer, &err);
-		return;
-	}
-	context = json_pack("{s:s,s:I,s:I,s:s}", "SessionId", session->id, "MaxWidth",
-			    (json_int_t)config->screenshot_max_width, "MaxHeight",
-			    (json_int_t)config->screenshot_max_height, "Format",
-			    config->screenshot_format);
-	if (relay_for(broker, OPERATION_get_session_screenshots, session, context, body,
-		      SCREENSHOT_TIMEOUT_MS, on_screenshot, answer, &err) < 0)
+	if (err.code != ERR_NONE || relay_for(broker, session, &command, answer, &err) < 0)
 		answer_fail(answer, &err);
 }

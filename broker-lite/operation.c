@@ -2,7 +2,7 @@
 
 #include "broker-lite/broker.h"
 
-typedef void (*handler_fn)(struct broker *broker, json_t *body, struct answer *answer);
+typedef void (*handler_fn)(struct broker *broker, const void *fields, struct answer *answer);
 
 static const handler_fn handlers[N_OPERATIONS] = {
 #define OPERATION(id, name, method, path, body, who, echo, help) [OPERATION_##id] = operation_##id,
@@ -10,9 +10,9 @@ static const handler_fn handlers[N_OPERATIONS] = {
 #undef OPERATION
 };
 
-void operation_carry_out(const struct operation *op, const void *caller, json_t *body,
+void operation_carry_out(const struct operation *op, const void *caller, const void *fields,
 			 struct answer *answer, void *userdata)
 {
 	(void)caller; /* every authorized client may do everything */
-	handlers[op->id](userdata, body, answer);
+	handlers[op->id](userdata, fields, answer);
 }

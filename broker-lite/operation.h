@@ -7,11 +7,11 @@
 struct broker;
 
 /** For struct api; @userdata is the broker. */
-void operation_carry_out(const struct operation *op, const void *caller, json_t *body,
+void operation_carry_out(const struct operation *op, const void *caller, const void *fields,
 			 struct answer *answer, void *userdata);
 
 #define OPERATION(id, name, method, path, body, who, echo, help)                                   \
-	void operation_##id(struct broker *broker, json_t *body, struct answer *answer);
+	void operation_##id(struct broker *broker, const void *fields, struct answer *answer);
 #include "common/operations.def"
 #undef OPERATION
 

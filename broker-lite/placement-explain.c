@@ -12,6 +12,7 @@ static int append_reason(struct server_list *servers, const struct server *serve
 {
 	switch (obstacle) {
 	case OBSTACLE_NONE:
+	case N_OBSTACLES:
 		return 0;
 	case OBSTACLE_UNAVAILABLE:
 		return buf_append_text(ret, server_unavailability(server), err);

@@ -188,3 +188,24 @@ int placement_choose(struct server_list *servers, struct list *among,
 	*ret = best;
 	return 0;
 }
+
+enum placement_obstacle placement_nearest_obstacle(const struct server_list *servers,
+						   const struct placement_wish *wish,
+						   unsigned long long now_ms)
+{
+	enum placement_obstacle nearest = OBSTACLE_NONE;
+
+	for (size_t i = 0; i < servers->by_id.n; i++) {
+		const struct server *server = servers->by_id.items[i];
+		enum placement_obstacle obstacle;
+
+		if (!server->report)
+			continue;
+		obstacle = check(server, wish, now_ms);
+		if (obstacle == OBSTACLE_NONE)
+			return OBSTACLE_REQUIREMENTS; /* all but these are fulfilled */
+		if (obstacle > nearest)
+			nearest = obstacle;
+	}
+	return nearest;
+}

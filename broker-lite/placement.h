@@ -26,7 +26,8 @@ enum placement_obstacle {
 	OBSTACLE_SYSTEM,      /* its operating system does not have what is asked for */
 	OBSTACLE_CONSOLE, /* there is a console session, or one is asked for and there are others */
 	OBSTACLE_USER_LIMIT, /* the owner has as many sessions there as a user may */
-	OBSTACLE_REQUIREMENTS
+	OBSTACLE_REQUIREMENTS,
+	N_OBSTACLES
 };
 
 /** @request: an element of CreateSessions, well-formed; it must outlive the wish. */
@@ -47,6 +48,14 @@ int placement_check(struct server_list *servers, const struct server *server,
 int placement_choose(struct server_list *servers, struct list *among,
 		     const struct placement_wish *wish, const json_t *avoid,
 		     unsigned long long now_ms, struct server **ret, struct error *err);
+
+/**
+ * After placement_choose() has found nothing: what keeps @wish from the server that comes nearest, in
+ * the order in which obstacles are looked at. OBSTACLE_NONE: no server is listed.
+ */
+enum placement_obstacle placement_nearest_obstacle(const struct server_list *servers,
+						   const struct placement_wish *wish,
+						   unsigned long long now_ms);
 
 /**
  * Tell people how a session is placed: for every server, by id, whether it could take it and if not,

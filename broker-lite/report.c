@@ -94,6 +94,14 @@ static enum session_event read_state(const json_t *reported)
 	return REPORTED_UNKNOWN;
 }
 
+/* What agents count; what is no count is 0. */
+static unsigned long long read_count(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n > 0 && n < INT32_MAX ? (unsigned long long)n : 0;
+}
+
 /* --- sessions ----------------------------------------------------------------------------------
  */
 
@@ -187,9 +195,13 @@ static void apply_alive(struct fleet *fleet, struct session *session, enum sessi
 	if (session->state == READY && session->request)
 		creation_succeeded(&fleet->creation, session);
 	if (before != session->state)
-		log_info("session %s is %s (server=%s, owner=%s)", session->id,
-			 session_state_name(session->state), session->server->id,
-			 session_owner(session));
+		log_event(LOG_LEVEL_INFO,
+			  LOG_FIELDS(.request_id = session->request_id, .session = session->id,
+				     .server = session->server->id,
+				     .result = session_state_name(session->state)),
+			  "session %s is %s (server=%s, owner=%s)", session->id,
+			  session_state_name(session->state), session->server->id,
+			  session_owner(session));
 	if (before != session->state && session->is_stored)
 		session_list_sync(&fleet->sessions, session);
 	if (session->is_delete_ordered && !session->is_delete_pending && event != REPORTED_DELETING)
@@ -283,7 +295,8 @@ static int attach(struct fleet *fleet, struct server *server, struct agent *agen
 	if (server->agent)
 		server->agent->server = NULL;
 	if (server->is_lost || !server->report)
-		log_info("server %s is connected (agent=%s)", server->id, agent_name(agent));
+		log_event(LOG_LEVEL_INFO, LOG_FIELDS(.server = server->id),
+			  "server %s is connected (agent=%s)", server->id, agent_name(agent));
 	server->agent = agent;
 	server->client = client;
 	agent->server = server;
@@ -323,6 +336,7 @@ int report_apply(struct fleet *fleet, struct agent *agent, const char *body, siz
 	if (!server || attach(fleet, server, agent, &former, err) < 0 ||
 	    server_list_set_report(&fleet->servers, server, host, err) < 0)
 		return -1;
+	server->n_leaked = read_count(report, "LeakedProcesses");
 	/* First, because sessions are only taken over from a server that is lost. */
 	if (former && !former->agent)
 		fleet_server_lost(fleet, former);

@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "broker-lite/api-file.h"
+#include "broker-lite/audit-change.h"
 #include "broker-lite/broker.h"
 #include "common/call.h"
+#include "common/cleanup.h"
 #include "common/link-protocol.h"
+#include "common/request-log.h"
 
 #define TOKEN_PATH "/oauth2/token"
 #define HEALTH_PATH "/health"
@@ -67,12 +70,42 @@ static void serve_api_file(const struct broker *broker, struct http_request *req
 		http_reply(request, 200, "application/yaml", &body, NULL);
 }
 
+static bool is_throttled(struct broker *broker, struct http_request *request)
+{
+	static const struct http_header later[] = {{"Retry-After", "1"}, {NULL, NULL}};
+	struct error err;
+
+	if (throttle_admit(broker->throttle, request->peer_address,
+			   broker->config.enable_forwarded_for ? request->forwarded_for : NULL,
+			   loop_now_ms(&broker->loop)))
+		return false;
+	(void)error_set(&err, ERR_LIMIT, "Too many requests: at most %lld in a second",
+			broker->config.max_requests_per_s);
+	http_reply_error(request, &err, later);
+	return true;
+}
+
+static bool is_draining(const struct broker *broker, struct http_request *request)
+{
+	struct error err;
+
+	if (!broker->drain)
+		return false;
+	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
+	http_reply_error(request, &err, NULL);
+	return true;
+}
+
+/* The health check is for load balancers, which must not take a flood for the end of the broker: it is
+ * neither throttled nor counted. */
 void route_client(struct http_request *request, void *userdata)
 {
 	struct broker *broker = userdata;
 
 	if (strcmp(request->path, HEALTH_PATH) == 0)
 		serve_health(broker, request);
+	else if (is_throttled(broker, request) || is_draining(broker, request))
+		return;
 	else if (strcmp(request->path, API_FILE_PATH) == 0)
 		serve_api_file(broker, request);
 	else if (strcmp(request->path, TOKEN_PATH) != 0)
@@ -113,4 +146,58 @@ void *route_admit(const struct http_request *request, const struct operation *op
 				request->authorization, &client, ret_headers, err) < 0)
 		return NULL;
 	return client;
+}
+
+/* --- what is told ------------------------------------------------------------------------------
+ */
+
+static enum metrics_endpoint endpoint_of(const struct http_request *request)
+{
+	static const struct {
+		const char *path;
+		enum metrics_endpoint endpoint;
+	} known[] = {
+		{HEALTH_PATH, ENDPOINT_HEALTH},
+		{TOKEN_PATH, ENDPOINT_TOKEN},
+		{API_FILE_PATH, ENDPOINT_API_FILE},
+		{LINK_REGISTER_PATH, ENDPOINT_AGENT_REGISTRATION},
+		{TOKEN_CHECK_PATH, ENDPOINT_TOKEN_CHECK},
+	};
+
+	if (request->note.operation)
+		return (enum metrics_endpoint)request->note.operation->id;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcmp(known[i].path, request->path) == 0)
+			return known[i].endpoint;
+	}
+	return ENDPOINT_OTHER;
+}
+
+static void tell(struct broker *broker, const struct http_request *request, int status,
+		 enum metrics_endpoint endpoint)
+{
+	const struct client *client = request->note.caller;
+
+	metrics_count_request(&broker->metrics, endpoint, status,
+			      (double)(uv_hrtime() - request->began_ns) / 1e9);
+	request_log(request, status, client ? client->id : NULL);
+}
+
+void route_client_replied(const struct http_request *request, int status, const struct buf *body,
+			  void *userdata)
+{
+	(void)body;
+	tell(userdata, request, status, endpoint_of(request));
+}
+
+void route_agent_replied(const struct http_request *request, int status, const struct buf *body,
+			 void *userdata)
+{
+	enum metrics_endpoint endpoint = endpoint_of(request);
+
+	if (endpoint == ENDPOINT_TOKEN)
+		endpoint = ENDPOINT_AGENT_TOKEN;
+	else if (endpoint == ENDPOINT_AGENT_REGISTRATION)
+		audit_registration(request, status, body, userdata);
+	tell(userdata, request, status, endpoint);
 }

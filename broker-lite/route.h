@@ -14,6 +14,12 @@ void route_client(struct http_request *request, void *userdata);
 /** A request on the port for agents and DCV servers. */
 void route_agent(struct http_request *request, void *userdata);
 
+/** Requests on these ports were answered: they are counted and logged. */
+void route_client_replied(const struct http_request *request, int status, const struct buf *body,
+			  void *userdata);
+void route_agent_replied(const struct http_request *request, int status, const struct buf *body,
+			 void *userdata);
+
 /** For struct api: may this request be made? */
 void *route_admit(const struct http_request *request, const struct operation *op,
 		  const struct http_header **ret_headers, void *userdata, struct error *err);

@@ -43,6 +43,7 @@ struct server {
 	long long max_virtual, max_per_user; /* -1: no limit */
 	size_t row;                          /* in server_list::attributes, while it is listed */
 	struct setback setback;
+	unsigned long long n_leaked; /* processes of ended sessions that do not end */
 
 	struct list sessions; /* session::on_server */
 	struct list changed;  /* creation::changed: a place may have become free here */

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "broker-lite/server-list.h"
 #include "common/buf.h"
@@ -63,6 +64,7 @@ struct session {
 	char *reason;                /* StateReason, or NULL */
 	unsigned long long order;    /* of acceptance, also across restarts */
 	long long accepted_ms;       /* by the clock */
+	uint64_t accepted_ns, placed_ns; /* by uv_hrtime(); 0: before this broker was started */
 	long long deleted_ms;
 	struct timer *timer; /* of the fleet: what to do if nothing happens */
 	void *owner;         /* of the timer's function */

@@ -35,6 +35,8 @@ struct store {
 	bool is_running;
 	bool is_full;
 	struct error failure; /* of the job */
+	uint64_t took_ns;     /* the job */
+	struct histogram latency;
 	unsigned long long down_since_ms;
 };
 
@@ -141,6 +143,7 @@ int store_open(struct store **ret, struct loop *loop, const char *path, struct e
 	store->loop = loop;
 	list_init(&store->waiting);
 	list_init(&store->running);
+	store->latency.bounds = &histogram_of_requests;
 	mask = umask(0077);
 	opened =
 		sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
@@ -231,10 +234,14 @@ static int apply_all(struct store *store, struct error *err)
 static void work(void *userdata)
 {
 	struct store *store = userdata;
+	uint64_t began_ns = uv_hrtime();
+	int result;
 
 	store->failure = (struct error){0};
 	store->is_full = false;
-	if (apply_all(store, &store->failure) == 0)
+	result = apply_all(store, &store->failure);
+	store->took_ns = uv_hrtime() - began_ns;
+	if (result == 0)
 		return;
 	store->is_full = sqlite3_errcode(store->db) == SQLITE_FULL;
 	if (!sqlite3_get_autocommit(store->db))
@@ -260,6 +267,7 @@ static void done(void *userdata)
 	struct store *store = userdata;
 	struct list finished;
 
+	histogram_add(&store->latency, (double)store->took_ns / 1e9);
 	list_init(&finished);
 	list_for_each_safe (change, &store->running, struct change, link) {
 		list_remove(&change->link);
@@ -345,4 +353,25 @@ int store_flush(struct store *store, struct error *err)
 unsigned long long store_down_since_ms(const struct store *store)
 {
 	return store->down_since_ms;
+}
+
+const struct histogram *store_latency(const struct store *store)
+{
+	return &store->latency;
+}
+
+unsigned long long store_size_bytes(const struct store *store)
+{
+	const char *path = sqlite3_db_filename(store->db, "main");
+	AUTO(free_p) char *log = NULL;
+	unsigned long long size = 0;
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		size += (unsigned long long)st.st_size;
+	if (asprintf(&log, "%s-wal", path) < 0)
+		log = NULL;
+	else if (stat(log, &st) == 0)
+		size += (unsigned long long)st.st_size;
+	return size;
 }

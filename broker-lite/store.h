@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "broker-lite/histogram.h"
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/loop.h"
@@ -59,5 +60,11 @@ int store_flush(struct store *store, struct error *err);
 /** Since when nothing could be written, by loop_now_ms(); 0 while all is well. A full disk is not
  * counted: what is there can still be served. */
 unsigned long long store_down_since_ms(const struct store *store);
+
+/** How long commits took, from the beginning of the write to its end. */
+const struct histogram *store_latency(const struct store *store);
+
+/** On the disk. */
+unsigned long long store_size_bytes(const struct store *store);
 
 #endif

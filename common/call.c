@@ -6,24 +6,28 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "common/log.h"
 #include "common/requests.h"
 #include "common/text.h"
 
 struct element {
 	struct answer answer; /* first */
 	struct call *call;
-	json_t *body;     /* borrowed from call::body */
-	struct buf text;  /* the SuccessfulList entry, or the reply */
+	void *fields; /* the request struct of the operation, filled */
+	/* What was asked: the one that is not there is made of the other one when it is wanted. */
+	json_t *json;
+	struct buf made; /* text that was made of json */
+	const char *text;
+	size_t text_len;
+	struct buf reply; /* the SuccessfulList entry, or the whole reply */
 	struct error err; /* code ERR_NONE: it succeeded */
 };
 
+/* In one block with the fields of its elements, and with the text that their strings may be in. */
 struct call {
 	const struct api *api;
 	const struct operation *op;
 	struct http_request *request;
 	void *caller;
-	json_t *body;
 	size_t n_elements, n_open;
 	char request_id[UUID_SIZE];
 	struct element elements[];
@@ -31,12 +35,22 @@ struct call {
 
 static void call_free(struct call *call)
 {
-	for (size_t i = 0; i < call->n_elements; i++)
-		buf_done(&call->elements[i].text);
-	if (call->api->release)
+	for (size_t i = 0; i < call->n_elements; i++) {
+		struct element *e = &call->elements[i];
+
+		json_decref(e->json);
+		buf_done(&e->made);
+		buf_done(&e->reply);
+	}
+	if (call->caller && call->api->release)
 		call->api->release(call->caller);
-	json_decref(call->body);
 	free(call);
+}
+
+static void call_free_p(struct call **call)
+{
+	if (*call)
+		call_free(*call);
 }
 
 void answer_succeed(struct answer *answer, struct buf *text)
@@ -71,6 +85,34 @@ const char *answer_request_id(const struct answer *answer)
 	return e->call->request_id;
 }
 
+static struct element *element_of(struct answer *answer)
+{
+	return (struct element *)(void *)answer;
+}
+
+json_t *answer_asked_json(struct answer *answer, struct error *err)
+{
+	struct element *e = element_of(answer);
+
+	if (!e->json && json_parse(e->text, e->text_len, &e->json, err) < 0)
+		return NULL;
+	return e->json;
+}
+
+const char *answer_asked_text(struct answer *answer, size_t *ret_len, struct error *err)
+{
+	struct element *e = element_of(answer);
+
+	if (!e->text) {
+		if (json_append(&e->made, e->json, err) < 0)
+			return NULL;
+		e->text = e->made.data;
+		e->text_len = e->made.len;
+	}
+	*ret_len = e->text_len;
+	return e->text;
+}
+
 /* --- the reply ---------------------------------------------------------------------------------
  */
 
@@ -78,8 +120,8 @@ const char *answer_request_id(const struct answer *answer)
  * a page of a megabyte would have to be copied for it. */
 static int make_object_reply(struct call *call, struct buf *reply, struct error *err)
 {
-	*reply = call->elements[0].text;
-	call->elements[0].text = (struct buf){0};
+	*reply = call->elements[0].reply;
+	call->elements[0].reply = (struct buf){0};
 	if (call->op->body == BODY_PATH) /* its schema has none */
 		return 0;
 	buf_truncate(reply, reply->len - 1);
@@ -87,11 +129,12 @@ static int make_object_reply(struct call *call, struct buf *reply, struct error 
 			  call->request_id);
 }
 
-static int append_echo(const struct call *call, const struct element *e, struct buf *reply,
+static int append_echo(const struct call *call, struct element *e, struct buf *reply,
 		       struct error *err)
 {
 	const struct operation *op = call->op;
-	json_auto_t *echo = params_echo(op->params, e->body);
+	json_t *asked = answer_asked_json(&e->answer, err);
+	json_auto_t *echo = asked ? params_echo(op->params, asked) : NULL;
 
 	if (!echo)
 		return error_oom(err);
@@ -102,7 +145,7 @@ static int append_echo(const struct call *call, const struct element *e, struct 
 	return json_append(reply, echo, err);
 }
 
-static int append_failure(const struct call *call, const struct element *e, struct buf *reply,
+static int append_failure(const struct call *call, struct element *e, struct buf *reply,
 			  struct error *err)
 {
 	const char *code = operation_failure_code(call->op, e->err.code);
@@ -117,13 +160,12 @@ static int append_failure(const struct call *call, const struct element *e, stru
 	return buf_append_text(reply, "}", err);
 }
 
-static int append_list(const struct call *call, bool of_failures, struct buf *reply,
-		       struct error *err)
+static int append_list(struct call *call, bool of_failures, struct buf *reply, struct error *err)
 {
 	bool is_first = true;
 
 	for (size_t i = 0; i < call->n_elements; i++) {
-		const struct element *e = &call->elements[i];
+		struct element *e = &call->elements[i];
 
 		if ((e->err.code != ERR_NONE) != of_failures)
 			continue;
@@ -131,20 +173,20 @@ static int append_list(const struct call *call, bool of_failures, struct buf *re
 			return -1;
 		is_first = false;
 		if (of_failures ? append_failure(call, e, reply, err) < 0
-				: buf_append(reply, e->text.data, e->text.len, err) < 0)
+				: buf_append(reply, e->reply.data, e->reply.len, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int append_list_reply(const struct call *call, struct buf *reply, struct error *err)
+static int append_list_reply(struct call *call, struct buf *reply, struct error *err)
 {
 	size_t len = sizeof("{'RequestId':'','SuccessfulList':[],'UnsuccessfulList':[]}") +
 		     UUID_SIZE;
 
 	/* Room for all of it at once: the texts may be images. */
 	for (size_t i = 0; i < call->n_elements; i++)
-		len += call->elements[i].text.len + 1;
+		len += call->elements[i].reply.len + 1;
 	if (buf_reserve(reply, len, err) < 0 ||
 	    buf_append_text(reply, "{\"RequestId\":\"", err) < 0 ||
 	    buf_append_text(reply, call->request_id, err) < 0 ||
@@ -166,6 +208,18 @@ static bool has_failed_as_a_whole(const struct call *call)
 	return call->n_elements > 0;
 }
 
+static void take_note(struct call *call)
+{
+	struct http_note *note = &call->request->note;
+
+	note->n_elements = call->n_elements;
+	for (size_t i = 0; i < call->n_elements; i++)
+		note->n_failed += call->elements[i].err.code != ERR_NONE;
+	if (call->n_elements == 1)
+		request_subject(call->op, call->elements[0].fields, &note->session_id,
+				&note->server_id);
+}
+
 static void call_finish(struct call *call)
 {
 	AUTO(buf_done) struct buf reply = {0};
@@ -173,13 +227,12 @@ static void call_finish(struct call *call)
 	struct error err = call->n_elements > 0 && is_whole ? call->elements[0].err
 							    : (struct error){0};
 
+	take_note(call);
 	if (call->op->body == BODY_ELEMENTS && err.code == ERR_NONE) {
 		(void)append_list_reply(call, &reply, &err);
 	} else if (err.code == ERR_NONE) {
 		(void)make_object_reply(call, &reply, &err);
 	}
-	log_debug("%s done (request=%s, elements=%zu)", call->op->name, call->request_id,
-		  call->n_elements);
 	if (err.code != ERR_NONE)
 		http_reply_error(call->request, &err, NULL);
 	else
@@ -189,13 +242,15 @@ static void call_finish(struct call *call)
 
 static void give(struct answer *answer, struct buf *text, const struct error *err)
 {
-	struct element *e = (struct element *)(void *)answer;
+	struct element *e = element_of(answer);
 	struct call *call = e->call;
 
+	if (call->api->answered)
+		call->api->answered(call->request, e->fields, text, err, call->api->userdata);
 	if (err) {
 		e->err = *err;
 	} else {
-		e->text = *text;
+		e->reply = *text;
 		*text = (struct buf){0};
 	}
 	if (--call->n_open == 0)
@@ -244,37 +299,27 @@ static int read_body(const struct operation *op, const struct http_request *requ
 	return 0;
 }
 
-static int check_elements(const struct call *call, struct error *err)
+static size_t aligned(size_t size)
 {
-	AUTO(free_p) void *scratch = malloc(call->op->params->size);
-
-	if (!scratch)
-		return error_oom(err);
-	for (size_t i = 0; i < call->n_elements; i++) {
-		if (params_read(call->op->params, call->elements[i].body, scratch, err) == 0)
-			continue;
-		if (call->n_elements > 1)
-			return error_prefix(err, "entry %zu", i + 1);
-		return -1;
-	}
-	return 0;
+	return (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
 }
 
-/* Takes @body in every case. */
-static struct call *call_new(const struct api *api, const struct operation *op, json_t *body,
-			     struct error *err)
+/* @text_len: room for a text, to which *@ret_text points. */
+static struct call *call_new(const struct api *api, const struct operation *op, size_t n,
+			     size_t text_len, char **ret_text, struct error *err)
 {
-	size_t n = op->body == BODY_ELEMENTS ? json_array_size(body) : 1;
-	struct call *call = calloc(1, sizeof(*call) + n * sizeof(call->elements[0]));
+	size_t fields_at = aligned(sizeof(struct call) + n * sizeof(struct element));
+	size_t fields_size = aligned(op->params->size);
+	size_t text_at = fields_at + n * fields_size;
+	struct call *call = malloc(text_at + text_len);
 
 	if (!call) {
-		json_decref(body);
 		(void)error_oom(err);
 		return NULL;
 	}
+	memset(call, 0, fields_at);
 	call->api = api;
 	call->op = op;
-	call->body = body;
 	call->n_elements = n;
 	call->n_open = n;
 	uuid_make(call->request_id);
@@ -283,9 +328,102 @@ static struct call *call_new(const struct api *api, const struct operation *op, 
 
 		e->answer.give = give;
 		e->call = call;
-		e->body = op->body == BODY_ELEMENTS ? json_array_get(body, i) : body;
+		e->fields = (char *)call + fields_at + i * fields_size;
 	}
+	*ret_text = (char *)call + text_at;
 	return call;
+}
+
+/* --- a plain request: its text is enough -------------------------------------------------------
+ */
+
+static size_t skip_blanks(const char *text, size_t at)
+{
+	return at + strspn(text + at, " \t\r\n");
+}
+
+/* Elements of @body, whose copy is at @text; -1: there are others, or they are not plain. */
+static int scan_elements(struct call *call, const struct buf *body, char *text)
+{
+	bool is_array = call->op->body == BODY_ELEMENTS;
+	size_t at = skip_blanks(text, 0);
+
+	if (is_array && text[at++] != '[')
+		return -1;
+	for (size_t i = 0; i < call->n_elements; i++) {
+		struct element *e = &call->elements[i];
+
+		at = skip_blanks(text, at);
+		e->text = body->data + at;
+		e->text_len = params_scan(call->op->params, text + at, e->fields);
+		at = skip_blanks(text, at + e->text_len);
+		if (e->text_len == 0 ||
+		    (is_array && text[at++] != (i + 1 < call->n_elements ? ',' : ']')))
+			return -1;
+	}
+	return skip_blanks(text, at) == body->len ? 0 : -1;
+}
+
+/* NULL without an error: it is not plain. */
+static struct call *read_plain(const struct api *api, const struct operation *op,
+			       const struct buf *body, struct error *err)
+{
+	AUTO(call_free_p) struct call *call = NULL;
+	size_t n = 0;
+	char *text;
+
+	/* Nothing is nested in what is plain. */
+	for (size_t i = 0; i < body->len; i++)
+		n += body->data[i] == '{';
+	if (op->body == BODY_PATH || n == 0 || n > (op->body == BODY_ELEMENTS ? ELEMENTS_MAX : 1))
+		return NULL;
+	call = call_new(api, op, n, body->len + 1, &text, err);
+	if (!call)
+		return NULL;
+	memcpy(text, body->data, body->len + 1);
+	return scan_elements(call, body, text) == 0 ? TAKE(call) : NULL;
+}
+
+/* --- any other request -------------------------------------------------------------------------
+ */
+
+static int read_elements(struct call *call, json_t *body, struct error *err)
+{
+	for (size_t i = 0; i < call->n_elements; i++) {
+		struct element *e = &call->elements[i];
+
+		e->json = json_incref(call->op->body == BODY_ELEMENTS ? json_array_get(body, i)
+								      : body);
+		if (params_read(call->op->params, e->json, e->fields, err) == 0)
+			continue;
+		if (call->n_elements > 1)
+			return error_prefix(err, "entry %zu", i + 1);
+		return -1;
+	}
+	return 0;
+}
+
+static struct call *read_any(const struct api *api, const struct operation *op,
+			     const struct http_request *request, struct error *err)
+{
+	AUTO(call_free_p) struct call *call = NULL;
+	json_auto_t *body = NULL;
+	char *text;
+
+	if (read_body(op, request, &body, err) < 0)
+		return NULL;
+	call = call_new(api, op, op->body == BODY_ELEMENTS ? json_array_size(body) : 1, 0, &text,
+			err);
+	return call && read_elements(call, body, err) == 0 ? TAKE(call) : NULL;
+}
+
+/* Nothing is carried out unless all of it can be read. */
+static struct call *call_read(const struct api *api, const struct operation *op,
+			      const struct http_request *request, struct error *err)
+{
+	struct call *call = read_plain(api, op, &request->body, err);
+
+	return call || err->code != ERR_NONE ? call : read_any(api, op, request, err);
 }
 
 static void call_begin(struct call *call)
@@ -298,7 +436,7 @@ static void call_begin(struct call *call)
 	for (size_t i = 0; i < n; i++) {
 		struct element *e = &call->elements[i];
 
-		api->carry_out(call->op, call->caller, e->body, &e->answer, api->userdata);
+		api->carry_out(call->op, call->caller, e->fields, &e->answer, api->userdata);
 	}
 	if (--call->n_open == 0)
 		call_finish(call);
@@ -308,12 +446,13 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 {
 	const struct http_header *headers = NULL;
 	struct error err = {0};
-	json_t *body = NULL;
 	struct call *call = NULL;
 	void *caller = api->admit(request, op, &headers, api->userdata, &err);
 
-	if (caller && read_body(op, request, &body, &err) == 0)
-		call = call_new(api, op, body, &err);
+	request->note.operation = op;
+	request->note.caller = caller;
+	if (caller)
+		call = call_read(api, op, request, &err);
 	if (!call) {
 		http_reply_error(request, &err, caller ? NULL : headers);
 		if (caller && api->release)
@@ -322,11 +461,7 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	}
 	call->caller = caller;
 	call->request = request;
-	if (check_elements(call, &err) < 0) {
-		http_reply_error(request, &err, NULL);
-		call_free(call);
-		return;
-	}
+	request->note.request_id = call->request_id;
 	call_begin(call);
 }
 

@@ -37,9 +37,19 @@ void answer_fail(struct answer *answer, const struct error *err);
 /** The RequestId of the call that @answer, given to carry_out, belongs to. */
 const char *answer_request_id(const struct answer *answer);
 
+/**
+ * What @answer, given to carry_out, answers, as JSON or as its text, for those who need more than its
+ * fields. Borrowed, until the answer is given; NULL when memory runs out.
+ */
+json_t *answer_asked_json(struct answer *answer, struct error *err);
+const char *answer_asked_text(struct answer *answer, size_t *ret_len, struct error *err);
+
 struct api {
-	/** @body: well-formed for @op; lives until the answer is given. @caller: from `admit`. */
-	void (*carry_out)(const struct operation *op, const void *caller, json_t *body,
+	/**
+	 * @fields: the request struct of @op (see requests.h), filled; lives until the answer is
+	 * given. @caller: from `admit`.
+	 */
+	void (*carry_out)(const struct operation *op, const void *caller, const void *fields,
 			  struct answer *answer, void *userdata);
 	/**
 	 * Who is calling? The result is handed to carry_out, and to `release` (may be NULL) when
@@ -50,6 +60,9 @@ struct api {
 		       const struct http_header **ret_headers, void *userdata, struct error *err);
 	void (*release)(void *caller);
 	void *userdata;
+	/** One element has its answer, as for struct answer; request->note tells of what. May be NULL. */
+	void (*answered)(const struct http_request *request, const void *fields,
+			 const struct buf *text, const struct error *err, void *userdata);
 };
 
 /** Serve @request, whose path belongs to @op, and answer it. */

@@ -18,6 +18,5 @@
 #define FAILURE_NO_ANSWER "Dcv server did not answer."
 #define FAILURE_UNREACHABLE_USE_FORCE "The dcv server of the session is unreachable, use Force"
 #define FAILURE_BAD_PERMISSIONS "PermissionsFile is not valid base64"
-#define PERMISSIONS_MAX_BYTES 65536
 
 #endif

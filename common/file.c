@@ -13,10 +13,16 @@
 int file_read(const char *path, size_t max_bytes, struct buf *ret, struct error *err)
 {
 	AUTO(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t start = ret->len;
 
 	if (fd < 0)
 		return error_errno(err, "open %s", path);
+	return file_read_open(fd, path, max_bytes, ret, err);
+}
+
+int file_read_open(int fd, const char *path, size_t max_bytes, struct buf *ret, struct error *err)
+{
+	size_t start = ret->len;
+
 	for (;;) {
 		ssize_t n;
 

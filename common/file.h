@@ -11,6 +11,9 @@
 /** Append the contents of @path to @ret. ERR_TOO_LARGE above @max_bytes; errors name the path. */
 int file_read(const char *path, size_t max_bytes, struct buf *ret, struct error *err);
 
+/** The same from @fd, up to the end; @path is for errors. */
+int file_read_open(int fd, const char *path, size_t max_bytes, struct buf *ret, struct error *err);
+
 /**
  * Replace @path by a file with these contents, or leave it as it was: written beside it, synced,
  * renamed. Nothing is left behind on failure, a full disk included.

@@ -10,11 +10,13 @@
 
 size_t http_head_length(const char *text, size_t len, size_t seen)
 {
-	static const char end[] = "\r\n\r\n";
-	size_t from = seen > 3 ? seen - 3 : 0;
-	const char *found = memmem(text + from, len - from, end, 4);
+	const char *p = text + (seen > 3 ? seen - 3 : 0), *end = text + len;
 
-	return found ? (size_t)(found - text) + 4 : 0;
+	for (; (p = memchr(p, '\r', (size_t)(end - p))); p++) {
+		if (end - p >= 4 && memcmp(p, "\r\n\r\n", 4) == 0)
+			return (size_t)(p - text) + 4;
+	}
+	return 0;
 }
 
 static bool is_token(const char *text)
@@ -166,6 +168,15 @@ int http_head_field(const struct http_head *head, const char *name, const char *
 	}
 	*ret = found;
 	return 0;
+}
+
+const char *http_head_last_field(const struct http_head *head, const char *name)
+{
+	for (size_t i = head->n_fields; i > 0; i--) {
+		if (strcasecmp(head->fields[i - 1].name, name) == 0)
+			return head->fields[i - 1].value;
+	}
+	return "";
 }
 
 static bool list_has(const char *list, const char *token)

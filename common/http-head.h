@@ -43,6 +43,9 @@ int http_head_read(char *text, size_t len, struct http_head *ret, struct error *
 int http_head_field(const struct http_head *head, const char *name, const char **ret,
 		    struct error *err);
 
+/** The value of the last field of that name, "" if there is none: of one that may come many times. */
+const char *http_head_last_field(const struct http_head *head, const char *name);
+
 /** Is @token in the comma-separated lists of the fields of that name? In any letter case. */
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token);
 

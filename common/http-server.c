@@ -31,14 +31,18 @@ struct http_server {
 	bool is_unix;
 	size_t body_max_bytes;
 	void (*request)(struct http_request *request, void *userdata);
+	void (*replied)(const struct http_request *request, int status, const struct buf *body,
+			void *userdata);
 	void *userdata;
+	size_t n_open;
 	struct ws_role role;
 };
 
 /* One request with its answer. It lives until both the connection and the program are done with it.
  */
 struct exchange {
-	struct http_request request;   /* first: the program has a pointer to this */
+	struct http_request request; /* first: the program has a pointer to this */
+	struct http_server *server;
 	struct connection *connection; /* NULL once the peer is gone */
 	struct http_chunked chunked;
 	bool is_chunked;
@@ -70,6 +74,8 @@ static void exchange_free(struct exchange *x)
 {
 	if (!x)
 		return;
+	if (x->is_dispatched)
+		x->server->n_open--;
 	free(x->request.peer_groups);
 	buf_done(&x->request.body);
 	buf_done(&x->body);
@@ -217,6 +223,7 @@ static int read_request(const struct http_head *head, struct exchange *x, struct
 	    http_head_field(head, "Host", &host, err) < 0 || read_length(head, x, err) < 0)
 		return -1;
 	request->authorization = authorization ? authorization : "";
+	request->forwarded_for = http_head_last_field(head, "X-Forwarded-For");
 	request->content_type = content_type ? content_type : "";
 	request->method = head->method;
 	request->path = head->path;
@@ -238,6 +245,9 @@ static void dispatch(struct exchange *x)
 	struct connection *c = x->connection;
 
 	x->is_dispatched = true;
+	x->server = c->server;
+	x->server->n_open++;
+	x->request.began_ns = uv_hrtime();
 	c->server->request(&x->request, c->server->userdata);
 }
 
@@ -443,15 +453,18 @@ static int append_head(struct buf *text, const struct exchange *x, int status,
 		       struct error *err)
 {
 	bool has_retry = false;
-	char line[160];
-	int n = snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n%s", status,
-			 status_text(status), x->body.len,
-			 x->close_after ? "Connection: close\r\n"
-			 : x->is_1_0    ? "Connection: keep-alive\r\n"
-					: "");
 
-	if (buf_append(text, line, (size_t)n, err) < 0 ||
-	    buf_append_text(text, "Content-Type: ", err) < 0 ||
+	if (buf_append_text(text, "HTTP/1.1 ", err) < 0 ||
+	    json_append_integer(text, status, err) < 0 || buf_append(text, " ", 1, err) < 0 ||
+	    buf_append_text(text, status_text(status), err) < 0 ||
+	    buf_append_text(text, "\r\nContent-Length: ", err) < 0 ||
+	    json_append_integer(text, (long long)x->body.len, err) < 0 ||
+	    buf_append_text(text,
+			    x->close_after ? "\r\nConnection: close"
+			    : x->is_1_0    ? "\r\nConnection: keep-alive"
+					   : "",
+			    err) < 0 ||
+	    buf_append_text(text, "\r\nContent-Type: ", err) < 0 ||
 	    buf_append_text(text, content_type, err) < 0)
 		return -1;
 	for (; headers && headers->name; headers++) {
@@ -516,6 +529,8 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 	size_t n;
 
 	x->is_answered = true;
+	if (x->server->replied)
+		x->server->replied(request, status, body, x->server->userdata);
 	x->body = *body;
 	*body = (struct buf){0};
 	if (!c) {
@@ -542,6 +557,7 @@ void http_reply_error(struct http_request *request, const struct error *err,
 	struct buf body = error_body(err->message);
 	int status = error_http_status(err->code);
 
+	request->note.failure = err->message;
 	http_reply(request, status, "application/json", &body,
 		   status == 503 && !headers ? later : headers);
 }
@@ -655,6 +671,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 	server->is_unix = options->unix_path != NULL;
 	server->body_max_bytes = options->body_max_bytes;
 	server->request = options->request;
+	server->replied = options->replied;
 	server->userdata = options->userdata;
 	server->role = (struct ws_role){options->ws, options->ws_userdata ? options->ws_userdata
 									  : options->userdata};
@@ -671,4 +688,14 @@ void http_server_free(struct http_server *server)
 		return;
 	stream_listener_free(server->listener);
 	free(server);
+}
+
+size_t http_server_n_open(const struct http_server *server)
+{
+	return server->n_open;
+}
+
+bool http_server_certificate_left(const struct http_server *server, double *ret)
+{
+	return stream_listener_certificate_left(server->listener, ret);
 }

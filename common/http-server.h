@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/buf.h"
@@ -20,6 +21,17 @@
 
 struct http_server;
 struct http_request;
+struct operation;
+
+/** What those who serve a request know of it, for whoever is told of the reply. Borrowed. */
+struct http_note {
+	const struct operation *operation; /* of the API; NULL: it is none */
+	const void *caller;                /* whom the API admitted; NULL: nobody */
+	const char *request_id;
+	size_t n_elements, n_failed;        /* of a call that was carried out */
+	const char *session_id, *server_id; /* of one that is about a single one */
+	const char *failure;                /* the sentence of the reply */
+};
 
 struct http_request {
 	const char *method;
@@ -27,8 +39,11 @@ struct http_request {
 	const char *query;         /* raw, without '?'; "" if there is none */
 	const char *authorization; /* the header's value; "" if absent, check has_authorization */
 	bool has_authorization;
-	const char *content_type; /* "" if absent */
+	const char *content_type;  /* "" if absent */
+	const char *forwarded_for; /* the last field X-Forwarded-For; "" if absent */
 	struct buf body;
+	uint64_t began_ns; /* uv_hrtime() when it was handed over */
+	struct http_note note;
 	/* The process at the other end of a Unix socket, at the time of its connect(); TCP: -1. */
 	uid_t peer_uid;
 	gid_t *peer_groups; /* primary and supplementary */
@@ -41,7 +56,7 @@ struct http_server_options {
 	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
-	const char *certificate_file, *key_file; /* PEM */
+	const char *certificate_file, *key_file; /* PEM; NULL: without TLS, for loopback alone */
 	size_t body_max_bytes;
 
 	/**
@@ -49,6 +64,12 @@ struct http_server_options {
 	 * the loop only, never from within http_reply().
 	 */
 	void (*request)(struct http_request *request, void *userdata);
+	/**
+	 * It is answered with this; @request is good until this returns. May be NULL. Not told of what
+	 * never became a request, such as a head that is ill-formed.
+	 */
+	void (*replied)(const struct http_request *request, int status, const struct buf *body,
+			void *userdata);
 	void *userdata;
 	/** NULL: no WebSocket here. */
 	const struct ws_handler *ws;
@@ -61,6 +82,12 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 
 /** After the loop has stopped, which closes the connections. Takes NULL. */
 void http_server_free(struct http_server *server);
+
+/** Requests that were handed over, and whose answer has not left yet. */
+size_t http_server_n_open(const struct http_server *server);
+
+/** As stream_listener_certificate_left(). */
+bool http_server_certificate_left(const struct http_server *server, double *ret);
 
 /** A further header line of an answer. */
 struct http_header {

@@ -1,6 +1,5 @@
 #include "common/json.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -53,12 +52,18 @@ static int append_real(struct buf *buf, const json_t *value, struct error *err)
 	return error_oom(err);
 }
 
-static int append_integer(struct buf *buf, json_int_t value, struct error *err)
+int json_append_integer(struct buf *buf, long long value, struct error *err)
 {
-	char digits[24];
-	int n = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+	char digits[24], *end = digits + sizeof(digits), *p = end;
+	unsigned long long left = value < 0 ? 0 - (unsigned long long)value
+					    : (unsigned long long)value;
 
-	return buf_append(buf, digits, (size_t)n, err);
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (value < 0)
+		*--p = '-';
+	return buf_append(buf, p, (size_t)(end - p), err);
 }
 
 static int append_value(struct buf *buf, const json_t *value, struct error *err);
@@ -101,7 +106,7 @@ static int append_value(struct buf *buf, const json_t *value, struct error *err)
 	case JSON_STRING:
 		return json_append_string(buf, json_string_value(value), err);
 	case JSON_INTEGER:
-		return append_integer(buf, json_integer_value(value), err);
+		return json_append_integer(buf, json_integer_value(value), err);
 	case JSON_REAL:
 		return append_real(buf, value, err);
 	case JSON_TRUE:

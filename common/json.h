@@ -21,6 +21,8 @@ int json_parse(const char *text, size_t len, json_t **ret, struct error *err);
 /** Append @value as compact text. NULL, for what could not be made, is ERR_NO_MEMORY. */
 int json_append(struct buf *buf, const json_t *value, struct error *err);
 
+int json_append_integer(struct buf *buf, long long value, struct error *err);
+
 /** Append @text as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 int json_append_string(struct buf *buf, const char *text, struct error *err);
 

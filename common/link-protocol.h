@@ -16,7 +16,7 @@
  *         {"requestId":"<32 hex digits>","result":{"success":true}}}}
  *     {"id":n,"operation":"<API name>","context":{…},"body":{…}}     one element of a request
  *   agent to broker
- *     {"event":"report","body":{"Server":{…},"Sessions":[…],"Sequence":n,"BootId":"…"}}
+ *     {"event":"report","body":{"Server":{…},"Sessions":[…],"LeakedProcesses":n,"Sequence":n,"BootId":"…"}}
  *     {"id":n,"status":200,"body":{…}}                  body: the entry of SuccessfulList
  *     {"id":n,"status":4xx or 5xx,"body":{"error":"…","code":"<error_wire_name()>"}}
  *
@@ -40,7 +40,8 @@
  * without their "Server" member. Sessions that ended lately are included as DELETED with their
  * StateReason, and if they were never READY with FailureCode, where it is known: the code of what
  * went wrong (error_wire_name()). If error_blames_request() it is not held against the host;
- * without FailureCode it is. Clients of the API are not told of it. Sequence grows by one with each
+ * without FailureCode it is. Clients of the API are not told of it.
+ * LeakedProcesses counts processes of sessions that are being deleted and do not end. Sequence grows by one with each
  * report of an agent process; a report is always the whole truth about the host.
  */
 #ifndef COMMON_LINK_PROTOCOL_H

@@ -3,34 +3,39 @@
 #include "common/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
+
 #define LINE_MAX_BYTES 4096
+#define HELD_MAX_BYTES 65536
 
 static struct {
 	enum log_level level;
-	int fd;
-	char *path;
-	unsigned long n_dropped;
-	bool to_journal; /* standard error is the journal: it has the time and wants a priority */
+	struct log_file file;
+	char *held; /* of log_hold(); NULL: nothing is kept */
+	size_t held_len;
+	bool to_journal; /* standard error is the journal */
 	bool checked;
-} state = {.level = LOG_LEVEL_INFO, .fd = -1};
+} state = {.level = LOG_LEVEL_INFO, .file = LOG_FILE_NONE};
 
 static const struct {
 	const char *name;
-	const char *journal_priority;
+	int priority; /* of syslog */
 } levels[] = {
-	[LOG_LEVEL_ERROR] = {"error", "<3>"},
-	[LOG_LEVEL_WARNING] = {"warning", "<4>"},
-	[LOG_LEVEL_INFO] = {"info", "<6>"},
-	[LOG_LEVEL_DEBUG] = {"debug", "<7>"},
+	[LOG_LEVEL_ERROR] = {"error", LOG_ERR},
+	[LOG_LEVEL_WARNING] = {"warning", LOG_WARNING},
+	[LOG_LEVEL_INFO] = {"info", LOG_INFO},
+	[LOG_LEVEL_DEBUG] = {"debug", LOG_DEBUG},
 };
 
 void log_set_level(enum log_level level)
@@ -49,51 +54,64 @@ bool log_level_from_name(const char *name, enum log_level *ret_level)
 	return false;
 }
 
-static int open_log(const char *path)
+bool log_has_level(enum log_level level)
 {
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	return level <= state.level;
 }
 
-int log_open_file(const char *directory, const char *name, struct error *err)
-{
-	char *path;
+/* --- the file ----------------------------------------------------------------------------------
+ */
 
-	if (asprintf(&path, "%s/%s", directory, name) < 0)
-		return error_oom(err);
-	log_close();
-	state.fd = open_log(path);
-	if (state.fd < 0) {
-		(void)error_errno(err, "open log file %s", path);
-		free(path);
+int log_open_file(const char *directory, const char *name, const struct log_rotation *rotation,
+		  struct error *err)
+{
+	if (log_file_open(&state.file, directory, name, rotation, err) < 0)
 		return -1;
-	}
-	state.path = path;
+	if (state.held_len > 0)
+		log_file_write(&state.file, time(NULL), state.held, state.held_len);
+	free(state.held);
+	state.held = NULL;
+	state.held_len = 0;
 	return 0;
+}
+
+void log_hold(void)
+{
+	if (!state.held)
+		state.held = malloc(HELD_MAX_BYTES);
+}
+
+static void hold(const char *line, size_t len)
+{
+	if (len > HELD_MAX_BYTES - state.held_len)
+		return;
+	memcpy(state.held + state.held_len, line, len);
+	state.held_len += len;
 }
 
 void log_reopen_file(void)
 {
-	int fd;
+	struct error err;
 
-	if (!state.path)
-		return;
-	fd = open_log(state.path);
-	if (fd < 0) {
-		log_error("cannot reopen log file %s: %s", state.path, strerror(errno));
-		return;
-	}
-	(void)close(state.fd);
-	state.fd = fd;
+	if (state.file.path && log_file_reopen(&state.file, &err) < 0)
+		log_error("%s", err.message);
 }
 
 void log_close(void)
 {
-	if (state.fd >= 0)
-		(void)close(state.fd);
-	free(state.path);
-	state.fd = -1;
-	state.path = NULL;
+	log_file_close(&state.file);
+	free(state.held);
+	state.held = NULL;
+	state.held_len = 0;
 }
+
+unsigned long log_n_dropped(void)
+{
+	return state.file.n_dropped;
+}
+
+/* --- the text ----------------------------------------------------------------------------------
+ */
 
 /* How many bytes at @p are a character that would end the line, turn the text around it or speak to
  * a terminal: C0 and C1 controls, U+061C, U+200E, U+200F, U+2028..U+202E, U+2066..U+2069. */
@@ -131,68 +149,168 @@ static size_t escape(char *ret, size_t size, const char *text)
 	return n;
 }
 
-static size_t stamp(char *ret, size_t size, enum log_level level)
+static size_t stamp(char *ret, size_t size, const struct timespec *now, enum log_level level)
 {
-	struct timespec now;
 	struct tm utc;
 	size_t n;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &utc);
+	(void)gmtime_r(&now->tv_sec, &utc);
 	n = strftime(ret, size, "%Y-%m-%d %H:%M:%S", &utc);
-	return n + (size_t)snprintf(ret + n, size - n, ",%03ld %-7s ", now.tv_nsec / 1000000,
+	return n + (size_t)snprintf(ret + n, size - n, ",%03ld %-7s ", now->tv_nsec / 1000000,
 				    levels[level].name);
 }
 
-/* One write per line, so that lines of several processes do not mix. */
-static bool write_line(int fd, const char *head, const char *text, size_t len)
+/* A line with its end; its length. */
+static size_t make_line(char *ret, size_t size, const char *head, const char *text)
 {
-	char line[LINE_MAX_BYTES + 64];
-	int n = snprintf(line, sizeof(line), "%s%.*s\n", head, (int)len, text);
+	int n = snprintf(ret, size, "%s%s\n", head, text);
 
-	return n > 0 && write(fd, line, (size_t)n) == n;
+	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
-static void write_file(const char *head, const char *text, size_t len)
+static void write_file(const struct timespec *now, const char *head, const char *line, size_t len)
 {
-	char note[64];
+	struct log_file *file = &state.file;
+	char note[128], text[64];
 
-	if (state.n_dropped > 0) {
-		int n = snprintf(note, sizeof(note), "%lu lines could not be written",
-				 state.n_dropped);
-
-		if (!write_line(state.fd, head, note, (size_t)n)) {
-			state.n_dropped++;
-			return;
-		}
-		state.n_dropped = 0;
+	if (file->n_untold > 0) {
+		(void)snprintf(text, sizeof(text), "%lu lines could not be written",
+			       file->n_untold);
+		if (log_file_try(file, now->tv_sec, note,
+				 make_line(note, sizeof(note), head, text)))
+			file->n_untold = 0;
 	}
-	if (!write_line(state.fd, head, text, len))
-		state.n_dropped++;
+	log_file_write(file, now->tv_sec, line, len);
+}
+
+/* --- the journal -------------------------------------------------------------------------------
+ */
+
+/* The service manager names the journal's stream to its services, and to all that they start; some of
+ * these have another standard error. */
+static bool is_journal(const char *stream)
+{
+	unsigned long long device, inode;
+	struct stat st;
+	char end;
+
+	return stream && sscanf(stream, "%llu:%llu%c", &device, &inode, &end) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+struct journal_entry {
+	struct iovec parts[12];
+	char *owned[12];
+	int n;
+};
+
+static void journal_add(struct journal_entry *entry, const char *key, const char *value)
+{
+	char *text;
+
+	if (!value || !*value || asprintf(&text, "%s=%s", key, value) < 0)
+		return;
+	entry->owned[entry->n] = text;
+	entry->parts[entry->n++] = (struct iovec){text, strlen(text)};
+}
+
+static bool write_journal(enum log_level level, const struct log_fields *fields, const char *text)
+{
+	struct journal_entry entry = {.n = 0};
+	char priority[16], milliseconds[32] = "";
+	int result;
+
+	(void)snprintf(priority, sizeof(priority), "%d", levels[level].priority);
+	journal_add(&entry, "MESSAGE", text);
+	journal_add(&entry, "PRIORITY", priority);
+	if (fields) {
+		if (fields->microseconds > 0)
+			log_format_ms(fields->microseconds, milliseconds, sizeof(milliseconds));
+		journal_add(&entry, "DCV_REQUEST_ID", fields->request_id);
+		journal_add(&entry, "DCV_CLIENT", fields->client);
+		journal_add(&entry, "DCV_OPERATION", fields->operation);
+		journal_add(&entry, "DCV_SESSION", fields->session);
+		journal_add(&entry, "DCV_SERVER", fields->server);
+		journal_add(&entry, "DCV_RESULT", fields->result);
+		journal_add(&entry, "DCV_MILLISECONDS", milliseconds);
+	}
+	result = sd_journal_sendv(entry.parts, entry.n);
+	for (int i = 0; i < entry.n; i++)
+		free(entry.owned[i]);
+	return result == 0;
+}
+
+static void write_stderr(enum log_level level, const struct log_fields *fields, const char *text,
+			 const char *line, size_t len)
+{
+	char marked[LINE_MAX_BYTES + 64], head[8];
+
+	if (!state.checked) {
+		state.to_journal = is_journal(getenv("JOURNAL_STREAM"));
+		state.checked = true;
+	}
+	if (state.to_journal) {
+		if (write_journal(level, fields, text))
+			return;
+		(void)snprintf(head, sizeof(head), "<%d>", levels[level].priority);
+		len = make_line(marked, sizeof(marked), head, text);
+		line = marked;
+	}
+	/* One write per line, so that lines of several processes do not mix. */
+	if (write(STDERR_FILENO, line, len) < 0)
+		return; /* nobody is left to be told */
+}
+
+/* --- the way in --------------------------------------------------------------------------------
+ */
+
+void log_format_ms(unsigned long long microseconds, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%llu.%03llu", microseconds / 1000, microseconds % 1000);
+}
+
+static void log_text(enum log_level level, const struct log_fields *fields, const char *format,
+		     va_list args)
+{
+	char raw[LINE_MAX_BYTES / 2], text[LINE_MAX_BYTES], head[64], line[LINE_MAX_BYTES + 64];
+	struct timespec now;
+	size_t len;
+
+	if (vsnprintf(raw, sizeof(raw), format, args) < 0)
+		raw[0] = '\0';
+	(void)escape(text, sizeof(text), raw);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)stamp(head, sizeof(head), &now, level);
+	len = make_line(line, sizeof(line), head, text);
+	write_stderr(level, fields, text, line, len);
+	if (state.file.fd >= 0)
+		write_file(&now, head, line, len);
+	else if (state.held)
+		hold(line, len);
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
-	char raw[LINE_MAX_BYTES / 2], text[LINE_MAX_BYTES], head[64];
 	int saved = errno;
 	va_list args;
-	size_t len;
 
-	if (level > state.level)
+	if (!log_has_level(level))
 		return;
-	if (!state.checked) {
-		state.to_journal = getenv("JOURNAL_STREAM") != NULL;
-		state.checked = true;
-	}
 	va_start(args, format);
-	if (vsnprintf(raw, sizeof(raw), format, args) < 0)
-		raw[0] = '\0';
+	log_text(level, NULL, format, args);
 	va_end(args);
-	len = escape(text, sizeof(text), raw);
-	(void)stamp(head, sizeof(head), level);
-	(void)write_line(STDERR_FILENO, state.to_journal ? levels[level].journal_priority : head,
-			 text, len);
-	if (state.fd >= 0)
-		write_file(head, text, len);
+	errno = saved;
+}
+
+void log_event(enum log_level level, const struct log_fields *fields, const char *format, ...)
+{
+	int saved = errno;
+	va_list args;
+
+	if (!log_has_level(level))
+		return;
+	va_start(args, format);
+	log_text(level, fields, format, args);
+	va_end(args);
 	errno = saved;
 }

@@ -21,10 +21,14 @@ static void on_signal(uv_signal_t *handle, int number)
 {
 	struct loop *loop = handle->data;
 
-	if (number != SIGHUP)
+	if (number == SIGHUP) {
+		if (loop->on_reload)
+			loop->on_reload(loop->userdata);
+	} else if (loop->on_terminate) {
+		loop->on_terminate(loop->userdata);
+	} else {
 		loop_stop(loop);
-	else if (loop->on_reload)
-		loop->on_reload(loop->userdata);
+	}
 }
 
 /* libwebsockets 4.1.6 closes the descriptor of its event pipe twice when it ends. A thread of the pool

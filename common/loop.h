@@ -29,6 +29,8 @@ struct loop {
 	uv_signal_t signals[3]; /* TERM, INT, HUP */
 	void (*on_stop)(void *userdata);
 	void (*on_reload)(void *userdata); /* SIGHUP; may be NULL */
+	/* SIGTERM or SIGINT, each time; it calls loop_stop(), now or later. NULL: it is called now. */
+	void (*on_terminate)(void *userdata);
 	void *userdata;
 	struct list parts;
 	bool is_stopping;

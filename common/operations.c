@@ -54,6 +54,12 @@ const struct operation *operation_find_name(const char *name)
 	return NULL;
 }
 
+bool operation_only_reads(const struct operation *op)
+{
+	return op->id == OPERATION_describe_sessions || op->id == OPERATION_describe_servers ||
+	       op->id == OPERATION_get_session_screenshots;
+}
+
 const char *operation_failure_code(const struct operation *op, enum error_code code)
 {
 	if (op->id != OPERATION_open_servers && op->id != OPERATION_close_servers)

@@ -41,6 +41,9 @@ const struct operation *operation_find(const char *method, const char *path, con
 /** By API name; NULL if there is none. */
 const struct operation *operation_find_name(const char *name);
 
+/** Does it change nothing, and let nobody in? */
+bool operation_only_reads(const struct operation *op);
+
 /** FailureCode of an error in a list that has such codes, else NULL. */
 const char *operation_failure_code(const struct operation *op, enum error_code code);
 

@@ -1,7 +1,10 @@
 #include "common/params.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
+
+#include "common/text.h"
 
 static const struct param *find(const struct param_table *table, const char *name)
 {
@@ -64,11 +67,8 @@ static bool has_one_form(const char *text, const char *const *forms)
 	return false;
 }
 
-static int read_string(const struct param *p, const json_t *value, const char **ret,
-		       struct error *err)
+static int read_string(const struct param *p, const char *text, const char **ret, struct error *err)
 {
-	const char *text = json_string_value(value);
-
 	if (!text)
 		return error_set(err, ERR_INVALID, "%s must be a string", p->name);
 	if (p->required && !p->may_be_empty && is_blank(text))
@@ -82,11 +82,8 @@ static int read_string(const struct param *p, const json_t *value, const char **
 	return 0;
 }
 
-static int read_choice(const struct param *p, const json_t *value, const char **ret,
-		       struct error *err)
+static int read_choice(const struct param *p, const char *text, const char **ret, struct error *err)
 {
-	const char *text = json_string_value(value);
-
 	for (size_t i = 0; text && p->choices[i]; i++) {
 		if (strcasecmp(text, p->choices[i]) == 0) {
 			*ret = p->choices[i];
@@ -96,15 +93,12 @@ static int read_choice(const struct param *p, const json_t *value, const char **
 	return refuse_choice(p, p->choices, err);
 }
 
-static int read_integer(const struct param *p, const json_t *value, long long *ret,
-			struct error *err)
+static int read_integer(const struct param *p, long long value, long long *ret, struct error *err)
 {
-	if (!json_is_integer(value))
-		return error_set(err, ERR_INVALID, "%s must be an integer", p->name);
-	if (json_integer_value(value) < p->min || json_integer_value(value) > p->max)
+	if (value < p->min || value > p->max)
 		return error_set(err, ERR_INVALID, "%s must be between %lld and %lld", p->name,
 				 p->min, p->max);
-	*ret = json_integer_value(value);
+	*ret = value;
 	return 0;
 }
 
@@ -144,11 +138,13 @@ static int read_value(const struct param *p, json_t *value, char *field, struct 
 {
 	switch (p->type) {
 	case PARAM_STRING:
-		return read_string(p, value, (const char **)(void *)field, err);
+		return read_string(p, json_string_value(value), (const char **)(void *)field, err);
 	case PARAM_CHOICE:
-		return read_choice(p, value, (const char **)(void *)field, err);
+		return read_choice(p, json_string_value(value), (const char **)(void *)field, err);
 	case PARAM_INTEGER:
-		return read_integer(p, value, (long long *)(void *)field, err);
+		if (!json_is_integer(value))
+			return error_set(err, ERR_INVALID, "%s must be an integer", p->name);
+		return read_integer(p, json_integer_value(value), (long long *)(void *)field, err);
 	case PARAM_BOOLEAN:
 		if (!json_is_boolean(value))
 			return error_set(err, ERR_INVALID, "%s must be true or false", p->name);
@@ -185,6 +181,116 @@ int params_read(const struct param_table *table, const json_t *object, void *ret
 			return -1;
 	}
 	return 0;
+}
+
+/* --- without building the object --------------------------------------------------------------
+ */
+
+static char *skip_blanks(char *at)
+{
+	while (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n')
+		at++;
+	return at;
+}
+
+/* A string that stands for itself, cut out at @at; NULL if there is none. */
+static const char *cut_string(char **at)
+{
+	char *text = *at, *end;
+
+	if (*text++ != '"')
+		return NULL;
+	for (end = text; *end >= 0x20 && *end < 0x7f && *end != '"' && *end != '\\'; end++)
+		;
+	if (*end != '"')
+		return NULL;
+	*end = '\0';
+	*at = end + 1;
+	return text;
+}
+
+static int scan_integer(const struct param *p, char **at, long long *ret)
+{
+	size_t n = strspn(*at, "0123456789");
+	long long value = 0;
+	struct error ignored;
+
+	/* No number of any table is as long; what begins with 0 is 0 or none at all. */
+	if (n == 0 || n > 15 || **at == '0' || strchr(".eE", (*at)[n]))
+		return -1;
+	for (; n > 0; n--)
+		value = value * 10 + *(*at)++ - '0';
+	return read_integer(p, value, ret, &ignored);
+}
+
+static int scan_boolean(char **at, bool *ret)
+{
+	const char *rest = *at;
+
+	*ret = text_skip(&rest, "true");
+	if (!*ret && !text_skip(&rest, "false"))
+		return -1;
+	*at += rest - *at;
+	return 0;
+}
+
+static int scan_value(const struct param *p, char **at, char *field)
+{
+	struct error ignored;
+
+	switch (p->type) {
+	case PARAM_STRING:
+		return read_string(p, cut_string(at), (const char **)(void *)field, &ignored);
+	case PARAM_CHOICE:
+		return read_choice(p, cut_string(at), (const char **)(void *)field, &ignored);
+	case PARAM_INTEGER:
+		return scan_integer(p, at, (long long *)(void *)field);
+	case PARAM_BOOLEAN:
+		return scan_boolean(at, (bool *)field);
+	default:
+		return -1;
+	}
+}
+
+/* One member, of which @ret_seen has the bit of its place in the table. */
+static int scan_member(const struct param_table *table, char **at, void *ret, unsigned *ret_seen)
+{
+	const char *name = cut_string(at);
+	const struct param *p = name ? find(table, name) : NULL;
+	unsigned bit = p ? 1U << (p - table->params) : 0;
+
+	*at = skip_blanks(*at);
+	if (!p || *ret_seen & bit || *(*at)++ != ':')
+		return -1;
+	*at = skip_blanks(*at);
+	if (scan_value(p, at, (char *)ret + p->offset) < 0)
+		return -1;
+	*ret_seen |= bit;
+	*at = skip_blanks(*at);
+	return 0;
+}
+
+size_t params_scan(const struct param_table *table, char *text, void *ret)
+{
+	unsigned seen = 0;
+	char *at = text;
+
+	assert(table->n_params <= 8 * sizeof(seen));
+	memset(ret, 0, table->size);
+	if (*at != '{')
+		return 0;
+	do {
+		at = skip_blanks(at + 1);
+		if (scan_member(table, &at, ret, &seen) < 0)
+			return 0;
+	} while (*at == ',');
+	if (*at != '}')
+		return 0;
+	for (size_t i = 0; i < table->n_params; i++) {
+		if (table->params[i].required && !(seen & 1U << i))
+			return 0;
+	}
+	return (size_t)(at + 1 - text);
 }
 
 static bool is_given(const struct param *p, const void *request)

@@ -59,6 +59,16 @@ int params_read(const struct param_table *table, const json_t *object, void *ret
 		struct error *err);
 
 /**
+ * The same out of the text of an object, without building it, if it is as plain as nearly all are:
+ * strings of ASCII characters that stand for themselves, truth values and positive numbers, no field
+ * twice, and nothing wrong. Returns how long the object is; 0: it is not so plain, and json_parse() and
+ * params_read() have to say what there is to say of it.
+ *
+ * @text: ends in a NUL. It is cut into strings, which @ret borrows.
+ */
+size_t params_scan(const struct param_table *table, char *text, void *ret);
+
+/**
  * Do the fields of @request, filled by params_read(), go together? @scope: what the request is for,
  * as in the column only_for. Something that is false counts as not given. Apart from params_read()
  * because the API tells this for an element and not for the whole call.

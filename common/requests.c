@@ -1,5 +1,7 @@
 #include "common/requests.h"
 
+#include "common/operations.h"
+
 #include <limits.h>
 #include <string.h>
 
@@ -131,4 +133,35 @@ int create_session_check(const struct create_session_request *r, long long argum
 					 argument_max);
 	}
 	return 0;
+}
+
+void request_subject(const struct operation *op, const void *fields, const char **ret_session_id,
+		     const char **ret_server_id)
+{
+	*ret_session_id = *ret_server_id = NULL;
+	switch (op->id) {
+	case OPERATION_delete_sessions:
+		*ret_session_id = ((const struct delete_session_request *)fields)->session_id;
+		break;
+	case OPERATION_update_session_permissions:
+		*ret_session_id =
+			((const struct update_session_permissions_request *)fields)->session_id;
+		break;
+	case OPERATION_get_session_connection_data:
+		*ret_session_id =
+			((const struct get_session_connection_data_request *)fields)->session_id;
+		break;
+	case OPERATION_get_session_screenshots:
+		*ret_session_id =
+			((const struct get_session_screenshot_request *)fields)->session_id;
+		break;
+	case OPERATION_open_servers:
+		*ret_server_id = ((const struct open_server_request *)fields)->server_id;
+		break;
+	case OPERATION_close_servers:
+		*ret_server_id = ((const struct close_server_request *)fields)->server_id;
+		break;
+	default:
+		break;
+	}
 }

@@ -93,6 +93,12 @@ struct close_server_request {
 	bool force;
 };
 
+struct operation;
+
+/** Which session or server a request of @op is about; NULL: none, or many, or one yet to be made. */
+void request_subject(const struct operation *op, const void *fields, const char **ret_session_id,
+		     const char **ret_server_id);
+
 /** Items on one page of a describe operation, and entries in one request. */
 #define RESULTS_MAX 1000
 #define ELEMENTS_MAX 1000

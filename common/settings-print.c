@@ -24,6 +24,22 @@ static void print_wrapped(FILE *file, const char *head, const char *text)
 	(void)fputc('\n', file);
 }
 
+/* As TOML has it, which alone has lists. */
+static void format_list(const char *items, char *ret, size_t size)
+{
+	size_t used = (size_t)snprintf(ret, size, "[");
+
+	for (const char *item = items; item && *item && used < size;) {
+		size_t len = strcspn(item, "|");
+
+		used += (size_t)snprintf(ret + used, size - used, "%s'%.*s'",
+					 item > items ? ", " : "", (int)len, item);
+		item += len + (item[len] == '|');
+	}
+	if (used < size)
+		(void)snprintf(ret + used, size - used, "]");
+}
+
 /* "" where there is no default. */
 static void format_default(const struct setting *s, char *ret, size_t size)
 {
@@ -32,6 +48,8 @@ static void format_default(const struct setting *s, char *ret, size_t size)
 		(void)snprintf(ret, size, "%s", s->default_number ? "true" : "false");
 	else if (s->type == SETTING_INTEGER && s->default_number >= s->min)
 		(void)snprintf(ret, size, "%lld", s->default_number);
+	else if (s->type == SETTING_LIST)
+		format_list(s->default_text, ret, size);
 	else if (s->type == SETTING_STRING && s->default_text)
 		(void)snprintf(ret, size, "%s", s->default_text);
 }

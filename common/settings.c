@@ -40,6 +40,10 @@ void setting_describe(const struct setting *s, char *ret, size_t size)
 {
 	if (s->type == SETTING_BOOLEAN)
 		(void)snprintf(ret, size, "true or false");
+	else if (s->type == SETTING_LIST)
+		(void)snprintf(ret, size, "a list of %s",
+			       s->check && strcmp(s->check, CHECK_PATH) == 0 ? "absolute paths"
+									     : "strings");
 	else if (is_integer(s))
 		(void)snprintf(ret, size, "an integer from %lld to %lld", s->min, s->max);
 	else if (!s->check)
@@ -65,24 +69,44 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
+static bool passes_check(const struct setting *s, const char *value)
+{
+	if (!s->check)
+		return true;
+	if (strcmp(s->check, CHECK_TEXT) == 0)
+		return value[0] != '\0';
+	if (strcmp(s->check, CHECK_PATH) == 0)
+		return value[0] == '/';
+	return is_choice(s->check, value);
+}
+
 static bool set_string(const struct setting *s, const struct config_entry *entry, char **field)
 {
-	bool ok;
-
-	if (entry->type != CONFIG_STRING && entry->type != CONFIG_TEXT)
-		return false;
-	if (!s->check)
-		ok = true;
-	else if (strcmp(s->check, CHECK_TEXT) == 0)
-		ok = entry->value[0] != '\0';
-	else if (strcmp(s->check, CHECK_PATH) == 0)
-		ok = entry->value[0] == '/';
-	else
-		ok = is_choice(s->check, entry->value);
-	if (!ok)
+	if ((entry->type != CONFIG_STRING && entry->type != CONFIG_TEXT) ||
+	    !passes_check(s, entry->value))
 		return false;
 	free(*field);
 	*field = strdup(entry->value);
+	return true;
+}
+
+static bool set_list(const struct setting *s, const struct config_entry *entry, char **field)
+{
+	const char *end = entry->value + entry->value_len;
+	char *list;
+
+	if (entry->type != CONFIG_LIST)
+		return false;
+	for (const char *item = entry->value; item < end; item += strlen(item) + 1) {
+		if (*item == '\0' || !passes_check(s, item))
+			return false;
+	}
+	list = calloc(1, entry->value_len + 1);
+	if (!list)
+		return false;
+	memcpy(list, entry->value, entry->value_len);
+	free(*field);
+	*field = list;
 	return true;
 }
 
@@ -113,6 +137,8 @@ static bool set_value(const struct setting *s, const struct config_entry *entry,
 		return set_integer(s, entry, (long long *)(void *)field);
 	case SETTING_BOOLEAN:
 		return set_boolean(entry, (bool *)field);
+	case SETTING_LIST:
+		return set_list(s, entry, (char **)(void *)field);
 	case SETTING_FOREIGN:
 		return !is_integer(s) || set_integer(s, entry, &unused);
 	case SETTING_SECTION:
@@ -163,6 +189,15 @@ static int on_entry(const struct config_entry *entry, void *userdata, struct err
 			 s->table, dot, s->key, expected, entry->value);
 }
 
+static char *list_of(const char *text)
+{
+	char *list = calloc(1, strlen(text) + 2);
+
+	for (size_t i = 0; list && text[i]; i++)
+		list[i] = text[i] == '|' ? '\0' : text[i];
+	return list;
+}
+
 static int set_default(const struct setting *s, char *config, struct error *err)
 {
 	char *field = config + s->offset;
@@ -174,6 +209,10 @@ static int set_default(const struct setting *s, char *config, struct error *err)
 	} else if (s->type == SETTING_STRING) {
 		*(char **)(void *)field = s->default_text ? strdup(s->default_text) : NULL;
 		if (s->default_text && !*(char **)(void *)field)
+			return error_oom(err);
+	} else if (s->type == SETTING_LIST) {
+		*(char **)(void *)field = list_of(s->default_text ? s->default_text : "");
+		if (!*(char **)(void *)field)
 			return error_oom(err);
 	}
 	return 0;
@@ -199,7 +238,7 @@ void settings_done(const struct setting *settings, size_t n_settings, void *conf
 	for (size_t i = 0; i < n_settings; i++) {
 		char **field = (char **)(void *)((char *)config + settings[i].offset);
 
-		if (settings[i].type == SETTING_STRING) {
+		if (settings[i].type == SETTING_STRING || settings[i].type == SETTING_LIST) {
 			free(*field);
 			*field = NULL;
 		}

@@ -18,6 +18,7 @@ enum setting_type {
 	SETTING_STRING,  /* char *, owned by the struct; NULL without default */
 	SETTING_INTEGER, /* long long */
 	SETTING_BOOLEAN, /* bool */
+	SETTING_LIST,    /* char *, owned: strings that each end in NUL, an empty one ends all */
 	SETTING_FOREIGN, /* of a product that we replace: checked, told and without effect */
 	/* No settings, but remarks for settings_print(), without a key: */
 	SETTING_SECTION, /* help: a title */
@@ -33,8 +34,8 @@ struct setting {
 	const char *table; /* "" where the format has no tables */
 	const char *key;   /* NULL: a remark */
 	enum setting_type type;
-	size_t offset; /* of the field */
-	const char *default_text;
+	size_t offset;            /* of the field */
+	const char *default_text; /* of a list: strings with '|' between them */
 	const char *check;
 	long long default_number, min, max;
 	const char *help;

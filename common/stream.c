@@ -1,7 +1,7 @@
 /* TLS is put between the socket and the handler by OpenSSL, which reads and writes memory: what came
- * from the socket is lent to it as stream::in, and what it makes is collected in stream::out and
- * then written in one go. So a small answer is one record and one write, and nothing is known of
- * descriptors here but by libuv. */
+ * from the socket is lent to it as stream::in, and what it makes is collected in stream_listener::out
+ * and then written in one go, before anybody else is called. So a small answer is one record and one
+ * write, and nothing is known of descriptors here but by libuv. */
 #include "common/stream.h"
 
 #include <limits.h>
@@ -46,17 +46,19 @@ struct stream_listener {
 	int fd_max; /* higher ones are not for peers */
 	union handle spare;
 	bool is_spare_closing, is_peer_left; /* see turn_away() */
-	SSL_CTX *tls;                        /* NULL for a Unix socket */
+	SSL_CTX *tls;                        /* NULL: none */
 	BIO_METHOD *bio;
 	const struct stream_handler *handler;
 	void *userdata;
 	struct list streams;
 	char input[READ_BYTES]; /* used within one callback only */
+	struct buf out;         /* what OpenSSL has made, used within one call of it only */
 };
 
 struct stream {
 	union handle uv; /* first, as above */
 	uv_timer_t timer;
+	unsigned long long timeout_ms; /* when the time that was set is over; 0: none is set */
 	uv_idle_t wake;
 	uv_write_t writing;
 	uv_shutdown_t shutdown;
@@ -67,7 +69,6 @@ struct stream {
 	SSL *ssl;
 	const char *in; /* bytes from the socket that OpenSSL has not read yet */
 	size_t in_len;
-	struct buf out;     /* what OpenSSL has made */
 	struct buf leaving; /* given to the system, which has not taken it yet */
 	struct buf waiting; /* written meanwhile */
 	uid_t peer_uid;     /* of a Unix socket */
@@ -91,7 +92,6 @@ static void on_handle_closed(uv_handle_t *handle)
 	if (s->user)
 		s->handler->closed(s->user);
 	SSL_free(s->ssl);
-	buf_done(&s->out);
 	buf_done(&s->leaving);
 	buf_done(&s->waiting);
 	free(s);
@@ -185,9 +185,19 @@ static void push(struct stream *s, const char *bytes, size_t len)
 /* What OpenSSL has made goes out. */
 static void flush(struct stream *s)
 {
-	if (s->out.len > 0 && !s->is_closing)
-		push(s, s->out.data, s->out.len);
-	buf_done(&s->out);
+	struct buf *out = &s->listener->out;
+
+	if (out->len > 0 && !s->is_closing)
+		push(s, out->data, out->len);
+	buf_truncate(out, 0);
+}
+
+/* Before OpenSSL is asked for anything: what others left would be taken for this call's. That there is
+ * nothing is found out faster than it is cleared. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
 }
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
@@ -200,13 +210,12 @@ void stream_write(struct stream *s, const void *bytes, size_t len)
 		push(s, bytes, len);
 		return;
 	}
-	ERR_clear_error();
+	forget_errors();
 	/* room for the records at once, with what each adds */
-	if (buf_reserve(&s->out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
+	if (buf_reserve(&s->listener->out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
 	    SSL_write(s->ssl, bytes, (int)len) != (int)len) {
 		ERR_clear_error();
-		stream_abort(s);
-		return;
+		stream_abort(s); /* then flush() sends nothing, but forgets it */
 	}
 	flush(s);
 }
@@ -269,7 +278,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t len, size_t *ret_len)
 	struct stream *s = BIO_get_data(bio);
 	struct error err;
 
-	if (buf_append(&s->out, bytes, len, &err) < 0)
+	if (buf_append(&s->listener->out, bytes, len, &err) < 0)
 		return 0;
 	*ret_len = len;
 	return 1;
@@ -329,7 +338,6 @@ static void on_tls_stop(struct stream *s, int result)
 {
 	int problem = SSL_get_error(s->ssl, result);
 
-	flush(s); /* an answer of the handshake, or why it is given up */
 	if (problem == SSL_ERROR_WANT_READ)
 		return;
 	if (problem == SSL_ERROR_ZERO_RETURN) {
@@ -349,18 +357,18 @@ static void decrypt(struct stream *s, const char *bytes, size_t len)
 	s->in = bytes;
 	s->in_len = len;
 	while (!s->is_closing && !s->is_finishing) {
-		ERR_clear_error(); /* what others left would be taken for this call's */
+		forget_errors();
 		n = SSL_read(s->ssl, plain, sizeof(plain));
-		if (n <= 0) {
+		flush(s); /* an answer of the handshake, new keys, or why it is given up */
+		if (n <= 0)
 			on_tls_stop(s, n);
+		if (n <= 0 || s->is_closing)
 			break;
-		}
 		s->handler->read(s->user, plain, (size_t)n);
 		if (s->in_len == 0 && SSL_pending(s->ssl) == 0)
 			break; /* nothing is left to read: spare OpenSSL the attempt */
 	}
 	s->in_len = 0;
-	flush(s);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
@@ -400,21 +408,28 @@ void stream_set_reading(struct stream *s, bool is_reading)
 static void on_timeout(uv_timer_t *timer)
 {
 	struct stream *s = timer->data;
+	unsigned long long now_ms = loop_now_ms(s->listener->loop);
 
-	if (s->is_finishing)
+	if (s->timeout_ms > now_ms)
+		(void)uv_timer_start(timer, on_timeout, s->timeout_ms - now_ms, 0);
+	else if (s->timeout_ms == 0)
+		return;
+	else if (s->is_finishing)
 		stream_abort(s);
 	else if (s->user)
 		s->handler->timeout(s->user);
 }
 
+/* The time is set anew for every request, and nearly always moves on: the timer is left to go off at
+ * the time before, and starts again then. */
 void stream_set_timeout(struct stream *s, unsigned long long ms)
 {
 	if (s->is_closing)
 		return;
-	if (ms > 0)
+	s->timeout_ms = ms > 0 ? loop_now_ms(s->listener->loop) + ms : 0;
+	if (ms > 0 &&
+	    (!uv_is_active((uv_handle_t *)&s->timer) || uv_timer_get_due_in(&s->timer) > ms))
 		(void)uv_timer_start(&s->timer, on_timeout, ms, 0);
-	else
-		(void)uv_timer_stop(&s->timer);
 }
 
 static void on_wake(uv_idle_t *wake)
@@ -655,7 +670,8 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	listener->fd_max = find_fd_max();
 	list_init(&listener->streams);
 	listener->part.close = close_listener;
-	if (!listener->is_unix && set_up_tls(listener, options, err) < 0) {
+	if (!listener->is_unix && options->certificate_file &&
+	    set_up_tls(listener, options, err) < 0) {
 		stream_listener_free(listener);
 		return NULL;
 	}
@@ -669,11 +685,24 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	return NULL;
 }
 
+bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret)
+{
+	X509 *certificate = listener->tls ? SSL_CTX_get0_certificate(listener->tls) : NULL;
+	int days, seconds;
+
+	if (!certificate ||
+	    ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
+		return false;
+	*ret = days * 86400.0 + seconds;
+	return true;
+}
+
 void stream_listener_free(struct stream_listener *listener)
 {
 	if (!listener)
 		return;
 	SSL_CTX_free(listener->tls);
+	buf_done(&listener->out);
 	BIO_meth_free(listener->bio);
 	free(listener);
 }

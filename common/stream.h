@@ -43,7 +43,8 @@ struct stream_options {
 	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
-	const char *certificate_file, *key_file; /* PEM; the certificate with its chain */
+	/* PEM; the certificate with its chain. NULL: without TLS. */
+	const char *certificate_file, *key_file;
 	const struct stream_handler *handler;
 	void *userdata;
 };
@@ -51,6 +52,9 @@ struct stream_options {
 /** Listen until the loop stops, which closes every stream. Errors name the address or path. */
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,
 				      struct error *err);
+
+/** Seconds until the certificate that is shown now expires; false: there is none. */
+bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret);
 
 /** After the loop has stopped. Takes NULL. */
 void stream_listener_free(struct stream_listener *listener);

@@ -213,6 +213,9 @@ int base64_decode(const char *text, struct buf *ret, struct error *err)
 	unsigned long bits = 0;
 	unsigned n_bits = 0;
 
+	if (buf_reserve(ret, len / 4 * 3 + 3, err) < 0)
+		return -1;
+
 	/* Padding fills the last group of four. */
 	if (len % 4 == 0) {
 		for (int i = 0; i < 2 && len > 0 && text[len - 1] == '='; i++)
@@ -220,7 +223,6 @@ int base64_decode(const char *text, struct buf *ret, struct error *err)
 	}
 	for (size_t i = 0; i < len; i++) {
 		int value = base64_value(text[i]);
-		char byte;
 
 		if (value < 0 || (i == len - 1 && len % 4 == 1)) {
 			buf_truncate(ret, start);
@@ -231,12 +233,9 @@ int base64_decode(const char *text, struct buf *ret, struct error *err)
 		if (n_bits < 8)
 			continue;
 		n_bits -= 8;
-		byte = (char)(bits >> n_bits & 0xff);
-		if (buf_append(ret, &byte, 1, err) < 0) {
-			buf_truncate(ret, start);
-			return -1;
-		}
+		ret->data[ret->len++] = (char)(bits >> n_bits & 0xff);
 	}
+	ret->data[ret->len] = '\0';
 	return 0;
 }
 

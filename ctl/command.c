@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/requests.h"
+#include "ctl/check-permissions.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
 #define SESSION_ID                                                                                 \
@@ -104,36 +105,64 @@ static const struct option_spec close_servers_options[] = {
 	{"force", .field = "Force", .help = "although sessions run there; they go on"},
 };
 
-const struct command commands[N_OPERATIONS] = {
-#define OPERATION(id_, name, method, path, body, who, echo, help)                                  \
+static const char *const unknown_feature_choices[] = {"error", "warn", NULL};
+static const char *const outputs[] = {"table", "json", NULL};
+
+static const struct option_spec check_permissions_options[] = {
+	{"file", .kind = OPTION_TEXT, .is_required = true, .is_positional = true, .value = "FILE",
+	 .help = "the permission file"},
+	{"user", .kind = OPTION_TEXT, .value = "USER", .help = "show what this user may do"},
+	{"owner", .kind = OPTION_TEXT, .value = "USER",
+	 .help = "who owns the session; without --user, show what they may do"},
+	{"all", .kind = OPTION_FLAG, .help = "show what is not allowed, too, and by which line"},
+	{"ignore-case", .kind = OPTION_FLAG,
+	 .help = "names of users and groups are compared as Windows does"},
+	{"unknown-feature", .kind = OPTION_CHOICE, .choices = unknown_feature_choices,
+	 .value = "error|warn", .help = "what a feature that we do not know is (error)"},
+	{"output", .kind = OPTION_CHOICE, .choices = outputs, .value = "table|json",
+	 .help = "as the general option"},
+};
+
+const struct command commands[N_COMMANDS] = {
+#define OPERATION(id_, name, method, path, body, who, echo, help_)                                 \
 	{.op = &operations[OPERATION_##id_],                                                       \
 	 .id = #id_,                                                                               \
+	 .help = help_,                                                                            \
 	 .options = {id_##_options, ARRAY_SIZE(id_##_options), &id_##_params}},
 #include "common/operations.def"
 #undef OPERATION
+	{.id = "check_permissions",
+	 .help = "Find what is wrong with a permission file, or show what it allows",
+	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
+	 .run = check_permissions},
 };
+
+bool command_is_for(const struct command *command, enum program program)
+{
+	return command->op || program == PROGRAM_DCVCTL;
+}
 
 /* Two operations take many sessions where their command takes one. */
 void command_name(const struct command *command, char ret[COMMAND_NAME_SIZE])
 {
-	enum operation_id id = command->op->id;
 	size_t n = (size_t)snprintf(ret, COMMAND_NAME_SIZE, "%s", command->id);
 
 	for (char *p = ret; *p; p++) {
 		if (*p == '_')
 			*p = '-';
 	}
-	if (id == OPERATION_create_sessions || id == OPERATION_delete_sessions)
+	if (command->op && (command->op->id == OPERATION_create_sessions ||
+			    command->op->id == OPERATION_delete_sessions))
 		ret[n - 1] = '\0';
 }
 
-const struct command *command_find(const char *name)
+const struct command *command_find(enum program program, const char *name)
 {
 	char own[COMMAND_NAME_SIZE];
 
-	for (size_t i = 0; i < N_OPERATIONS; i++) {
+	for (size_t i = 0; i < N_COMMANDS; i++) {
 		command_name(&commands[i], own);
-		if (strcmp(own, name) == 0)
+		if (command_is_for(&commands[i], program) && strcmp(own, name) == 0)
 			return &commands[i];
 	}
 	return NULL;

@@ -1,4 +1,7 @@
-/** The commands: one for each operation of the API, with its options. */
+/**
+ * The commands: one for each operation of the API, with its options, and those of dcvctl that ask no
+ * service.
+ */
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
 
@@ -7,23 +10,32 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/operations.h"
+#include "ctl/exit-status.h"
 #include "ctl/option.h"
 
 struct command {
-	const struct operation *op;
-	const char *id; /* as in operations.def */
+	const struct operation *op; /* NULL: a command of our own */
+	const char *id;             /* as in operations.def; with '_' between the words */
+	const char *help;
 	struct option_table options;
+	/** Our own: do it, print the outcome. */
+	enum exit_status (*run)(const struct arguments *args, bool wants_json);
 };
 
-extern const struct command commands[N_OPERATIONS];
+/* Those of the operations come first, in their order. */
+#define N_COMMANDS (N_OPERATIONS + 1)
+extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40
+
+/** The original's client has the operations only. */
+bool command_is_for(const struct command *command, enum program program);
 
 /** "create-session". */
 void command_name(const struct command *command, char ret[COMMAND_NAME_SIZE]);
 
-/** NULL if there is none of that name. */
-const struct command *command_find(const char *name);
+/** NULL if the program has none of that name. */
+const struct command *command_find(enum program program, const char *name);
 
 /**
  * The request that the arguments ask for: *ret_path below the service's URL, for the caller to

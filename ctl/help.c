@@ -11,13 +11,11 @@ static const char *name_of(enum program program)
 static int print_default(const struct option_table *table, const struct option_spec *spec,
 			 enum program program, struct buf *out, struct error *err)
 {
-	const struct param *param = option_param(table, spec);
-
 	if (program == PROGRAM_DCVCTL && spec->fallback)
 		return buf_printf(out, err, " (default: %s)\n", spec->fallback);
 	if (program == PROGRAM_DCVCTL && spec->is_user_by_default)
 		return buf_append_text(out, " (default with the local agent: you)\n", err);
-	return buf_append_text(out, param && param->required ? " (required)\n" : "\n", err);
+	return buf_append_text(out, option_is_required(table, spec) ? " (required)\n" : "\n", err);
 }
 
 static int print_options(const struct option_table *table, enum program program, struct buf *out,
@@ -41,13 +39,15 @@ static int print_options(const struct option_table *table, enum program program,
 	return buf_printf(out, err, "  %-32s%s\n", "-h, --help", "show this help");
 }
 
-static int print_commands(struct buf *out, struct error *err)
+static int print_commands(enum program program, struct buf *out, struct error *err)
 {
 	char name[COMMAND_NAME_SIZE];
 
-	for (size_t i = 0; i < N_OPERATIONS; i++) {
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (!command_is_for(&commands[i], program))
+			continue;
 		command_name(&commands[i], name);
-		if (buf_printf(out, err, "  %-32s%s\n", name, commands[i].op->help) < 0)
+		if (buf_printf(out, err, "  %-32s%s\n", name, commands[i].help) < 0)
 			return -1;
 	}
 	return 0;
@@ -63,7 +63,8 @@ int help_program(enum program program, struct buf *out, struct error *err)
 
 	if (buf_printf(out, err, "Usage: %s [OPTIONS] COMMAND [ARGS]\n%s\n\nCommands:\n",
 		       name_of(program), what) < 0 ||
-	    print_commands(out, err) < 0 || buf_append_text(out, "\nOptions:\n", err) < 0 ||
+	    print_commands(program, out, err) < 0 ||
+	    buf_append_text(out, "\nOptions:\n", err) < 0 ||
 	    print_options(&general_options, program, out, err) < 0)
 		return -1;
 	return buf_printf(out, err,
@@ -92,7 +93,7 @@ int help_command(const struct command *command, enum program program, struct buf
 	command_name(command, name);
 	if (buf_printf(out, err, "Usage: %s [OPTIONS] %s", name_of(program), name) < 0 ||
 	    (program == PROGRAM_DCVCTL && print_positional(&command->options, out, err) < 0) ||
-	    buf_printf(out, err, " [ARGS]\n%s.\n\nOptions:\n", command->op->help) < 0)
+	    buf_printf(out, err, " [ARGS]\n%s.\n\nOptions:\n", command->help) < 0)
 		return -1;
 	return print_options(&command->options, program, out, err);
 }

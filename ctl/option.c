@@ -21,6 +21,13 @@ const struct param *option_param(const struct option_table *table, const struct 
 	return NULL;
 }
 
+bool option_is_required(const struct option_table *table, const struct option_spec *spec)
+{
+	const struct param *param = option_param(table, spec);
+
+	return spec->is_required || (param && param->required);
+}
+
 enum option_kind option_kind(const struct option_table *table, const struct option_spec *spec)
 {
 	const struct param *param = option_param(table, spec);
@@ -183,7 +190,6 @@ int arguments_complete(struct arguments *args, enum program program, bool is_loc
 {
 	for (size_t i = 0; i < args->table->n_specs; i++) {
 		const struct option_spec *spec = &args->table->specs[i];
-		const struct param *param = option_param(args->table, spec);
 		const char *absent = NULL;
 
 		if (args->values[i])
@@ -192,7 +198,7 @@ int arguments_complete(struct arguments *args, enum program program, bool is_loc
 			absent = default_of(spec, is_local);
 		if (absent && set(args, spec, absent, err) < 0)
 			return -1;
-		if (!absent && param && param->required)
+		if (!absent && option_is_required(args->table, spec))
 			return error_set(err, ERR_USAGE, "--%s is required", spec->name);
 	}
 	return 0;

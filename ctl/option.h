@@ -41,6 +41,7 @@ struct option_spec {
 	const char *field;   /* of the API; NULL: the program's own */
 	enum option_kind kind;
 	enum program program;       /* the only one that has it */
+	bool is_required;           /* whatever the API's table says */
 	bool is_positional;         /* dcvctl: may be given without its name */
 	bool is_user_by_default;    /* dcvctl, local agent: defaults to the caller's name */
 	const char *fallback;       /* dcvctl: the value when it is not given */
@@ -85,6 +86,7 @@ long long arguments_integer(const struct arguments *args, const char *name, long
 
 /** What the API's table says of an option; NULL for the program's own. */
 const struct param *option_param(const struct option_table *table, const struct option_spec *spec);
+bool option_is_required(const struct option_table *table, const struct option_spec *spec);
 enum option_kind option_kind(const struct option_table *table, const struct option_spec *spec);
 bool option_is_for(const struct option_spec *spec, enum program program);
 

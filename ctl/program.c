@@ -12,6 +12,7 @@
 #include "ctl/help.h"
 #include "ctl/images.h"
 #include "ctl/indent.h"
+#include "ctl/outcome.h"
 #include "ctl/print.h"
 #include "ctl/service.h"
 #include "ctl/visible.h"
@@ -34,23 +35,6 @@ static void run_done(struct run *run)
 	arguments_done(&run->general);
 }
 
-/* The one place that tells of an error. */
-static enum exit_status fail(const struct error *err, enum exit_status status)
-{
-	complain("%s", err->message);
-	return status;
-}
-
-static enum exit_status write_out(const char *bytes, size_t len)
-{
-	struct error err = {0};
-
-	if (fwrite(bytes, 1, len, stdout) == len && fflush(stdout) == 0)
-		return STATUS_SUCCESS;
-	(void)error_errno(&err, "write the answer");
-	return fail(&err, STATUS_OTHER);
-}
-
 /* --- the command line --------------------------------------------------------------------------
  */
 
@@ -69,7 +53,7 @@ static int read_command_line(struct run *run, int argc, char **argv, struct erro
 	n = 1 + run->general.n_read;
 	if (n == argc)
 		return error_set(err, ERR_USAGE, "no command; try --help");
-	run->command = command_find(argv[n]);
+	run->command = command_find(run->program, argv[n]);
 	if (!run->command)
 		return error_set(err, ERR_USAGE, "unknown command '%s'; try --help", argv[n]);
 	n++;
@@ -254,6 +238,8 @@ enum exit_status program_run(int argc, char **argv)
 		return status;
 	output = arguments_text(&run.general, "output");
 	run.wants_json = run.program == PROGRAM_DCVSM || (output && strcmp(output, "json") == 0);
+	if (run.command->run)
+		return run.command->run(&run.specific, run.wants_json);
 	status = configure(&run);
 	return status == STATUS_SUCCESS ? carry_out(&run) : status;
 }

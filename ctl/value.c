@@ -7,10 +7,10 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/number.h"
+#include "common/permissions.h"
 #include "common/text.h"
 #include "ctl/url.h"
 
-#define PERMISSIONS_MAX_BYTES (64 * 1024)
 #define BLANKS " \t\r\n"
 
 static int bad(const struct option_spec *spec, struct error *err, const char *what)
@@ -159,7 +159,7 @@ static int read_file(const struct option_spec *spec, enum option_kind kind, cons
 	bool is_forced = *text == '@';
 	struct error unread;
 
-	if (file_read(text + is_forced, PERMISSIONS_MAX_BYTES, &contents, &unread) == 0)
+	if (file_read(text + is_forced, PERMISSIONS_FILE_MAX_BYTES, &contents, &unread) == 0)
 		return replace_encoded(spec, &contents, value, err);
 	if (kind == OPTION_FILE || is_forced || unread.code == ERR_TOO_LARGE)
 		return error_set(err, ERR_INVALID, "--%s: %s", spec->name, unread.message);

@@ -211,13 +211,34 @@ static void on_status_timer(void *userdata)
 /* --- screenshots -------------------------------------------------------------------------------
  */
 
-struct shot {
+/* What is asked of the server for somebody. */
+struct asked {
 	struct dcv_engine *dcv;
 	char *session_id;
 	struct answer *answer;
 };
 
-static int append_shot(const struct shot *shot, const struct buf *output, struct buf *ret,
+static struct asked *asked_new(struct dcv_engine *dcv, const char *session_id,
+			       struct answer *answer, struct error *err)
+{
+	struct asked *asked = calloc(1, sizeof(*asked));
+
+	if (asked)
+		*asked = (struct asked){dcv, strdup(session_id), answer};
+	if (asked && asked->session_id)
+		return asked;
+	free(asked);
+	(void)error_oom(err);
+	return NULL;
+}
+
+static void asked_free(struct asked *asked)
+{
+	free(asked->session_id);
+	free(asked);
+}
+
+static int append_shot(const struct asked *shot, const struct buf *output, struct buf *ret,
 		       struct error *err)
 {
 	AUTO(buf_done) struct buf picture = {0};
@@ -241,7 +262,7 @@ static int append_shot(const struct shot *shot, const struct buf *output, struct
 
 static void on_shot(struct buf *output, const struct error *err, void *userdata)
 {
-	struct shot *shot = userdata;
+	struct asked *shot = userdata;
 	AUTO(buf_done) struct buf text = {0};
 	struct error problem;
 
@@ -256,15 +277,15 @@ static void on_shot(struct buf *output, const struct error *err, void *userdata)
 		answer_fail(shot->answer, err);
 	else
 		answer_succeed(shot->answer, &text);
-	free(shot->session_id);
-	free(shot);
+	asked_free(shot);
 }
 
 static void screenshot(struct engine *engine, struct session *session,
 		       const struct screenshot_wish *wish, struct answer *answer)
 {
 	struct dcv_engine *dcv = (struct dcv_engine *)(void *)engine;
-	struct shot *shot = calloc(1, sizeof(*shot));
+	struct error err;
+	struct asked *shot = asked_new(dcv, session->id, answer, &err);
 	const struct dcv_order order = {
 		.pool = DCV_POOL_SCREENSHOTS,
 		.limit_ms = wish->limit_ms,
@@ -275,10 +296,11 @@ static void screenshot(struct engine *engine, struct session *session,
 		.userdata = shot,
 	};
 	struct dcv_arguments arguments = {0};
-	struct error err;
 
-	if (shot)
-		*shot = (struct shot){dcv, strdup(session->id), answer};
+	if (!shot) {
+		answer_fail(answer, &err);
+		return;
+	}
 	dcv_arguments_add(&arguments, "get-screenshot");
 	dcv_arguments_add(&arguments, "--json");
 	dcv_arguments_add(&arguments, "--primary");
@@ -287,13 +309,9 @@ static void screenshot(struct engine *engine, struct session *session,
 	dcv_arguments_add_number(&arguments, "--max-width", wish->max_width);
 	dcv_arguments_add_number(&arguments, "--max-height", wish->max_height);
 	dcv_arguments_add(&arguments, session->id);
-	if (shot && shot->session_id &&
-	    dcv_command_run(dcv->commands, &order, &arguments, NULL, &err) == 0)
+	if (dcv_command_run(dcv->commands, &order, &arguments, NULL, &err) == 0)
 		return;
-	(void)error_oom(&err);
-	if (shot)
-		free(shot->session_id);
-	free(shot);
+	asked_free(shot);
 	answer_fail(answer, &err);
 }
 
@@ -302,17 +320,21 @@ static void screenshot(struct engine *engine, struct session *session,
 
 static void on_permissions(struct buf *output, const struct error *err, void *userdata)
 {
-	struct answer *answer = userdata;
+	struct asked *asked = userdata;
+	struct engine_session *part = find_part(asked->dcv, asked->session_id);
 
 	(void)output;
+	if (part)
+		part->has_new_permissions = false;
 	if (err)
-		answer_fail(answer, err);
+		answer_fail(asked->answer, err);
 	else
-		answer_succeed_json(answer, json_object());
+		answer_succeed_json(asked->answer, json_object());
+	asked_free(asked);
 }
 
-static int order_permissions(struct dcv_engine *dcv, const struct session *session,
-			     const char *permissions, struct answer *answer, struct error *err)
+static int run_set_permissions(struct dcv_engine *dcv, struct asked *asked, const char *path,
+			       struct error *err)
 {
 	const struct dcv_order order = {
 		.pool = DCV_POOL_GENERAL,
@@ -321,22 +343,41 @@ static int order_permissions(struct dcv_engine *dcv, const struct session *sessi
 		.is_change = true,
 		.is_owed = true,
 		.done = on_permissions,
-		.userdata = answer,
+		.userdata = asked,
 	};
 	struct dcv_arguments arguments = {0};
-	AUTO(free_p) char *path = NULL;
 
-	if (!session->part)
-		return error_set(err, ERR_UNAVAILABLE, "%s",
-				 dcv->engine.status.trouble ? dcv->engine.status.trouble
-							    : FAILURE_NOT_READY_SCREENSHOT);
-	if (dcv_handover_permissions(dcv->handover_folder, session->part->handover_name,
-				     permissions, &path, err) < 0)
-		return -1;
 	dcv_arguments_add(&arguments, "set-permissions");
-	dcv_arguments_add_option(&arguments, "--session", session->id);
+	dcv_arguments_add_option(&arguments, "--session", asked->session_id);
 	dcv_arguments_add_option(&arguments, "--file", path);
 	return dcv_command_run(dcv->commands, &order, &arguments, NULL, err);
+}
+
+static int order_permissions(struct dcv_engine *dcv, const struct session *session,
+			     const char *permissions, struct answer *answer, struct error *err)
+{
+	struct engine_session *part = session->part;
+	AUTO(free_p) char *path = NULL;
+	struct asked *asked;
+
+	if (!part)
+		return error_set(err, ERR_UNAVAILABLE, "the DCV server cannot be used");
+	if (part->step == DCV_PREPARING || part->step == DCV_CREATING || part->step == DCV_UNSURE ||
+	    part->has_new_permissions)
+		return error_set(err, ERR_CONFLICT,
+				 "the session is being changed already; try again");
+	if (dcv_handover_permissions(dcv->handover_folder, part->handover_name, permissions, &path,
+				     err) < 0)
+		return -1;
+	asked = asked_new(dcv, session->id, answer, err);
+	if (!asked)
+		return -1;
+	if (run_set_permissions(dcv, asked, path, err) < 0) {
+		asked_free(asked);
+		return -1;
+	}
+	part->has_new_permissions = true;
+	return 0;
 }
 
 static void set_permissions(struct engine *engine, struct session *session, const char *permissions,

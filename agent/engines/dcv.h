@@ -54,7 +54,8 @@ struct engine_session {
 	unsigned long long since;    /* only lists with a higher number tell of the present step */
 	unsigned long long since_ms;
 	bool was_listed;
-	unsigned n_missing; /* lists in a row that lack it */
+	bool has_new_permissions; /* the server is being told of them */
+	unsigned n_missing;       /* lists in a row that lack it */
 };
 
 /* --- dcv-part.c: one session's life ------------------------------------------------------------ */

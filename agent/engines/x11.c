@@ -282,6 +282,16 @@ static void on_refused(struct engine_session *part, const struct message *messag
 	}
 }
 
+static void on_ending(struct engine_session *part, const struct message *message)
+{
+	struct x11_engine *x11 = part->engine;
+	const char *left = message_get(message, "LEFT");
+
+	if (left)
+		(void)number_parse(left, 0, INT32_MAX, &part->session->n_leaked);
+	x11->events.ending(part->session, message_get(message, "REASON"), x11->events.userdata);
+}
+
 static void on_packet(const struct message *message, int *fd, void *userdata)
 {
 	struct engine_session *part = userdata;
@@ -296,7 +306,7 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 	else if (strcmp(event, "ready") == 0 && part->session)
 		x11->events.ready(part->session, x11->events.userdata);
 	else if (strcmp(event, "ending") == 0 && part->session)
-		x11->events.ending(part->session, reason, x11->events.userdata);
+		on_ending(part, message);
 	else if (strcmp(event, "capture") == 0)
 		on_capture(part, message, fd);
 	else if (strcmp(event, "failed") == 0)

@@ -23,7 +23,7 @@
  *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
  *             after accept on the control socket, and as first answer to "start"
  *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
- *    ending   REASON
+ *    ending   REASON [LEFT]
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
  *    failed   REASON CODE [NUMBER] answer to a "start" or "clean" that could not be done, last
  *                                  word; after a "state" it comes when all is removed, "ending"
@@ -33,8 +33,8 @@
  *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
  *    cleaned  NUMBER               last word
  *
- * "ending" is said again, with a number of processes, when the end takes 10 s longer than the grace
- * period; the keeper goes on. REASON is valid UTF-8 without control characters, whatever programs
+ * "ending" is said again, with LEFT, the number of processes that do not end, when the end takes 10 s
+ * longer than the grace period; the keeper goes on. REASON is valid UTF-8 without control characters, whatever programs
  * and requests contained. Empty INIT_FILE or AUTORUN_FILE is a file with an empty name, and
  * refused. A first message that does not come within 10 s, and one that cannot be read, is answered
  * by "failed". On a control socket a message that cannot be read costs its sender the connection. A

@@ -36,11 +36,12 @@ void session_tell_state(struct session *s, struct peer *peer)
 		peer_send(peer, &packet, -1);
 }
 
-static void tell_all(struct session *s, const char *event)
+/* @left: see protocol.h, or NULL. */
+static void tell_all(struct session *s, const char *event, const char *left)
 {
 	AUTO(buf_done) struct buf packet = {0};
 
-	if (message_build(&packet, "EVENT", event, "REASON", s->reason, NULL))
+	if (message_build(&packet, "EVENT", event, "REASON", s->reason, "LEFT", left, NULL))
 		peers_send_all(&s->peers, &packet);
 }
 
@@ -301,7 +302,7 @@ static void begin_to_end(struct session *s)
 		xlock_release(&s->xlock);
 	s->state = SESSION_ENDING;
 	ending_begin(&s->ending, ENDING_PROGRAMS, s->xserver.program.pid, s->config->delete_grace);
-	tell_all(s, "ending");
+	tell_all(s, "ending", NULL);
 }
 
 void session_stop(struct session *s, const char *reason)
@@ -323,14 +324,15 @@ void session_fail(struct session *s, enum error_code code, const char *reason)
 
 static void tell_overdue(struct session *s)
 {
-	char reason[sizeof(s->reason)];
+	char reason[sizeof(s->reason)], left[24];
 
 	log_error("session %s does not end: %zu processes are left", s->request->session_id,
 		  s->ending.processes.n_watched);
 	memcpy(reason, s->reason, sizeof(reason));
 	(void)snprintf(s->reason, sizeof(s->reason), "%zu processes do not end; first: %.900s",
 		       s->ending.processes.n_watched, reason);
-	tell_all(s, "ending");
+	(void)snprintf(left, sizeof(left), "%zu", s->ending.processes.n_watched);
+	tell_all(s, "ending", left);
 	memcpy(s->reason, reason, sizeof(reason));
 }
 

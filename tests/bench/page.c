@@ -10,6 +10,7 @@
 #include "broker-lite/operation.h"
 #include "common/cleanup.h"
 #include "common/json.h"
+#include "common/requests.h"
 
 #define N_SERVERS 1000
 #define ROUNDS 31
@@ -90,11 +91,12 @@ static int add_server(struct server_list *list, int number, struct error *err)
 static int measure(struct broker *broker, struct error *err)
 {
 	struct sink sink = {.answer.give = keep};
-	json_auto_t *body = json_pack("{s:i}", "MaxResults", N_SERVERS), *page = NULL;
+	const struct describe_servers_request request = {.max_results = N_SERVERS};
+	json_auto_t *page = NULL;
 	double ours[ROUNDS], theirs[ROUNDS];
 	size_t len;
 
-	operation_describe_servers(broker, body, &sink.answer);
+	operation_describe_servers(broker, &request, &sink.answer);
 	len = sink.text.len;
 	if (json_parse(sink.text.data, len, &page, err) < 0)
 		return -1;
@@ -102,7 +104,7 @@ static int measure(struct broker *broker, struct error *err)
 		AUTO(free_p) char *dumped = NULL;
 		double start = now_us();
 
-		operation_describe_servers(broker, body, &sink.answer);
+		operation_describe_servers(broker, &request, &sink.answer);
 		ours[i] = now_us() - start;
 		start = now_us();
 		dumped = json_dumps(page, JSON_COMPACT);

@@ -185,7 +185,7 @@ class AgentDouble:
             before = self.confirmed
             self.send({"event": "report", "body": body})
             if wait:
-                assert self.reported.wait_for(lambda: self.confirmed > before, 10)
+                assert self.reported.wait_for(lambda: self.confirmed > before, 60)
 
     def send(self, message):
         with self.lock:

@@ -141,5 +141,14 @@ def test_nobody_but_root_may(broker):
     assert result.returncode == 4 and result.stderr.count("\n") == 1
 
 
+def test_what_the_settings_say_is_for_the_log_and_not_for_those_who_type_commands(make_broker):
+    broker = make_broker(broker_java_home="/usr/lib/jvm", colour="blue")
+    with open(os.path.join(broker.folder, "log/broker.log")) as f:
+        log = f.read()
+    assert "broker-java-home has no effect: this broker needs no Java" in log
+    assert "unknown setting colour ignored" in log
+    assert broker.command("describe-api-clients").stderr == ""
+
+
 def test_the_socket_of_commands_is_for_root_alone(broker):
     assert os.stat(os.path.join(broker.folder, "command.sock")).st_mode & 0o077 == 0

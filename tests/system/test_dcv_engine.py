@@ -263,7 +263,7 @@ def test_a_creation_counts_even_if_it_is_not_answered(make_agent, alice):
     (HANG, "dcv create-session: no answer within 2 s"),
     ("nolicense", "dcv create-session: Could not create session: no licenses"),
     ("exit=9", "dcv create-session: exit status 9 without a word"),
-])
+], ids=["hang", "no license", "exit"])
 def test_a_creation_that_fails_is_told_with_its_reason(make_agent, alice, fault, reason):
     agent = make_agent(timeout=1)
     agent.dcv.fault(f"create-session:{fault}")

@@ -118,6 +118,23 @@ def test_requests_that_are_wrong_are_not_held_against_the_host(kept, wrong):
     kept.delete(session_id)
 
 
+def test_a_broken_permission_file_is_told_by_its_line_and_changes_nothing(kept):
+    broken = base64.b64encode(b"[permissions]\n%owner% allow everything\n").decode()
+    reason = "Invalid permissions file, line 2: unknown feature everything"
+    for wrong, told in ((broken, reason), ("/x!", "PermissionsFile is not valid base64")):
+        session_id = kept.create(PermissionsFile=wrong)
+        kept.await_state(session_id, "DELETED")
+        assert kept.session(session_id)["StateReason"] == told
+    assert "failures=0)" in kept.command("describe-placement")
+    session_id = kept.create()
+    kept.await_state(session_id, "READY")
+    reply = kept.call("sessionPermissions", [
+        {"SessionId": session_id, "Owner": kept.user, "PermissionsFile": broken}], method="PUT")
+    assert reply["UnsuccessfulList"] == [{"SessionId": session_id, "FailureReason": reason}]
+    assert kept.state(session_id) == "READY"
+    kept.delete(session_id)
+
+
 def test_sessions_survive_the_death_of_broker_and_agent(kept):
     session_id = kept.create()
     kept.await_state(session_id, "READY")

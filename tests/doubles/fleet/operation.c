@@ -6,7 +6,6 @@
 #include "common/failures.h"
 #include "common/json.h"
 #include "common/number.h"
-#include "common/requests.h"
 #include "common/text.h"
 #include "tests/doubles/fleet/session.h"
 
@@ -196,20 +195,19 @@ static int (*const runs[N_OPERATIONS])(struct agent *agent, const void *fields,
 	[OPERATION_open_servers] = open_server,
 };
 
-int operation_carry_out(struct agent *agent, const struct operation *op, const json_t *body,
-			const json_t *context, json_t **ret, struct error *err)
+bool operation_is_known(const struct operation *op)
 {
-	union {
-		struct create_session_request create;
-		struct delete_session_request delete;
-		struct update_session_permissions_request update;
-		struct get_session_screenshot_request screenshot;
-		struct open_server_request open;
-	} fields;
+	return runs[op->id] != NULL;
+}
 
-	if (!runs[op->id])
-		return error_set(err, ERR_UNSUPPORTED, "an agent has no operation %s", op->name);
-	if (params_read(op->params, body, &fields, err) < 0)
-		return -1;
-	return runs[op->id](agent, &fields, context, ret, err);
+bool operation_needs_context(const struct operation *op)
+{
+	return op->id == OPERATION_create_sessions;
+}
+
+int operation_carry_out(struct agent *agent, const struct operation *op,
+			const union operation_fields *fields, const json_t *context, json_t **ret,
+			struct error *err)
+{
+	return runs[op->id](agent, fields, context, ret, err);
 }

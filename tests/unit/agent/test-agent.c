@@ -174,6 +174,7 @@ static void a_session_that_was_ordered_is_ordered_again(void **state)
 	assert_int_equal(session(f)->state, SESSION_CREATING);
 	run_until(&f->loop, accepts(f, f->listener));
 	assert_string_equal(receive(f), "OPERATION=start|SESSION_ID=s1|OWNER=alice|");
+	assert_non_null(session(f)->rights);
 }
 
 static void a_keeper_that_answers_late_is_the_sessions_only_part(void **state)
@@ -225,6 +226,7 @@ static void a_session_that_was_taken_for_ended_keeps_what_it_was_asked_to_be(voi
 	assert_int_equal(session(f)->state, SESSION_READY);
 	assert_string_equal(session(f)->name, "wing");
 	assert_null(session(f)->state_reason);
+	assert_non_null(session(f)->rights);
 }
 
 static void a_session_that_cannot_begin_is_kept_with_the_code_of_why(void **state)
@@ -275,6 +277,7 @@ static void a_session_without_a_record_is_adopted_whatever_the_limits(void **sta
 	run_until(&f->loop, f->is_ready);
 	assert_int_equal(session(f)->state, SESSION_READY);
 	assert_string_equal(session(f)->owner, "alice");
+	assert_non_null(session(f)->rights);
 	assert_true(is_there(&f->folder, "sessions/s1.json"));
 }
 

@@ -546,6 +546,35 @@ static void a_report_is_the_whole_truth(void **state)
 	assert_string_equal(json_get_text(session, "Id"), "s1");
 	assert_null(json_object_get(session, "Server"));
 	assert_null(json_object_get(session, "FailureCode"));
+	assert_int_equal(json_integer_value(json_object_get(body, "LeakedProcesses")), 0);
+}
+
+static void a_report_counts_the_processes_that_do_not_end(void **state)
+{
+	struct fixture *f = *state;
+	struct session *session;
+	struct error err;
+
+	connect_link(f);
+	(void)ask(f,
+		  "{\"id\":1,\"operation\":\"CreateSessions\",\"context\":{\"SessionId\":\"s1\"},"
+		  "\"body\":{\"Name\":\"n\",\"Owner\":\"alice\",\"Type\":\"VIRTUAL\"}}");
+	run_until(&f->loop, f->n_reports == 2);
+	session = session_list_find(&f->agent.sessions, "s1");
+	session->n_leaked = 3;
+	for (unsigned i = 0; i < 2; i++) {
+		const json_t *body;
+
+		assert_int_equal(
+			session_list_apply(&f->agent.sessions, session,
+					   i == 0 ? SESSION_EVENT_END : SESSION_EVENT_ENDED, NULL,
+					   &err),
+			0);
+		run_until(&f->loop, f->n_reports == 3 + i);
+		body = json_object_get(f->report, "body");
+		assert_int_equal(json_integer_value(json_object_get(body, "LeakedProcesses")),
+				 i == 0 ? 3 : 0);
+	}
 }
 
 static void a_report_tells_whose_fault_it_was_and_an_answer_does_not(void **state)
@@ -785,6 +814,7 @@ int main(void)
 		TEST(a_refused_link_means_a_new_token_then_a_new_registration),
 		TEST(refused_credentials_mean_a_new_registration),
 		TEST(a_report_is_the_whole_truth),
+		TEST(a_report_counts_the_processes_that_do_not_end),
 		TEST(a_report_tells_whose_fault_it_was_and_an_answer_does_not),
 		TEST(an_operation_is_answered_under_its_id),
 		TEST(nonsense_is_answered_or_passed_over),

@@ -3,8 +3,13 @@
 
 #include "common/failures.h"
 #include "common/json.h"
+#include "common/permissions.h"
 #include "common/text.h"
 #include "tests/unit/agent/fixture.h"
+
+/* "[permissions]", then "%any% allow display"; or a line of the owner and "pavel permit display" */
+#define VIEWERS "W3Blcm1pc3Npb25zXQolYW55JSBhbGxvdyBkaXNwbGF5Cg=="
+#define BROKEN "W3Blcm1pc3Npb25zXQolb3duZXIlIGFsbG93IGJ1aWx0aW4KcGF2ZWwgcGVybWl0IGRpc3BsYXkK"
 
 static char version[] = "1.2";
 static const struct engine_status engine_status = {.version = version};
@@ -319,6 +324,8 @@ static void what_may_not_begin_is_refused_with_a_reason(void **state)
 		 ERR_INVALID, "AutorunFileArguments needs AutorunFile"},
 		{"{'Name':'n','Owner':'alice','Type':'VIRTUAL','PermissionsFile':'*'}", ERR_INVALID,
 		 FAILURE_BAD_PERMISSIONS},
+		{"{'Name':'n','Owner':'alice','Type':'VIRTUAL','PermissionsFile':'" BROKEN "'}",
+		 ERR_INVALID, "Invalid permissions file, line 3: unknown rule permit"},
 		{"{'Name':'n','Owner':'alice','Type':'VIRTUAL','Foo':1}", ERR_INVALID,
 		 "Unrecognized field \"Foo\""},
 		{"{'Name':'n','Owner':'alice'}", ERR_INVALID, "Type is required"},
@@ -537,26 +544,71 @@ static void a_session_of_which_nothing_is_there_ends_at_once(void **state)
 	assert_string_equal(s->state_reason, "deleted on request");
 }
 
+static uint32_t features_of(const struct session *s, const char *user)
+{
+	const struct permissions_user who = {.name = user, .is_owner = strcmp(user, s->owner) == 0};
+	struct rights rights = {0};
+	struct error err;
+
+	assert_int_equal(permissions_apply(s->rights, &who, &rights, &err), 0);
+	return rights_features(&rights);
+}
+
 static void permissions_are_replaced_as_a_whole_or_not(void **state)
 {
 	static const char format[] = "{'SessionId':'%s','Owner':'alice','PermissionsFile':'%s'}";
 	struct fixture *f = *state;
 	struct session *s = make(f, "alice", SESSION_READY);
 
+	assert_int_equal(features_of(s, "alice"), FEATURES_ALL);
+	assert_int_equal(features_of(s, "bob"), 0);
 	json_decref(
-		call(f, &alice, "UpdateSessionPermissions", body_of(format, s->id, "W10="), NULL));
-	assert_string_equal(s->permissions, "W10=");
+		call(f, &alice, "UpdateSessionPermissions", body_of(format, s->id, VIEWERS), NULL));
 	assert_string_equal(failure(f, &alice, "UpdateSessionPermissions",
 				    body_of(format, s->id, "no!"), NULL, ERR_INVALID),
 			    FAILURE_BAD_PERMISSIONS);
+	assert_string_equal(failure(f, &alice, "UpdateSessionPermissions",
+				    body_of(format, s->id, BROKEN), NULL, ERR_INVALID),
+			    "Invalid permissions file, line 3: unknown rule permit");
 	assert_string_equal(failure(f, &bob, "UpdateSessionPermissions",
 				    body_of(format, s->id, "W10="), NULL, ERR_NOT_FOUND),
 			    FAILURE_NO_SUCH_SESSION);
 	s->state = SESSION_DELETING;
 	assert_string_equal(failure(f, &alice, "UpdateSessionPermissions",
-				    body_of(format, s->id, "W10"), NULL, ERR_CONFLICT),
+				    body_of(format, s->id, "W10="), NULL, ERR_CONFLICT),
 			    "the session is DELETING");
-	assert_string_equal(s->permissions, "W10=");
+	assert_string_equal(s->permissions, VIEWERS);
+	assert_int_equal(features_of(s, "alice"), FEATURE_BIT(FEATURE_display));
+	assert_int_equal(features_of(s, "bob"), FEATURE_BIT(FEATURE_display));
+}
+
+static void permissions_that_cannot_be_recorded_are_not_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = make(f, "alice", SESSION_READY);
+	char name[128];
+
+	/* a folder in the place of the record */
+	(void)snprintf(name, sizeof(name), "sessions/%s.json", s->id);
+	assert_int_equal(unlink(in_folder(&f->folder, name)), 0);
+	assert_int_equal(mkdir(in_folder(&f->folder, name), 0700), 0);
+	(void)failure(f, &alice, "UpdateSessionPermissions",
+		      body_of("{'SessionId':'%s','Owner':'alice','PermissionsFile':'%s'}", s->id,
+			      VIEWERS),
+		      NULL, ERR_SYSTEM);
+	assert_null(s->permissions);
+	assert_int_equal(features_of(s, "alice"), FEATURES_ALL);
+}
+
+static void an_empty_permissions_file_lets_nobody_in(void **state)
+{
+	struct fixture *f = *state;
+	json_auto_t *reply =
+		call(f, &alice, "CreateSessions",
+		     "{'Name':'n','Owner':'alice','Type':'VIRTUAL','PermissionsFile':''}", NULL);
+	const struct session *s = session_list_find(&f->agent.sessions, json_get_text(reply, "Id"));
+
+	assert_int_equal(features_of(s, "alice"), 0);
 }
 
 static void connection_data_is_for_oneself_in_a_ready_session(void **state)
@@ -706,6 +758,8 @@ int main(void)
 		TEST(a_session_is_deleted_by_id_and_owner),
 		TEST(a_session_of_which_nothing_is_there_ends_at_once),
 		TEST(permissions_are_replaced_as_a_whole_or_not),
+		TEST(permissions_that_cannot_be_recorded_are_not_taken),
+		TEST(an_empty_permissions_file_lets_nobody_in),
 		TEST(connection_data_is_for_oneself_in_a_ready_session),
 		TEST(a_screenshot_has_the_bounds_of_request_broker_or_settings),
 		TEST(a_screenshot_needs_a_session_that_is_ready),

@@ -20,6 +20,7 @@ struct fixture {
 
 static int set_up(void **state)
 {
+	const struct log_rotation rotation = {.max_bytes = 1 << 20, .n_kept = 1};
 	struct fixture *f = calloc(1, sizeof(*f));
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -30,7 +31,7 @@ static int set_up(void **state)
 	f->stderr_fd = dup(STDERR_FILENO);
 	(void)dup2(null, STDERR_FILENO);
 	(void)close(null);
-	if (log_open_file(f->folder, "log", &f->err) < 0)
+	if (log_open_file(f->folder, "log", &rotation, &f->err) < 0)
 		return -1;
 	*state = f;
 	return 0;

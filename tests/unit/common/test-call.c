@@ -6,6 +6,7 @@
 #include "common/call.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/requests.h"
 #include "common/text.h"
 #include "tests/unit/unit.h"
 
@@ -81,12 +82,36 @@ static void answer(struct answer *to, const json_t *body)
 	}
 }
 
-static void carry_out(const struct operation *op, const void *caller, json_t *body,
+/* However a request was read, its fields, its JSON and its text say the same. */
+static void check_fields(const struct operation *op, const void *fields, struct answer *to,
+			 const json_t *body)
+{
+	json_auto_t *again = NULL;
+	struct delete_session_request deletion;
+	const struct delete_session_request *read = fields;
+	struct error err;
+	size_t len;
+	const char *text = answer_asked_text(to, &len, &err);
+
+	if (json_parse(text, len, &again, &err) < 0)
+		fail_msg("%.*s: %s", (int)len, text, err.message);
+	assert_true(json_equal(again, body));
+	if (op->id != OPERATION_delete_sessions)
+		return;
+	assert_int_equal(params_read(op->params, body, &deletion, &err), 0);
+	assert_string_equal(read->session_id, deletion.session_id);
+	assert_string_equal(read->owner, deletion.owner);
+	assert_int_equal(read->force, deletion.force);
+}
+
+static void carry_out(const struct operation *op, const void *caller, const void *fields,
 		      struct answer *to, void *userdata)
 {
+	struct error err;
+	json_t *body = answer_asked_json(to, &err);
 	AUTO(free_p) char *text = json_dumps(body, JSON_COMPACT);
 
-	(void)op;
+	check_fields(op, fields, to, body);
 	assert_string_equal(caller, "caller");
 	assert_ptr_equal(userdata, &fixture);
 	strncat(fixture.carried_out, text,

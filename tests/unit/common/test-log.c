@@ -8,6 +8,8 @@
 #include "common/log.h"
 #include "tests/unit/unit.h"
 
+static const struct log_rotation rotation = {.max_bytes = 1 << 20, .n_kept = 3};
+
 struct fixture {
 	char folder[64];
 	char path[128];
@@ -61,7 +63,7 @@ static void lines_have_time_level_and_text(void **state)
 	struct error err;
 	const char *text;
 
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	log_info("session %s closed (clients=%d)", "s1", 0);
 	text = logged(f->path);
 	assert_int_equal(strspn(text, "0123456789-"), 10);
@@ -76,7 +78,7 @@ static void only_the_chosen_levels_are_written(void **state)
 	enum log_level level = LOG_LEVEL_INFO;
 	struct error err;
 
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	assert_true(log_level_from_name("warning", &level));
 	log_set_level(level);
 	log_info("quiet");
@@ -112,7 +114,7 @@ static void what_a_peer_sends_cannot_forge_a_line_or_turn_it(void **state)
 	char expected[256];
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+		assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 		log_info("%s", cases[i].given);
 		(void)snprintf(expected, sizeof(expected), " info    %s\n", cases[i].written);
 		assert_string_equal(logged(f->path) + 23, expected);
@@ -128,7 +130,7 @@ static void a_very_long_line_is_cut_and_stays_one_line(void **state)
 
 	memset(text, '\n', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	log_info("%s", text);
 	assert_non_null(strchr(logged(f->path), '\n'));
 	assert_int_equal(strchr(logged(f->path), '\n')[1], '\0');
@@ -139,7 +141,7 @@ static void errno_survives_a_line(void **state)
 	struct fixture *f = *state;
 	struct error err;
 
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	errno = ENOTTY;
 	log_info("x");
 	assert_int_equal(errno, ENOTTY);
@@ -155,7 +157,7 @@ static void a_moved_file_is_opened_again_under_its_name(void **state)
 	char old[160];
 
 	(void)snprintf(old, sizeof(old), "%s.1", f->path);
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	log_info("first");
 	assert_int_equal(rename(f->path, old), 0);
 	log_info("second");
@@ -173,7 +175,7 @@ static void a_file_that_cannot_be_opened_again_goes_on_as_it_was(void **state)
 	char old[160];
 
 	(void)snprintf(old, sizeof(old), "%s.1", f->path);
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	assert_int_equal(rename(f->path, old), 0);
 	assert_int_equal(symlink(old, f->path), 0); /* links are not followed */
 	log_reopen_file();
@@ -182,12 +184,27 @@ static void a_file_that_cannot_be_opened_again_goes_on_as_it_was(void **state)
 	assert_non_null(strstr(logged(old), "still here"));
 }
 
+static void lines_from_before_the_file_are_in_it_when_they_were_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	log_info("nobody kept this");
+	log_hold();
+	log_warning("what the settings say");
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
+	log_info("and now");
+	assert_non_null(strstr(logged(f->path), "warning what the settings say\n"));
+	assert_non_null(strstr(logged(f->path), "and now\n"));
+	assert_null(strstr(logged(f->path), "nobody"));
+}
+
 static void opening_fails_with_the_path(void **state)
 {
 	struct error err;
 
 	(void)state;
-	assert_fails(log_open_file("/nonexistent", "test.log", &err), ERR_NOT_FOUND);
+	assert_fails(log_open_file("/nonexistent", "test.log", &rotation, &err), ERR_NOT_FOUND);
 	assert_string_equal(err.message,
 			    "open log file /nonexistent/test.log: No such file or directory");
 	log_info("no file, no trouble");
@@ -204,7 +221,7 @@ static void lines_for_a_full_disk_are_counted(void **state)
 	int log_fd = dup(full); /* the next one to be opened is the same number */
 
 	(void)close(log_fd);
-	assert_int_equal(log_open_file(f->folder, "test.log", &err), 0);
+	assert_int_equal(log_open_file(f->folder, "test.log", &rotation, &err), 0);
 	good = dup(log_fd);
 	log_info("before");
 	assert_int_equal(dup2(full, log_fd), log_fd);
@@ -231,6 +248,7 @@ int main(void)
 		WITH_FOLDER(errno_survives_a_line),
 		WITH_FOLDER(a_moved_file_is_opened_again_under_its_name),
 		WITH_FOLDER(a_file_that_cannot_be_opened_again_goes_on_as_it_was),
+		WITH_FOLDER(lines_from_before_the_file_are_in_it_when_they_were_kept),
 		WITH_FOLDER(opening_fails_with_the_path),
 		WITH_FOLDER(lines_for_a_full_disk_are_counted),
 	};

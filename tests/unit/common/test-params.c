@@ -167,6 +167,77 @@ static void a_wrong_field_is_refused_by_name(void **state)
 	}
 }
 
+static const struct param plain_fields[] = {
+	{"Name", "OldName", PARAM_STRING, .required = true, .max = 5, AT(name)},
+	{"Kind", .type = PARAM_CHOICE, .choices = kinds, AT(kind)},
+	{"On", .type = PARAM_BOOLEAN, AT(on)},
+	{"Count", .type = PARAM_INTEGER, .min = 1, .max = 10, AT(count)},
+	{"Ids", .type = PARAM_STRINGS, AT(ids)},
+};
+static const struct param_table plain_table = {plain_fields, ARRAY_SIZE(plain_fields),
+					       sizeof(struct thing)};
+
+static void a_plain_object_is_read_out_of_its_text(void **state)
+{
+	char text[] = " {\"OldName\" :\"a b\",\n\"Kind\": \"large\",\"On\":true , \"Count\":10},";
+	struct thing thing;
+
+	(void)state;
+	assert_int_equal(params_scan(&plain_table, text + 1, &thing), sizeof(text) - 3);
+	assert_string_equal(thing.name, "a b");
+	assert_string_equal(thing.kind, "LARGE");
+	assert_true(thing.on);
+	assert_int_equal(thing.count, 10);
+	assert_null(thing.ids);
+}
+
+static void what_is_not_plain_is_left_to_the_parser(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"Name\":\"a\"",
+		"{\"Name\":\"a\",}",
+		"{\"Name\":\"a\" \"On\":true}",
+		"{\"Name\" \"a\"}",
+		"{\"Name\":\"a}",
+		"{\"Name\":a}",
+		"{\"Name\":\"a\",\"Name\":\"a\"}",
+		"{\"Name\":\"a\",\"OldName\":\"a\"}",
+		"{\"Name\":\"a\",\"Other\":\"a\"}",
+		"{\"Name\":\"\\u0061\"}",
+		"{\"Name\":\"\u00e9\"}",
+		"{\"Name\":\"\n\"}",
+		"{\"Name\":\" \"}",
+		"{\"Name\":\"abcdef\"}",
+		"{\"Name\":null}",
+		"{\"Name\":5}",
+		"{\"Name\":\"a\",\"Kind\":\"HUGE\"}",
+		"{\"Name\":\"a\",\"On\":truest}",
+		"{\"Name\":\"a\",\"On\":\"true\"}",
+		"{\"Name\":\"a\",\"Count\":0}",
+		"{\"Name\":\"a\",\"Count\":11}",
+		"{\"Name\":\"a\",\"Count\":01}",
+		"{\"Name\":\"a\",\"Count\":-1}",
+		"{\"Name\":\"a\",\"Count\":1.0}",
+		"{\"Name\":\"a\",\"Count\":1e0}",
+		"{\"Name\":\"a\",\"Count\":99999999999999999999}",
+		"{\"Name\":\"a\",\"Count\":1",
+		"{\"Name\":\"a\",\"Ids\":[\"a\"]}",
+		"{\"Count\":1}",
+	};
+	struct thing thing;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		AUTO(free_p) char *text = strdup(texts[i]);
+
+		if (params_scan(&plain_table, text, &thing) != 0)
+			fail_msg("%s", texts[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +245,8 @@ int main(void)
 		cmocka_unit_test(what_is_null_or_an_empty_list_was_not_given),
 		cmocka_unit_test(an_alias_is_read_and_the_canonical_name_wins),
 		cmocka_unit_test(a_wrong_field_is_refused_by_name),
+		cmocka_unit_test(a_plain_object_is_read_out_of_its_text),
+		cmocka_unit_test(what_is_not_plain_is_left_to_the_parser),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #include "tests/unit/unit.h"
 
 struct config {
-	char *name, *path, *level, *free_text;
+	char *name, *path, *level, *free_text, *folders, *words;
 	long long port;
 	bool enabled;
 };
@@ -22,6 +22,9 @@ static const struct setting table[] = {
 	{"agent", "port", SETTING_INTEGER, AT(port), .default_number = 8445, .min = 1,
 	 .max = 65535},
 	{"agent", "enabled", SETTING_BOOLEAN, AT(enabled), .default_number = 1},
+	{"agent", "folders", SETTING_LIST, AT(folders), .default_text = "/etc|/usr",
+	 .check = CHECK_PATH},
+	{"agent", "words", SETTING_LIST, AT(words)},
 };
 
 static const struct setting flat_table[] = {
@@ -93,6 +96,22 @@ static void the_file_fills_the_struct(void **state)
 	done(&config);
 }
 
+static void a_list_is_strings_up_to_an_empty_one(void **state)
+{
+	struct config config;
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(load_toml(&config, "[agent]\nwords = ['a', \"bc\"]\n", &err), 0);
+	assert_memory_equal(config.words, "a\0bc\0", 6);
+	assert_memory_equal(config.folders, "/etc\0/usr\0", 11);
+	done(&config);
+	assert_int_equal(load_toml(&config, "[agent]\nfolders = []\n", &err), 0);
+	assert_string_equal(config.folders, "");
+	assert_string_equal(config.words, "");
+	done(&config);
+}
+
 static void letter_case_and_dashes_of_a_key_do_not_matter(void **state)
 {
 	struct config config;
@@ -148,6 +167,11 @@ static void a_wrong_value_is_told_with_line_key_and_what_was_expected(void **sta
 		 "line 1: log.level: expected one of error|info|debug, got 'error|info'"},
 		{"note = true", "line 1: note: expected a string, got 'true'"},
 		{"note = ['x']", "line 1: note: expected a string, got 'x'"},
+		{"agent.folders = ['/a', 'b']",
+		 "line 1: agent.folders: expected a list of absolute paths, got '/a'"},
+		{"agent.folders = '/a'",
+		 "line 1: agent.folders: expected a list of absolute paths, got '/a'"},
+		{"agent.words = ['']", "line 1: agent.words: expected a list of strings, got ''"},
 	};
 	struct config config;
 	struct error err;
@@ -207,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_hold_where_the_file_is_silent),
 		cmocka_unit_test(the_file_fills_the_struct),
+		cmocka_unit_test(a_list_is_strings_up_to_an_empty_one),
 		cmocka_unit_test(letter_case_and_dashes_of_a_key_do_not_matter),
 		cmocka_unit_test(the_last_of_several_counts_and_unknown_keys_do_no_harm),
 		cmocka_unit_test(a_wrong_value_is_told_with_line_key_and_what_was_expected),

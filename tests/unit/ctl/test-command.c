@@ -11,9 +11,9 @@
 #include "ctl/command.h"
 #include "ctl/config.h"
 
-static void every_operation_is_a_command(void **state)
+static void every_operation_is_a_command_and_some_are_our_own(void **state)
 {
-	static const char *const names[N_OPERATIONS] = {
+	static const char *const names[N_COMMANDS] = {
 		"create-session",
 		"describe-sessions",
 		"delete-session",
@@ -23,28 +23,33 @@ static void every_operation_is_a_command(void **state)
 		"describe-servers",
 		"open-servers",
 		"close-servers",
+		"check-permissions",
 	};
 
 	(void)state;
-	for (size_t i = 0; i < N_OPERATIONS; i++) {
+	for (size_t i = 0; i < N_COMMANDS; i++) {
 		char name[COMMAND_NAME_SIZE];
 
 		command_name(&commands[i], name);
 		assert_string_equal(name, names[i]);
-		assert_ptr_equal(command_find(name), &commands[i]);
+		assert_ptr_equal(command_find(PROGRAM_DCVCTL, name), &commands[i]);
+		assert_ptr_equal(command_find(PROGRAM_DCVSM, name),
+				 i < N_OPERATIONS ? &commands[i] : NULL);
+		assert_int_equal(!commands[i].op, i >= N_OPERATIONS);
+		assert_int_equal(!commands[i].run, i < N_OPERATIONS);
 		assert_true(commands[i].options.n_specs <= OPTIONS_MAX);
 	}
-	assert_null(command_find("create-sessions"));
-	assert_null(command_find("create_session"));
-	assert_null(command_find("CreateSessions"));
-	assert_null(command_find(""));
+	assert_null(command_find(PROGRAM_DCVCTL, "create-sessions"));
+	assert_null(command_find(PROGRAM_DCVCTL, "create_session"));
+	assert_null(command_find(PROGRAM_DCVCTL, "CreateSessions"));
+	assert_null(command_find(PROGRAM_DCVCTL, ""));
 }
 
 /* A misspelt field would make an option that the service refuses. */
 static void every_field_is_one_of_the_operation(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < N_OPERATIONS; i++) {
+	for (size_t i = 0; i < N_COMMANDS; i++) {
 		const struct option_table *table = &commands[i].options;
 
 		for (size_t o = 0; o < table->n_specs; o++) {
@@ -82,7 +87,7 @@ static char *request(enum program program, bool is_local, const char *name, cons
 		     struct error *err)
 {
 	AUTO(arguments_done) struct arguments args = {0};
-	const struct command *command = command_find(name);
+	const struct command *command = command_find(program, name);
 	AUTO(buf_done) struct buf body = {0}, text = {0};
 	AUTO(free_p) char *path = NULL;
 	int argc = 0;
@@ -281,7 +286,7 @@ static void options_before_the_command_end_at_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_operation_is_a_command),
+		cmocka_unit_test(every_operation_is_a_command_and_some_are_our_own),
 		cmocka_unit_test(every_field_is_one_of_the_operation),
 		cmocka_unit_test(every_required_field_has_an_option),
 		cmocka_unit_test(values_stand_after_a_blank_or_an_equals_sign),
