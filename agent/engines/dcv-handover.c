@@ -9,10 +9,8 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
-#include "common/failures.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/text.h"
 
 /* "path/sessions-id/name", or without the last. */
 static char *path_of(const char *folder, const char *session_id, const char *name)
@@ -57,14 +55,10 @@ static int write_file(const char *folder, const char *session_id, const char *na
 	return 0;
 }
 
-int dcv_handover_permissions(const char *folder, const char *session_id, const char *base64,
+int dcv_handover_permissions(const char *folder, const char *session_id, const struct buf *text,
 			     char **ret_path, struct error *err)
 {
-	AUTO(buf_done) struct buf text = {0};
-
-	if (base64_decode(base64, &text, err) < 0)
-		return error_set(err, ERR_INVALID, FAILURE_BAD_PERMISSIONS);
-	return write_file(folder, session_id, "permissions", &text, 0644, ret_path, err);
+	return write_file(folder, session_id, "permissions", text, 0644, ret_path, err);
 }
 
 /* It stands between quotes in a script; it comes from whoever has installed us. */

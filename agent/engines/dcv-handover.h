@@ -28,8 +28,8 @@
 /** Make the folder of all sessions. */
 int dcv_handover_init(const char *folder, struct error *err);
 
-/** Write the permission file of a session, given in base64. *ret_path belongs to the caller. */
-int dcv_handover_permissions(const char *folder, const char *session_id, const char *base64,
+/** Write the permission file of a session. *ret_path belongs to the caller. */
+int dcv_handover_permissions(const char *folder, const char *session_id, const struct buf *text,
 			     char **ret_path, struct error *err);
 
 /** Write init script and job. @helper: the path of dcv-session-init. */

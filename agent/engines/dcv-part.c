@@ -13,6 +13,7 @@
 #include "agent/engines/dcv.h"
 #include "agent/session-file.h"
 #include "agent/session-list.h"
+#include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/message.h"
@@ -178,6 +179,17 @@ void dcv_part_close(struct engine_session *part)
 /* --- creation ----------------------------------------------------------------------------------
  */
 
+int dcv_part_write_permissions(struct engine_session *part, const char *base64, char **ret_path,
+			       struct error *err)
+{
+	AUTO(buf_done) struct buf text = {0};
+
+	if (session_permissions_hand_over(base64, part->dcv->config, &text, err) < 0)
+		return -1;
+	return dcv_handover_permissions(part->dcv->handover_folder, part->handover_name, &text,
+					ret_path, err);
+}
+
 static void on_created(struct buf *output, const struct error *err, void *userdata);
 
 static int run_create(struct engine_session *part, struct error *err)
@@ -188,8 +200,8 @@ static int run_create(struct engine_session *part, struct error *err)
 	AUTO(free_p) char *permissions = NULL;
 	struct dcv_arguments arguments = {0};
 
-	if (s->permissions && dcv_handover_permissions(dcv->handover_folder, part->handover_name,
-						       s->permissions, &permissions, err) < 0)
+	if (s->permissions &&
+	    dcv_part_write_permissions(part, s->permissions, &permissions, err) < 0)
 		return -1;
 	part->has_user_option = is_virtual && dcv->user_option != DCV_USER_REFUSED &&
 				!part->complaint;

@@ -366,8 +366,7 @@ static int order_permissions(struct dcv_engine *dcv, const struct session *sessi
 	    part->has_new_permissions)
 		return error_set(err, ERR_CONFLICT,
 				 "the session is being changed already; try again");
-	if (dcv_handover_permissions(dcv->handover_folder, part->handover_name, permissions, &path,
-				     err) < 0)
+	if (dcv_part_write_permissions(part, permissions, &path, err) < 0)
 		return -1;
 	asked = asked_new(dcv, session->id, answer, err);
 	if (!asked)

@@ -78,6 +78,10 @@ void dcv_part_is_listed(struct engine_session *part, const struct dcv_session *f
 /** A list that tells of the part's present step lacks it. The part may be gone afterwards. */
 void dcv_part_is_missing(struct engine_session *part);
 
+/** Write the permission file that the server is to read. *ret_path belongs to the caller. */
+int dcv_part_write_permissions(struct engine_session *part, const char *base64, char **ret_path,
+			       struct error *err);
+
 /** Must its next list come soon? */
 bool dcv_part_is_moving(const struct engine_session *part);
 

@@ -45,7 +45,8 @@ def make_agent():
 
 
 def hanging():
-    return [pid for pid in pids() if command_line(pid) == b"sleep\x0098765\0"]
+    wanted = b"sleep\0" + HANG_S.encode() + b"\0"
+    return [pid for pid in pids() if command_line(pid) == wanted]
 
 
 def server(agent):
@@ -140,6 +141,24 @@ def test_permissions_are_replaced_at_the_server_or_not_at_all(make_agent, alice)
     assert agent.dcv.sessions()[session_id]["permissions"] == first
     with open(os.path.join(agent.state_folder, "sessions", session_id + ".json"), "rb") as file:
         assert base64.b64decode(json.load(file)["PermissionsFile"]).decode() == first
+
+
+def test_imports_reach_the_server_with_their_whole_path(make_agent, alice):
+    agent = make_agent(start=False)
+    folder = os.path.join(agent.folder, "imports")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "team.perm"), "w", encoding="utf-8") as file:
+        file.write("[groups]\n")
+    with open(agent.keeper.conf, encoding="utf-8") as file:
+        settings = file.read()
+    with open(agent.keeper.conf, "w", encoding="utf-8") as file:
+        file.write(settings.replace(
+            "[agent]", f"[agent]\npermissions_import_folders = ['{folder}']", 1))
+    agent.start()
+    session_id = agent.create_ready(alice.name, PermissionsFile=base64.b64encode(
+        b"#import team.perm \n[permissions]\n%owner% allow builtin").decode())
+    assert agent.dcv.sessions()[session_id]["permissions"] == (
+        f"#import {folder}/team.perm\n[permissions]\n%owner% allow builtin\n")
 
 
 # --- what is found -------------------------------------------------------------------------------
