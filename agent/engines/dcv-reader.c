@@ -1,6 +1,7 @@
 #include "agent/engines/dcv-reader.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -345,6 +346,77 @@ int dcv_read_endpoints(const char *text, size_t len, json_t **ret, struct error 
 		return error_set(err, ERR_INVALID, "no endpoint that can be understood");
 	*ret = json_incref(endpoints);
 	return 0;
+}
+
+#define CONFIG_SECTION "[connectivity]"
+#define CONFIG_LINE_MAX 256
+#define DEFAULT_PORT 8443
+
+/* The value of "key = value", without quotes, if the line has that key. */
+static char *config_value(char *line, const char *key)
+{
+	size_t len = strlen(key);
+	char *value;
+
+	if (strncmp(line, key, len) != 0)
+		return NULL;
+	value = line + len + strspn(line + len, " \t");
+	if (*value != '=')
+		return NULL;
+	value++;
+	value += strspn(value, " \t'\"");
+	value[strcspn(value, " \t\r'\"")] = '\0';
+	return value;
+}
+
+struct connectivity {
+	long long web_port, quic_port;
+	bool has_quic;
+	char path[CONFIG_LINE_MAX];
+};
+
+static void take_config_line(struct connectivity *c, char *line)
+{
+	char *value;
+
+	if ((value = config_value(line, "web-port")))
+		(void)number_parse(value, 1, 65535, &c->web_port);
+	else if ((value = config_value(line, "quic-port")))
+		(void)number_parse(value, 1, 65535, &c->quic_port);
+	else if ((value = config_value(line, "enable-quic-frontend")))
+		c->has_quic = strcmp(value, "false") != 0;
+	else if ((value = config_value(line, "web-url-path")) && value[0] == '/' &&
+		 is_utf8(value, strlen(value)))
+		(void)snprintf(c->path, sizeof(c->path), "%s", value);
+}
+
+int dcv_read_config_endpoints(const char *text, json_t **ret, struct error *err)
+{
+	struct connectivity c = {DEFAULT_PORT, DEFAULT_PORT, true, "/"};
+	bool is_section = false;
+	json_t *endpoints;
+
+	for (size_t len; *text; text += len, text += *text == '\n') {
+		char line[CONFIG_LINE_MAX];
+		const char *start = text + strspn(text, " \t");
+
+		len = strcspn(text, "\n");
+		if ((size_t)(start - text) > len)
+			start = text + len;
+		(void)snprintf(line, sizeof(line), "%.*s", (int)(text + len - start), start);
+		if (line[0] == '[')
+			is_section = strncmp(line, CONFIG_SECTION, strlen(CONFIG_SECTION)) == 0;
+		else if (is_section)
+			take_config_line(&c, line);
+	}
+	endpoints = json_pack("[{s:I,s:s,s:s}]", "Port", (json_int_t)c.web_port, "Protocol", "HTTP",
+			      "WebUrlPath", c.path);
+	if (endpoints && c.has_quic)
+		(void)json_array_append_new(endpoints,
+					    json_pack("{s:I,s:s}", "Port", (json_int_t)c.quic_port,
+						      "Protocol", "QUIC"));
+	*ret = endpoints;
+	return endpoints ? 0 : error_oom(err);
 }
 
 /* --- version -----------------------------------------------------------------------------------

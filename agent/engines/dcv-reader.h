@@ -41,6 +41,12 @@ void dcv_sessions_done(struct dcv_sessions *sessions);
 /** `list-endpoints --json`, as the API's Endpoints, HTTP first; an address may be missing. */
 int dcv_read_endpoints(const char *text, size_t len, json_t **ret, struct error *err);
 
+/**
+ * The same from the text of dcv.conf, for a server that does not list its endpoints: what is not
+ * set there has its default. At any address: the host's. Fails without memory only.
+ */
+int dcv_read_config_endpoints(const char *text, json_t **ret, struct error *err);
+
 /** `version`, with or without --json. *ret belongs to the caller. */
 int dcv_read_version(const char *text, size_t len, char **ret, struct error *err);
 

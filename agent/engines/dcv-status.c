@@ -4,14 +4,15 @@
 
 #include "agent/engines/dcv.h"
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/json.h"
 #include "common/log.h"
 
 #define OUTPUT_MAX_BYTES (1024UL * 1024)
 #define REFRESH_MS 60000
 
-/* What a server has that tells nothing of its endpoints. */
-#define DEFAULT_PORT 8443
+#define SERVER_CONFIG "/etc/dcv/dcv.conf"
+#define SERVER_CONFIG_MAX_BYTES (1024UL * 1024)
 
 void dcv_status_set_trouble(struct dcv_engine *dcv, const char *trouble)
 {
@@ -51,7 +52,21 @@ static void set_endpoints(struct dcv_engine *dcv, json_t *endpoints)
 		dcv->events.changed(dcv->events.userdata);
 }
 
-/* What it does not tell is taken for what it is without settings, unless it has told before. */
+/* A server that does not list them has them in its settings, unless it has told before. */
+static void guess_endpoints(struct dcv_engine *dcv)
+{
+	AUTO(buf_done) struct buf text = {0};
+	json_t *endpoints;
+	struct error err;
+
+	if (dcv->engine.status.endpoints)
+		return;
+	if (file_read(SERVER_CONFIG, SERVER_CONFIG_MAX_BYTES, &text, &err) < 0)
+		buf_truncate(&text, 0);
+	if (dcv_read_config_endpoints(text.data ? text.data : "", &endpoints, &err) == 0)
+		set_endpoints(dcv, endpoints);
+}
+
 static void on_endpoints(struct buf *output, const struct error *err, void *userdata)
 {
 	struct dcv_engine *dcv = userdata;
@@ -61,15 +76,12 @@ static void on_endpoints(struct buf *output, const struct error *err, void *user
 	if (output && dcv_read_endpoints(output->data ? output->data : "", output->len, &endpoints,
 					 &problem) < 0)
 		err = &problem;
-	if (!endpoints) {
-		log_info("the DCV server's endpoints are not known: %s", err->message);
-		if (dcv->engine.status.endpoints)
-			return;
-		endpoints = json_pack("[{s:i,s:s,s:s},{s:i,s:s}]", "Port", DEFAULT_PORT, "Protocol",
-				      "HTTP", "WebUrlPath", "/", "Port", DEFAULT_PORT, "Protocol",
-				      "QUIC");
+	if (endpoints) {
+		set_endpoints(dcv, endpoints);
+		return;
 	}
-	set_endpoints(dcv, endpoints);
+	log_info("the DCV server's endpoints are not known: %s", err->message);
+	guess_endpoints(dcv);
 }
 
 static void on_version(struct buf *output, const struct error *err, void *userdata)

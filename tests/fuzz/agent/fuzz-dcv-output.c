@@ -56,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO(buf_done) struct buf picture = {0};
 	AUTO(free_p) char *copy = NULL, *version = NULL;
+	json_t *endpoints;
 	const char *format;
 	struct error err;
 
@@ -73,6 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'e':
 		read_endpoints(copy, size - 1);
+		break;
+	case 'c':
+		if (dcv_read_config_endpoints(copy, &endpoints, &err) == 0)
+			json_decref(endpoints);
 		break;
 	case 'v':
 		if (dcv_read_version(copy, size - 1, &version, &err) == 0)

@@ -147,6 +147,35 @@ static void endpoints_have_http_first_in_every_form(void **state)
 	assert_fails(dcv_read_endpoints("[]", 2, &endpoints, &err), ERR_INVALID);
 }
 
+static void endpoints_that_are_not_listed_come_from_the_settings(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} forms[] = {
+		{"", "[{\"Port\":8443,\"Protocol\":\"HTTP\",\"WebUrlPath\":\"/\"},"
+		     "{\"Port\":8443,\"Protocol\":\"QUIC\"}]"},
+		{"web-port=1\n[connectivity]\r\n web-port = 9443 \r\n#quic-port=5\n"
+		 "web-url-path='/dcv'\nenable-quic-frontend=false\nweb-ports=4\n"
+		 "[session-management/defaults]\nweb-port=7\n\n",
+		 "[{\"Port\":9443,\"Protocol\":\"HTTP\",\"WebUrlPath\":\"/dcv\"}]"},
+		{"[connectivity]\nquic-port=\"1222\"\nweb-port=",
+		 "[{\"Port\":8443,\"Protocol\":\"HTTP\",\"WebUrlPath\":\"/\"},"
+		 "{\"Port\":1222,\"Protocol\":\"QUIC\"}]"},
+	};
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		json_auto_t *endpoints = NULL, *expected = NULL;
+
+		assert_int_equal(dcv_read_config_endpoints(forms[i].text, &endpoints, &err), 0);
+		assert_int_equal(
+			json_parse(forms[i].expected, strlen(forms[i].expected), &expected, &err),
+			0);
+		assert_true(json_equal(endpoints, expected));
+	}
+}
+
 static void the_version_is_found_in_what_is_printed(void **state)
 {
 	static const char *const forms[][2] = {
@@ -197,6 +226,7 @@ int main(void)
 		cmocka_unit_test(a_name_cannot_feign_an_owner),
 		cmocka_unit_test(an_empty_list_says_so),
 		cmocka_unit_test(endpoints_have_http_first_in_every_form),
+		cmocka_unit_test(endpoints_that_are_not_listed_come_from_the_settings),
 		cmocka_unit_test(the_version_is_found_in_what_is_printed),
 		cmocka_unit_test(a_picture_is_what_its_bytes_are),
 	};
