@@ -15,7 +15,7 @@ struct control {
 	struct http_server *server;
 };
 
-static void *admit(const struct http_request *request, const struct operation *op,
+static void *admit(struct http_request *request, const struct operation *op,
 		   const struct http_header **ret_headers, void *userdata, struct error *err)
 {
 	struct control *control = userdata;

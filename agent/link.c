@@ -364,10 +364,14 @@ static void on_token(const char *token, const struct error *failure, void *userd
 	on_failed(0, &err, link);
 }
 
+/* The broker's authority may have been followed by the next one since we started. */
 static void connect_now(void *userdata)
 {
 	struct link *link = userdata;
+	struct error err;
 
+	if (http_client_refresh(link->client, &err) < 0)
+		log_warning("the broker's authority is the one of before: %s", err.message);
 	registration_get_token(link->registration, on_token, link);
 }
 

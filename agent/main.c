@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/join.h"
 #include "agent/keeper/protocol.h"
 #include "agent/link.h"
 #include "agent/trust.h"
@@ -44,7 +45,11 @@ struct program {
 static void print_help(void)
 {
 	puts("Usage: dcv-session-manager-agent [OPTION...]\n"
-	     "Manage the remote desktop sessions of this host.\n\n"
+	     "       dcv-session-manager-agent join [--conf FILE] [--state-dir DIR] URL TOKEN\n"
+	     "Manage the remote desktop sessions of this host; join: enrol it at a broker, with a "
+	     "token "
+	     "that\n"
+	     "create-join-token has printed there (\"-\": it is read from standard input).\n\n"
 	     "  --conf FILE            settings (" AGENT_CONFIG_PATH ")\n"
 	     "  --state-dir DIR        what survives a restart (" STATE_FOLDER ")\n"
 	     "  --socket PATH          where the API is served (" SOCKET_PATH ")\n"
@@ -130,6 +135,54 @@ static int read_options(int argc, char **argv, struct options *o)
 		return 0;
 	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
 	return 3;
+}
+
+/* One word of standard input, so that a token need not be seen in the list of processes. */
+static const char *read_word(char *ret, size_t size)
+{
+	size_t len = fread(ret, 1, size - 1, stdin);
+
+	ret[len] = '\0';
+	ret[strcspn(ret, " \t\r\n")] = '\0';
+	return ret;
+}
+
+static int run_join(int argc, char **argv)
+{
+	static const struct option table[] = {
+		{"conf", required_argument, NULL, 'c'},
+		{"state-dir", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct join_options join = {.conf = AGENT_CONFIG_PATH, .state_folder = STATE_FOLDER};
+	struct error err = {0};
+	char word[256];
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+		if (option == 'c')
+			join.conf = optarg;
+		else if (option == 's')
+			join.state_folder = optarg;
+		else if (option == 'h')
+			print_help();
+		if (option == 'h' || option == '?')
+			return option == 'h' ? 0 : 2;
+	}
+	if (argc - optind != 2) {
+		fprintf(stderr, "usage: dcv-session-manager-agent join URL TOKEN\n");
+		return 2;
+	}
+	join.url = argv[optind];
+	join.token = strcmp(argv[optind + 1], "-") == 0 ? read_word(word, sizeof(word))
+							: argv[optind + 1];
+	log_set_level(LOG_LEVEL_WARNING);
+	umask(027);
+	if (join_broker(&join, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s\n", err.message);
+	return error_exit_status(err.code);
 }
 
 static void on_ready(void *userdata)
@@ -284,8 +337,11 @@ int main(int argc, char **argv)
 		.lock_fd = -1,
 	};
 	struct error err = {0};
-	int status = read_options(argc, argv, &p.options);
+	int status;
 
+	if (argc > 1 && strcmp(argv[1], "join") == 0)
+		return run_join(argc - 1, argv + 1);
+	status = read_options(argc, argv, &p.options);
 	if (status > 0)
 		return status - 1;
 	umask(027);

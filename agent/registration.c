@@ -193,8 +193,8 @@ static int read_statement(const struct registration *r, struct buf *ret, struct 
 		if (err->code == ERR_NOT_FOUND)
 			return error_set(err, ERR_CONFIG,
 					 "not registered: there is no software statement at %s; "
-					 "copy the broker's security/default-software-statement "
-					 "there",
+					 "see dcv-session-manager-agent join, or copy the broker's "
+					 "security/default-software-statement there",
 					 path);
 		return -1;
 	}

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "broker-lite/audit-change.h"
-#include "broker-lite/certificate.h"
+#include "broker-lite/authority.h"
 #include "broker-lite/command.h"
 #include "broker-lite/operation.h"
 #include "broker-lite/route.h"
@@ -74,14 +74,13 @@ static int prepare_folders(const struct broker_config *config, struct error *err
 	return 0;
 }
 
-static int prepare_certificates(const struct broker_config *config, struct error *err)
+static int start_security(struct broker *broker, struct error *err)
 {
-	AUTO(free_p) char *folder = path_in(config, SECURITY_FOLDER, err);
-	AUTO(buf_done) struct buf names = {0};
+	AUTO(free_p) char *folder = path_in(&broker->config, SECURITY_FOLDER, err);
 
-	if (!folder || certificate_host_names(config->certificate_extra_names, &names, err) < 0)
+	if (!folder)
 		return -1;
-	return certificate_prepare(folder, names.data, err);
+	return security_new(&broker->security, &broker->loop, &broker->config, folder, err);
 }
 
 /* A secret that comes with no package: made here, for the administrator to copy. */
@@ -101,47 +100,6 @@ static int prepare_statement(struct broker *broker, struct error *err)
 	return file_write_atomic(path, statement->text, strlen(statement->text), 0640, err);
 }
 
-/* --- keys --------------------------------------------------------------------------------------
- */
-
-struct wanted_key {
-	const char *id;
-	struct token_key *key;
-};
-
-static int load_key(const char *id, const char *text, void *userdata, struct error *err)
-{
-	struct wanted_key *wanted = userdata;
-
-	if (strcmp(id, wanted->id) != 0)
-		return 0;
-	if (token_key_read(&wanted->key, text, err) < 0)
-		return error_prefix(err, "key %s", id);
-	return 0;
-}
-
-static int obtain_key(struct broker *broker, const char *id, struct token_key **ret,
-		      struct error *err)
-{
-	struct wanted_key wanted = {id, NULL};
-	struct buf text = {0};
-
-	if (store_load(broker->store, STORE_KEY, load_key, &wanted, err) < 0)
-		return -1;
-	if (!wanted.key) {
-		if (token_key_make(&wanted.key, err) < 0)
-			return -1;
-		if (token_key_write(wanted.key, &text, err) < 0 ||
-		    store_put(broker->store, STORE_KEY, id, &text, NULL, NULL, err) < 0 ||
-		    store_flush(broker->store, err) < 0) {
-			token_key_free(wanted.key);
-			return -1;
-		}
-	}
-	*ret = wanted.key;
-	return 0;
-}
-
 /* --- parts -------------------------------------------------------------------------------------
  */
 
@@ -153,25 +111,53 @@ static int start_store(struct broker *broker, struct error *err)
 		return -1;
 	client_list_init(&broker->clients, broker->store);
 	statement_list_init(&broker->statements, broker->store);
+	dns_mappings_init(&broker->mappings, broker->store);
+	join_tokens_init(&broker->join_tokens, broker->store);
 	if (client_list_load(&broker->clients, err) < 0 ||
-	    statement_list_load(&broker->statements, err) < 0)
+	    statement_list_load(&broker->statements, err) < 0 ||
+	    dns_mappings_load(&broker->mappings, err) < 0 ||
+	    join_tokens_load(&broker->join_tokens, err) < 0)
 		return -1;
 	return prepare_statement(broker, err);
 }
 
+/* Access tokens are looked at by us alone, so we sign them with what is cheap; connection tokens are RS256
+ * as those of the original. */
+static int start_keys(struct broker *broker, struct error *err)
+{
+	AUTO(free_p)
+	char *authority = path_in(&broker->config, SECURITY_FOLDER "/" AUTHORITY_FILE, err);
+
+	broker->connections.life_s = broker->config.connection_token_minutes * 60;
+	if (!authority || key_ring_open(&broker->access_keys, broker->store, "access", "ES256",
+					ACCESS_TOKEN_LIFE_S, err) < 0)
+		return -1;
+	if (key_ring_open(&broker->connections.keys, broker->store, "connection", "RS256",
+			  broker->connections.life_s, err) < 0 ||
+	    auth_server_list_init(&broker->auth_servers, &broker->loop, broker->store, authority,
+				  err) < 0)
+		return -1;
+	return auth_server_list_load(&broker->auth_servers, err);
+}
+
 static int start_authorization(struct broker *broker, struct error *err)
 {
-	struct token_key *key = NULL;
+	struct authorization_parts parts = {
+		.loop = &broker->loop,
+		.clients = &broker->clients,
+		.servers = &broker->auth_servers,
+		.resume = route_resume,
+		.userdata = broker,
+	};
 
-	broker->passwords = password_queue_new(&broker->loop, err);
-	if (!broker->passwords || obtain_key(broker, "access", &key, err) < 0 ||
-	    authorization_init(&broker->authorization, &broker->clients, broker->passwords, key,
-			       err) < 0 ||
-	    obtain_key(broker, "connection", &broker->connections.key, err) < 0)
+	if (start_keys(broker, err) < 0)
+		return -1;
+	parts.passwords = broker->passwords = password_queue_new(&broker->loop, err);
+	parts.keys = broker->access_keys;
+	if (!broker->passwords || authorization_init(&broker->authorization, &parts, err) < 0)
 		return -1;
 	broker->registry =
 		(struct registry){&broker->clients, &broker->statements, broker->passwords};
-	broker->connections.life_s = broker->config.connection_token_minutes * 60;
 	broker->connections.sessions = &broker->fleet.sessions;
 	if (!broker->config.enable_authorization)
 		log_warning("authorization is off: everybody who reaches the API may use it");
@@ -197,44 +183,70 @@ static int start_fleet(struct broker *broker, struct error *err)
 	broker->api = (struct api){
 		.carry_out = operation_carry_out,
 		.admit = route_admit,
+		.release = route_release,
 		.answered = audit_element,
 		.userdata = broker,
 	};
 	return 0;
 }
 
-static int start_servers(struct broker *broker, struct error *err)
+static int listen_to_clients(struct broker *broker, struct error *err)
 {
-	const struct broker_config *config = &broker->config;
-	AUTO(free_p)
-	char *certificate = path_in(config, SECURITY_FOLDER "/" CERTIFICATE_LISTENER_FILE, err);
-	AUTO(free_p)
-	char *key = path_in(config, SECURITY_FOLDER "/" CERTIFICATE_LISTENER_KEY_FILE, err);
-	AUTO(free_p) char *socket = broker_command_path(config, err);
-	struct http_server_options options = {
-		.certificate_file = certificate, .key_file = key, .userdata = broker};
+	const struct http_server_options options = {
+		.bind_host = broker->config.client_bind_host,
+		.port = (int)broker->config.client_port,
+		.tls = security_tls(broker->security, LISTENER_CLIENT),
+		.body_max_bytes = CLIENT_BODY_MAX_BYTES,
+		.request = route_client,
+		.replied = route_client_replied,
+		.userdata = broker,
+	};
 
-	if (!certificate || !key || !socket)
-		return -1;
-	options.bind_host = config->client_bind_host;
-	options.port = (int)config->client_port;
-	options.body_max_bytes = CLIENT_BODY_MAX_BYTES;
-	options.request = route_client;
-	options.replied = route_client_replied;
 	broker->client_server = http_server_new(&broker->loop, &options, err);
-	if (!broker->client_server)
-		return -1;
-	options.bind_host = config->agent_bind_host;
-	options.port = (int)config->agent_port;
-	options.body_max_bytes = AGENT_BODY_MAX_BYTES;
-	options.request = route_agent;
-	options.replied = route_agent_replied;
-	options.ws = &broker->agents.handler;
-	options.ws_userdata = &broker->agents;
+	return broker->client_server ? 0 : -1;
+}
+
+static int listen_to_agents(struct broker *broker, struct error *err)
+{
+	const struct http_server_options options = {
+		.bind_host = broker->config.agent_bind_host,
+		.port = (int)broker->config.agent_port,
+		.tls = security_tls(broker->security, LISTENER_AGENT),
+		.body_max_bytes = AGENT_BODY_MAX_BYTES,
+		.request = route_agent,
+		.replied = route_agent_replied,
+		.userdata = broker,
+		.ws = &broker->agents.handler,
+		.ws_userdata = &broker->agents,
+	};
+
 	broker->agent_server = http_server_new(&broker->loop, &options, err);
-	if (!broker->agent_server)
-		return -1;
-	options = (struct http_server_options){
+	return broker->agent_server ? 0 : -1;
+}
+
+static int listen_to_gateways(struct broker *broker, struct error *err)
+{
+	const struct http_server_options options = {
+		.bind_host = broker->config.gateway_bind_host,
+		.port = (int)broker->config.gateway_port,
+		.tls = security_tls(broker->security, LISTENER_GATEWAY),
+		.body_max_bytes = GATEWAY_BODY_MAX_BYTES,
+		.request = route_gateway,
+		.replied = route_gateway_replied,
+		.userdata = broker,
+	};
+
+	if (!broker->config.enable_gateway)
+		return 0;
+	broker->resolver = (struct resolver){&broker->fleet.sessions, &broker->mappings};
+	broker->gateway_server = http_server_new(&broker->loop, &options, err);
+	return broker->gateway_server ? 0 : -1;
+}
+
+static int listen_to_commands(struct broker *broker, struct error *err)
+{
+	AUTO(free_p) char *socket = broker_command_path(&broker->config, err);
+	const struct http_server_options options = {
 		.unix_path = socket,
 		.is_private = true,
 		.body_max_bytes = COMMAND_BODY_MAX_BYTES,
@@ -242,8 +254,19 @@ static int start_servers(struct broker *broker, struct error *err)
 		.replied = audit_command,
 		.userdata = broker,
 	};
+
+	if (!socket)
+		return -1;
 	broker->command_server = http_server_new(&broker->loop, &options, err);
 	return broker->command_server ? 0 : -1;
+}
+
+static int start_servers(struct broker *broker, struct error *err)
+{
+	if (listen_to_clients(broker, err) < 0 || listen_to_agents(broker, err) < 0 ||
+	    listen_to_gateways(broker, err) < 0)
+		return -1;
+	return listen_to_commands(broker, err);
 }
 
 static int start_metrics(struct broker *broker, struct error *err)
@@ -270,6 +293,8 @@ static void look_at_drain(void *userdata)
 	size_t n_open = http_server_n_open(broker->client_server) +
 			http_server_n_open(broker->agent_server);
 
+	if (broker->gateway_server)
+		n_open += http_server_n_open(broker->gateway_server);
 	if (n_open > 0 && loop_now_ms(&broker->loop) < broker->drain_until_ms)
 		return;
 	if (n_open > 0)
@@ -303,10 +328,13 @@ static void on_stop(void *userdata)
 	struct broker *broker = userdata;
 	struct error err;
 
+	security_stop(broker->security);
 	service_stop(&broker->service);
 	timer_free(TAKE(broker->drain));
 	(void)error_set(&err, ERR_UNAVAILABLE, "The broker is stopping");
 	fleet_stop(&broker->fleet);
+	authorization_stop(&broker->authorization);
+	auth_server_list_stop(&broker->auth_servers);
 	agent_list_cancel(&broker->agents, &err);
 }
 
@@ -317,6 +345,7 @@ static void on_reload(void *userdata)
 	service_reloading();
 	log_reopen_file();
 	audit_reopen(&broker->audit);
+	security_reload(broker->security);
 	service_reloaded();
 }
 
@@ -341,7 +370,7 @@ static int start(struct broker *broker, struct error *err)
 	metrics_init(&broker->metrics);
 	start_audit(broker);
 	if (prepare_folders(&broker->config, err) < 0 || start_throttle(broker, err) < 0 ||
-	    prepare_certificates(&broker->config, err) < 0 || start_store(broker, err) < 0 ||
+	    start_security(broker, err) < 0 || start_store(broker, err) < 0 ||
 	    start_authorization(broker, err) < 0 || start_fleet(broker, err) < 0 ||
 	    start_servers(broker, err) < 0 || start_metrics(broker, err) < 0)
 		return -1;
@@ -353,6 +382,10 @@ static int start(struct broker *broker, struct error *err)
 
 static void announce(struct broker *broker, int ready_fd)
 {
+	if (broker->gateway_server)
+		log_info("Connection Gateways are answered (at=%s:%lld, certificate=%s)",
+			 broker->config.gateway_bind_host, broker->config.gateway_port,
+			 broker->config.enable_gateway_client_auth ? "demanded" : "not demanded");
 	log_info("broker %s is ready (api=%s:%lld, agents=%s:%lld)", VERSION,
 		 broker->config.client_bind_host, broker->config.client_port,
 		 broker->config.agent_bind_host, broker->config.agent_port);
@@ -363,19 +396,28 @@ static void announce(struct broker *broker, int ready_fd)
 /* Also after a start that failed half-way: what was not made is empty. */
 static void take_down(struct broker *broker)
 {
+	security_stop(broker->security);
 	if (broker->fleet.loop)
 		fleet_stop(&broker->fleet);
+	authorization_stop(&broker->authorization);
+	auth_server_list_stop(&broker->auth_servers);
 	loop_done(&broker->loop);
 	if (broker->fleet.loop)
 		agent_list_done(&broker->agents);
 	http_server_free(broker->metrics_server);
 	http_server_free(broker->command_server);
+	http_server_free(broker->gateway_server);
 	http_server_free(broker->agent_server);
 	http_server_free(broker->client_server);
+	security_free(broker->security);
 	fleet_done(&broker->fleet);
-	token_key_free(broker->connections.key);
 	authorization_done(&broker->authorization);
+	auth_server_list_done(&broker->auth_servers);
+	key_ring_free(broker->connections.keys);
+	key_ring_free(broker->access_keys);
 	password_queue_free(broker->passwords);
+	join_tokens_done(&broker->join_tokens);
+	dns_mappings_done(&broker->mappings);
 	statement_list_done(&broker->statements);
 	client_list_done(&broker->clients);
 	store_free(broker->store);

@@ -7,9 +7,13 @@
 #include "broker-lite/authorization.h"
 #include "broker-lite/config.h"
 #include "broker-lite/connection.h"
+#include "broker-lite/dns-mappings.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/join-tokens.h"
 #include "broker-lite/metrics.h"
 #include "broker-lite/registration.h"
+#include "broker-lite/resolver.h"
+#include "broker-lite/security.h"
 #include "broker-lite/throttle.h"
 #include "common/call.h"
 #include "common/http-server.h"
@@ -18,6 +22,7 @@
 struct broker {
 	struct loop loop;
 	struct broker_config config;
+	struct security *security;
 	struct audit audit;
 	struct metrics metrics;
 	struct throttle *throttle;
@@ -25,14 +30,20 @@ struct broker {
 	struct password_queue *passwords;
 	struct client_list clients;
 	struct statement_list statements;
+	struct join_tokens join_tokens;
 	struct registry registry;
+	struct key_ring *access_keys;
+	struct auth_server_list auth_servers;
 	struct authorization authorization;
 	struct connection_tokens connections;
 	struct fleet fleet;
+	struct dns_mappings mappings;
+	struct resolver resolver;
 	struct agent_list agents;
 	struct api api;
 	struct client anybody; /* who calls when authorization is off */
 	struct http_server *client_server, *agent_server, *command_server;
+	struct http_server *gateway_server; /* NULL: not enabled */
 	struct http_server *metrics_server; /* NULL: there is none */
 	struct service service;
 	struct timer *drain; /* until what is in progress is done; NULL: not stopping */

@@ -1,31 +1,71 @@
 /**
- * The broker's own certificates: an authority, made once, and what it signs for the listeners.
- *
- * Both are ECDSA P-256 and are kept as PEM files in one folder: dcvsmbroker_ca.pem and .key,
- * listener.pem and .key. Source: the administrator reference, "Generated certificates".
+ * One certificate of the broker's own: made, read, judged. The authority's are its business.
+ * Source: the administrator reference, "Generated certificates".
  */
 #ifndef BROKER_CERTIFICATE_H
 #define BROKER_CERTIFICATE_H
 
-#include "common/buf.h"
+#include <openssl/x509.h>
+#include <stdbool.h>
+
 #include "common/error.h"
+#include "common/tls.h"
 
-#define CERTIFICATE_AUTHORITY_FILE "dcvsmbroker_ca.pem"
-#define CERTIFICATE_AUTHORITY_KEY_FILE "dcvsmbroker_ca.key"
-#define CERTIFICATE_LISTENER_FILE "listener.pem"
-#define CERTIFICATE_LISTENER_KEY_FILE "listener.key"
+#define CERTIFICATE_MAX_BYTES 65536
+#define DAY_MS (24LL * 60 * 60 * 1000)
+
+/** What is to be made. */
+struct certificate_terms {
+	const char *folder; /* where it is kept */
+	const char *names;  /* a subjectAltName text */
+	bool is_rsa;        /* else ECDSA P-256 */
+	/* The length of a day. DAY_MS, but in tests, where certificates grow old in seconds. */
+	long long day_ms;
+};
+
+struct certificate_extension {
+	int nid;
+	const char *value;
+};
+
+/** A new key. NULL and an error. Takes up to seconds if it is RSA, which then has @rsa_bits. */
+EVP_PKEY *certificate_key_new(const struct certificate_terms *terms, unsigned rsa_bits,
+			      struct error *err);
 
 /**
- * Append this host's names as a subjectAltName text, such as "DNS:cad01,DNS:localhost,IP:::1":
- * short and full name, localhost, every address, and @extra, a list with commas, or NULL.
+ * Make a certificate for @key, valid from a day ago for @days from now. @issuer NULL: it signs itself with
+ * @issuer_key. It does not outlive its issuer. @extensions end in a nid of 0. NULL and an error.
  */
-int certificate_host_names(const char *extra, struct buf *ret, struct error *err);
+X509 *certificate_new(const struct certificate_terms *terms, EVP_PKEY *key, const char *name,
+		      int days, const struct certificate_extension *extensions, X509 *issuer,
+		      EVP_PKEY *issuer_key, struct error *err);
 
-/**
- * See that @folder has an authority and a listener certificate for @names. What is there is used
- * again; the listener's is made anew when its names are others, it was signed by another authority,
- * or less than a third of its life is left.
- */
-int certificate_prepare(const char *folder, const char *names, struct error *err);
+/** When it was made, and how long it is still valid; in seconds. */
+long long certificate_age_s(const X509 *certificate);
+long long certificate_left_s(const X509 *certificate);
+
+/** In seconds. */
+long long certificate_days_s(const struct certificate_terms *terms, int days);
+
+/** Does it name just @names? */
+bool certificate_names_are(X509 *certificate, const char *names);
+
+/** The path of a file in a folder; free() it. NULL and an error. */
+char *certificate_path(const char *folder, const char *name, struct error *err);
+
+/** Every certificate of a PEM file, none if there is no file; sk_X509_pop_free() it. */
+STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, struct error *err);
+
+/** NULL without an error: there is no such file, or it holds no key. */
+EVP_PKEY *certificate_read_key(const char *folder, const char *name, struct error *err);
+
+int certificate_write_all(const char *folder, const char *name, const STACK_OF(X509) * all,
+			  struct error *err);
+int certificate_write_key(const char *folder, const char *name, EVP_PKEY *key, struct error *err);
+
+/** For AUTO(). */
+void x509_p(X509 **certificate);
+void x509_all_p(STACK_OF(X509) * *all);
+void key_p(EVP_PKEY **key);
 
 #endif

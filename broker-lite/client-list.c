@@ -57,6 +57,43 @@ struct client *client_new(enum client_kind kind, const char *id, const char *nam
 	return client;
 }
 
+static size_t name_length(const char *name)
+{
+	size_t len = 0, n;
+
+	while ((n = utf8_length(name + len)) > 0 && len + n <= CLIENT_NAME_MAX_BYTES)
+		len += n;
+	return len;
+}
+
+struct client *client_new_external(const char *name, struct error *err)
+{
+	AUTO(free_p) char *shown = strndup(name, name_length(name));
+	struct client *client;
+
+	if (!shown) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	client = client_new(CLIENT_API, "external", shown, "", err);
+	if (client)
+		client->n_refs = 1;
+	return client;
+}
+
+struct client *client_ref(struct client *client)
+{
+	if (client && client->n_refs > 0)
+		client->n_refs++;
+	return client;
+}
+
+void client_unref(struct client *client)
+{
+	if (client && client->n_refs > 0 && --client->n_refs == 0)
+		client_free(client);
+}
+
 int client_list_add(struct client_list *list, struct client *client, struct error *err)
 {
 	return sorted_insert(&list->by_id, client->id, client, err);

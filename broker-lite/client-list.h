@@ -1,17 +1,22 @@
 /**
  * Who may ask for tokens: API clients, made by the administrator, and agents, which register
- * themselves. A client is never forgotten, only made inactive, so a pointer to one stays good.
+ * themselves. A client is never forgotten, only made inactive, so a pointer to one stays good. Clients of
+ * external authorization servers are not in the list, and live as long as somebody holds them.
  */
 #ifndef BROKER_CLIENT_LIST_H
 #define BROKER_CLIENT_LIST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "broker-lite/sorted.h"
 #include "broker-lite/store.h"
 #include "common/text.h"
 
-enum client_kind { CLIENT_API, CLIENT_AGENT };
+#define CLIENT_NAME_MAX_BYTES 256
+#define CLIENT_ADDRESSES 4
+
+enum client_kind { CLIENT_API, CLIENT_AGENT, N_CLIENT_KINDS };
 
 struct client {
 	char id[UUID_SIZE];
@@ -22,6 +27,8 @@ struct client {
 	char *server_id;    /* an agent's: the server that it last reported; or NULL */
 	bool is_remembered; /* it has shown its password since we started: */
 	unsigned char remembered[32];
+	uint64_t addresses[CLIENT_ADDRESSES]; /* hashed; where it did so last; 0: none */
+	unsigned n_refs; /* of one that an external server vouches for; 0: it is in the list */
 };
 
 struct client_list {
@@ -46,6 +53,16 @@ bool client_list_has_name(const struct client_list *list, enum client_kind kind,
 struct client *client_new(enum client_kind kind, const char *id, const char *name,
 			  const char *password_hash, struct error *err);
 void client_free(struct client *client);
+
+/**
+ * A client of an external authorization server: a name for the log and nothing else, @name being what
+ * the token says and of any length. It is in no list, and has one reference.
+ */
+struct client *client_new_external(const char *name, struct error *err);
+
+/** References of external clients; the others, which stay, take no notice. Both take NULL. */
+struct client *client_ref(struct client *client);
+void client_unref(struct client *client);
 
 /** Write @client as it is now; @done as for store_put(). */
 int client_store(const struct client_list *list, const struct client *client, store_done_fn done,

@@ -47,8 +47,20 @@ static const command_fn functions[] = {
 #undef COMMAND
 };
 
+/* The guides do not agree on these. */
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{"register-server-dns-mapping", "register-server-dns-mappings"},
+	{"describe-server-dns-mapping", "describe-server-dns-mappings"},
+};
+
 const struct command *command_find(const char *name)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++) {
+		if (strcmp(aliases[i].alias, name) == 0)
+			name = aliases[i].name;
+	}
 	for (size_t i = 0; i < n_commands; i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
@@ -172,8 +184,10 @@ static void reply_with_value(struct command_reply *reply)
 	struct buf text = {0};
 	struct error err;
 
-	if (buf_append(&text, reply->format, (size_t)(at - reply->format), &err) < 0 ||
-	    buf_append_text(&text, value, &err) < 0 || buf_append_text(&text, at + 2, &err) < 0 ||
+	if (buf_append(&text, reply->format,
+		       at ? (size_t)(at - reply->format) : strlen(reply->format), &err) < 0 ||
+	    (at && (buf_append_text(&text, value, &err) < 0 ||
+		    buf_append_text(&text, at + 2, &err) < 0)) ||
 	    buf_append_text(&text, "\n", &err) < 0)
 		buf_done(&text);
 	command_reply(reply->request, &text, json_pack("{s:s}", reply->member, value));

@@ -61,8 +61,8 @@ void command_reply_list(struct http_request *request, const char *text, const ch
 void command_fail(struct http_request *request, const struct error *err);
 
 /**
- * A reply that waits for the store: pass command_on_stored with it. @format has one %s, for @value,
- * which is @member of --json. NULL: out of memory; the request was answered.
+ * A reply that waits for the store: pass command_on_stored with it. @format has one %s at most, for
+ * @value, which is @member of --json. NULL: out of memory; the request was answered.
  */
 struct command_reply *command_reply_new(struct broker *broker, struct http_request *request,
 					const char *format, const char *member, const char *value);

@@ -27,7 +27,7 @@ int connection_token_append(const struct connection_tokens *tokens, const struct
 
 	if (!claims)
 		return error_set(err, ERR_INVALID, "the user's name is not UTF-8");
-	return token_sign(tokens->key, claims, AUDIENCE, tokens->life_s, ret, err);
+	return key_ring_sign(tokens->keys, claims, AUDIENCE, tokens->life_s, ret, err);
 }
 
 static const struct session *find_session(const struct session_list *list, const char *id,
@@ -51,7 +51,7 @@ int connection_token_check(const struct connection_tokens *tokens, const char *i
 	json_auto_t *claims = NULL;
 	const char *session_id, *user, *creation_time;
 
-	if (token_verify(tokens->key, token, AUDIENCE, &claims, err) < 0)
+	if (key_ring_verify(tokens->keys, token, AUDIENCE, &claims, err) < 0)
 		return error_set(err, ERR_DENIED, "%s", err->message);
 	session_id = json_get_text(claims, "sid");
 	user = json_get_text(claims, "sub");

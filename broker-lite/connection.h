@@ -8,12 +8,12 @@
 #ifndef BROKER_CONNECTION_H
 #define BROKER_CONNECTION_H
 
+#include "broker-lite/key-ring.h"
 #include "broker-lite/session-list.h"
-#include "broker-lite/token.h"
 #include "common/http-server.h"
 
 struct connection_tokens {
-	struct token_key *key; /* owned */
+	struct key_ring *keys; /* owned */
 	long long life_s;
 	const struct session_list *sessions;
 };

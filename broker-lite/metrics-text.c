@@ -150,18 +150,24 @@ static void append_traffic(const struct broker *broker, struct exposition *e)
 
 static void append_certificates(const struct broker *broker, struct exposition *e)
 {
-	const struct {
-		const char *name;
-		const struct http_server *server;
-	} listeners[] = {{"client", broker->client_server}, {"agent", broker->agent_server}};
-	double left_s;
+	static const char *const names[N_LISTENERS] = {
+		[LISTENER_CLIENT] = "client",
+		[LISTENER_AGENT] = "agent",
+		[LISTENER_GATEWAY] = "gateway",
+	};
+	const struct security *security = broker->security;
 
 	exposition_family(e, "dcvsm_certificate_left_seconds", "gauge",
 			  "Time until the certificate of a port expires; 86400 are a day.");
-	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++) {
-		if (http_server_certificate_left(listeners[i].server, &left_s))
-			exposition_add(e, LABELS({"listener", listeners[i].name}), left_s);
+	for (size_t i = 0; i < N_LISTENERS; i++) {
+		if (i != LISTENER_GATEWAY || broker->gateway_server)
+			exposition_add(e, LABELS({"listener", names[i]}),
+				       security_days_left(security, (enum security_listener)i) *
+					       86400);
 	}
+	exposition_single(e, "dcvsm_authority_left_seconds", "gauge",
+			  "Time until the broker's own authority expires; 0: it has none.",
+			  security_authority_days_left(security) * 86400);
 }
 
 static void append_files(const struct broker *broker, struct exposition *e)

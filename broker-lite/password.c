@@ -48,21 +48,26 @@ struct scheme {
 static const struct scheme scrypt = {"scrypt$16384$8$1$", derive_scrypt};
 static const struct scheme sha256 = {"hmac-sha256$", derive_sha256};
 
+static char *write_hash(const struct scheme *scheme, const unsigned char salt[SALT_BYTES],
+			const unsigned char hash[HASH_BYTES], struct error *err)
+{
+	AUTO(buf_done) struct buf text = {0};
+
+	if (buf_append_text(&text, scheme->name, err) < 0 ||
+	    base64_append(&text, salt, SALT_BYTES, err) < 0 ||
+	    buf_append_text(&text, "$", err) < 0 || base64_append(&text, hash, HASH_BYTES, err) < 0)
+		return NULL;
+	return buf_steal(&text);
+}
+
 static char *hash_with(const struct scheme *scheme, const char *password, struct error *err)
 {
 	unsigned char salt[SALT_BYTES], hash[HASH_BYTES];
-	AUTO(buf_done) struct buf text = {0};
 
-	if (RAND_bytes(salt, sizeof(salt)) != 1 || scheme->derive(password, salt, hash) < 0) {
-		(void)error_set(err, ERR_SYSTEM, "cannot hash a password");
-		return NULL;
-	}
-	if (buf_append_text(&text, scheme->name, err) < 0 ||
-	    base64_append(&text, salt, sizeof(salt), err) < 0 ||
-	    buf_append_text(&text, "$", err) < 0 ||
-	    base64_append(&text, hash, sizeof(hash), err) < 0)
-		return NULL;
-	return buf_steal(&text);
+	if (RAND_bytes(salt, sizeof(salt)) == 1 && scheme->derive(password, salt, hash) == 0)
+		return write_hash(scheme, salt, hash, err);
+	(void)error_set(err, ERR_SYSTEM, "cannot hash a password");
+	return NULL;
 }
 
 char *password_hash(const char *password, struct error *err)
@@ -73,6 +78,16 @@ char *password_hash(const char *password, struct error *err)
 char *password_hash_random(const char *secret, struct error *err)
 {
 	return hash_with(&sha256, secret, err);
+}
+
+char *password_hash_of_nobody(bool is_random, struct error *err)
+{
+	unsigned char salt[SALT_BYTES], hash[HASH_BYTES];
+
+	if (RAND_bytes(salt, sizeof(salt)) == 1 && RAND_bytes(hash, sizeof(hash)) == 1)
+		return write_hash(is_random ? &sha256 : &scrypt, salt, hash, err);
+	(void)error_set(err, ERR_SYSTEM, "no random numbers");
+	return NULL;
 }
 
 static bool is_of(const struct scheme *scheme, const char *hash)

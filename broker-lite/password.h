@@ -23,6 +23,9 @@ char *password_hash(const char *password, struct error *err);
  */
 char *password_hash_random(const char *secret, struct error *err);
 
+/** A hash that no password has, in the scheme of one of the two above: for clients that are not there. */
+char *password_hash_of_nobody(bool is_random, struct error *err);
+
 /** Constant time. False also for a hash that is no such text. Blocks. */
 bool password_matches(const char *hash, const char *password);
 

@@ -9,8 +9,6 @@
 #include "common/json.h"
 #include "common/log.h"
 
-#define CLIENT_NAME_MAX_BYTES 256
-
 struct registration {
 	struct registry *registry;
 	enum client_kind kind;

@@ -14,6 +14,7 @@
 #define HEALTH_PATH "/health"
 #define API_FILE_PATH "/dcv-session-manager-api.yaml"
 #define TOKEN_CHECK_PATH "/agent/validate-authentication-token"
+#define RESOLVE_PATH "/resolveSession"
 #define READ_METHODS "GET, HEAD"
 
 static void refuse_method(struct http_request *request, const char *allow)
@@ -68,6 +69,39 @@ static void serve_api_file(const struct broker *broker, struct http_request *req
 		http_reply_error(request, &err, NULL);
 	else
 		http_reply(request, 200, "application/yaml", &body, NULL);
+}
+
+/* It is no secret, and nobody need trust it: who joins knows its fingerprint. */
+static void serve_authority(const struct broker *broker, struct http_request *request)
+{
+	unsigned char fingerprint[32];
+	struct buf body = {0};
+	struct error err;
+
+	if (!is_read(request)) {
+		refuse_method(request, READ_METHODS);
+	} else if (security_append_trust(broker->security, &body, fingerprint, &err) < 0) {
+		buf_done(&body);
+		http_reply_error(request, &err, NULL);
+	} else {
+		http_reply(request, 200, "application/x-pem-file", &body, NULL);
+	}
+}
+
+static void serve_join(struct broker *broker, struct http_request *request)
+{
+	const struct statement *statement = statement_list_newest(&broker->statements);
+	AUTO(buf_done) struct buf authority = {0};
+	unsigned char fingerprint[32];
+	struct error err;
+
+	if (strcmp(request->method, "POST") != 0)
+		refuse_method(request, "POST");
+	else if (security_append_trust(broker->security, &authority, fingerprint, &err) < 0)
+		http_reply_error(request, &err, NULL);
+	else
+		join_tokens_serve(&broker->join_tokens, authority.data,
+				  statement ? statement->text : NULL, request);
 }
 
 static bool is_throttled(struct broker *broker, struct http_request *request)
@@ -126,6 +160,10 @@ void route_agent(struct http_request *request, void *userdata)
 		authorization_serve_token(&broker->authorization, CLIENT_AGENT, request);
 	else if (strcmp(request->path, LINK_REGISTER_PATH) == 0)
 		registry_serve_agent(&broker->registry, request);
+	else if (strcmp(request->path, LINK_AUTHORITY_PATH) == 0)
+		serve_authority(broker, request);
+	else if (strcmp(request->path, LINK_JOIN_PATH) == 0)
+		serve_join(broker, request);
 	else if (strcmp(request->path, TOKEN_CHECK_PATH) != 0)
 		refuse_path(request);
 	else if (strcmp(request->method, "POST") == 0)
@@ -134,18 +172,50 @@ void route_agent(struct http_request *request, void *userdata)
 		refuse_method(request, "POST");
 }
 
-void *route_admit(const struct http_request *request, const struct operation *op,
+void route_gateway(struct http_request *request, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	if (strcmp(request->path, HEALTH_PATH) == 0)
+		serve_health(broker, request);
+	else if (is_draining(broker, request))
+		return;
+	else if (strcmp(request->path, RESOLVE_PATH) != 0)
+		refuse_path(request);
+	else if (strcmp(request->method, "POST") == 0)
+		resolver_serve(&broker->resolver, request);
+	else
+		refuse_method(request, "POST");
+}
+
+void *route_admit(struct http_request *request, const struct operation *op,
 		  const struct http_header **ret_headers, void *userdata, struct error *err)
 {
 	struct broker *broker = userdata;
-	struct client *client = &broker->anybody;
+	struct client *client;
 
 	(void)op; /* every authorized client may do everything */
-	if (broker->config.enable_authorization &&
-	    authorization_check(&broker->authorization, CLIENT_API, request->has_authorization,
-				request->authorization, &client, ret_headers, err) < 0)
-		return NULL;
-	return client;
+	if (!broker->config.enable_authorization)
+		return &broker->anybody;
+	if (authorization_check(&broker->authorization, CLIENT_API, request->has_authorization,
+				request->authorization, &client, ret_headers, err) == 0)
+		return client_ref(client);
+	if (err->code == ERR_UNAVAILABLE &&
+	    authorization_hold(&broker->authorization, request, err) == 0)
+		err->code = ERR_NONE;
+	return NULL;
+}
+
+void route_release(void *caller)
+{
+	client_unref(caller);
+}
+
+void route_resume(struct http_request *request, void *userdata)
+{
+	struct broker *broker = userdata;
+
+	call_route(&broker->api, request);
 }
 
 /* --- what is told ------------------------------------------------------------------------------
@@ -200,4 +270,11 @@ void route_agent_replied(const struct http_request *request, int status, const s
 	else if (endpoint == ENDPOINT_AGENT_REGISTRATION)
 		audit_registration(request, status, body, userdata);
 	tell(userdata, request, status, endpoint);
+}
+
+void route_gateway_replied(const struct http_request *request, int status, const struct buf *body,
+			   void *userdata)
+{
+	(void)body;
+	tell(userdata, request, status, endpoint_of(request));
 }

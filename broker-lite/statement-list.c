@@ -94,6 +94,19 @@ int statement_list_find(const struct statement_list *list, const char *text, str
 	return 0;
 }
 
+const struct statement *statement_list_newest(const struct statement_list *list)
+{
+	const struct statement *newest = NULL;
+
+	for (size_t i = 0; i < list->by_id.n; i++) {
+		const struct statement *statement = list->by_id.items[i];
+
+		if (statement->is_active && (!newest || statement->issued_ms > newest->issued_ms))
+			newest = statement;
+	}
+	return newest;
+}
+
 static int store_statement(const struct statement_list *list, const struct statement *statement,
 			   store_done_fn done, void *userdata, struct error *err)
 {

@@ -34,6 +34,9 @@ int statement_list_load(struct statement_list *list, struct error *err);
 int statement_list_find(const struct statement_list *list, const char *text, struct statement **ret,
 			struct error *err);
 
+/** The active one that was made last; NULL: there is none. */
+const struct statement *statement_list_newest(const struct statement_list *list);
+
 /** Make one. It is in the list at once and in the store when @done says so. */
 int statement_list_make(struct statement_list *list, store_done_fn done, void *userdata,
 			struct statement **ret, struct error *err);

@@ -13,8 +13,14 @@
 #include "common/log.h"
 
 static const char *const kind_names[N_STORE_KINDS] = {
-	[STORE_CLIENT] = "client", [STORE_STATEMENT] = "statement", [STORE_KEY] = "key",
-	[STORE_SERVER] = "server", [STORE_SESSION] = "session",
+	[STORE_CLIENT] = "client",
+	[STORE_STATEMENT] = "statement",
+	[STORE_KEY] = "key",
+	[STORE_AUTH_SERVER] = "auth-server",
+	[STORE_SERVER] = "server",
+	[STORE_SESSION] = "session",
+	[STORE_DNS_MAPPINGS] = "dns-mappings",
+	[STORE_JOIN_TOKEN] = "join-token",
 };
 
 struct change {

@@ -18,11 +18,14 @@
 #include "common/loop.h"
 
 enum store_kind {
-	STORE_CLIENT,    /* API and agent clients */
-	STORE_STATEMENT, /* software statements */
-	STORE_KEY,       /* key pairs that sign tokens */
-	STORE_SERVER,    /* the fleet's closed marks */
-	STORE_SESSION,   /* sessions that no agent vouches for: accepted, to be deleted, deleted */
+	STORE_CLIENT,      /* API and agent clients */
+	STORE_STATEMENT,   /* software statements */
+	STORE_KEY,         /* key pairs that sign tokens */
+	STORE_AUTH_SERVER, /* external authorization servers */
+	STORE_SERVER,      /* the fleet's closed marks */
+	STORE_SESSION, /* sessions that no agent vouches for: accepted, to be deleted, deleted */
+	STORE_DNS_MAPPINGS, /* names of servers, all in one record */
+	STORE_JOIN_TOKEN,   /* tokens that let a host enrol itself, until they are used or expire */
 	N_STORE_KINDS
 };
 

@@ -449,6 +449,8 @@ void call_serve(const struct api *api, const struct operation *op, struct http_r
 	struct call *call = NULL;
 	void *caller = api->admit(request, op, &headers, api->userdata, &err);
 
+	if (!caller && err.code == ERR_NONE)
+		return;
 	request->note.operation = op;
 	request->note.caller = caller;
 	if (caller)

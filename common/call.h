@@ -54,9 +54,10 @@ struct api {
 	/**
 	 * Who is calling? The result is handed to carry_out, and to `release` (may be NULL) when
 	 * the call is over; NULL refuses the call with @err. *@ret_headers may be set for the
-	 * refusal.
+	 * refusal. NULL with ERR_NONE in @err: that is not known yet, and @request was kept, for
+	 * call_route() later.
 	 */
-	void *(*admit)(const struct http_request *request, const struct operation *op,
+	void *(*admit)(struct http_request *request, const struct operation *op,
 		       const struct http_header **ret_headers, void *userdata, struct error *err);
 	void (*release)(void *caller);
 	void *userdata;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "common/ws-client.h"
@@ -17,6 +18,9 @@ struct http_client {
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
 	bool is_strict;
+	char *ca_file;                  /* NULL: the authorities of the system */
+	struct stat ca_status;          /* of the file that was read */
+	unsigned n_vhosts;              /* that were made */
 	const struct attempt *starting; /* whose connection is just being begun */
 };
 
@@ -29,7 +33,7 @@ struct attempt {
 	char *host, *path, *authorization, *content_type;
 	int port;
 	struct buf body;
-	bool is_link;
+	bool is_link, is_get;
 	http_response_fn respond;
 	http_connect_failed_fn failed;
 	void *userdata;
@@ -98,7 +102,7 @@ static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char *
 
 	if (add_header(wsi, "authorization:", a->authorization, at, end))
 		return -1;
-	if (a->is_link)
+	if (a->is_link || a->is_get)
 		return 0;
 	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
 	if (add_header(wsi, "content-type:", a->content_type, at, end) ||
@@ -313,7 +317,9 @@ static void start_connection(struct attempt *a, const char *address)
 		.port = a->port,
 		.path = a->path,
 		.host = a->host,
-		.method = a->is_link ? NULL : "POST",
+		.method = a->is_link  ? NULL
+			  : a->is_get ? "GET"
+				      : "POST",
 		.protocol = a->is_link ? client->role.handler->protocol : NULL,
 		.local_protocol_name = a->is_link ? client->role.handler->protocol : "http",
 		.alpn = "http/1.1",
@@ -423,6 +429,23 @@ int http_client_post(struct http_client *client, const struct http_client_reques
 	return attempt_begin(a, err);
 }
 
+int http_client_get(struct http_client *client, const struct http_client_request *request,
+		    http_response_fn fn, void *userdata, struct error *err)
+{
+	const struct http_client_request bare = {.host = request->host,
+						 .port = request->port,
+						 .path = request->path,
+						 .authorization = request->authorization};
+	struct attempt *a = attempt_new(client, &bare, err);
+
+	if (!a)
+		return -1;
+	a->is_get = true;
+	a->respond = fn;
+	a->userdata = userdata;
+	return attempt_begin(a, err);
+}
+
 int http_client_connect(struct http_client *client, const struct http_client_request *request,
 			http_connect_failed_fn failed, void *userdata, struct error *err)
 {
@@ -448,26 +471,81 @@ static int check_authority(const char *path, struct error *err)
 			   : error_set(err, ERR_CONFIG, "cannot use the authority file %s", path);
 }
 
-struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
-				    struct error *err)
+/* libwebsockets gives what it has read from a path to every vhost that names it: to have a file read
+ * again it must have another name. "/etc/ca.pem" is "/./etc/ca.pem", too. */
+static char *another_name(const struct http_client *client, struct error *err)
 {
-	struct http_client *client = calloc(1, sizeof(*client));
+	AUTO(buf_done) struct buf name = {0};
+	const char *step = *client->ca_file == '/' ? "/." : "./";
+
+	for (unsigned i = 0; i < client->n_vhosts; i++) {
+		if (buf_append_text(&name, step, err) < 0)
+			return NULL;
+	}
+	return buf_append_text(&name, client->ca_file, err) < 0 ? NULL : buf_steal(&name);
+}
+
+/* What a client trusts is its vhost's. One that is followed by another one stays with libwebsockets
+ * until the end, for connections that it has; authorities are not replaced often. */
+static int make_vhost(struct http_client *client, struct error *err)
+{
+	bool has_authority = client->is_strict && client->ca_file;
+	AUTO(free_p) char *ca_file = has_authority ? another_name(client, err) : NULL;
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.vhost_name = "client",
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
-		.client_ssl_ca_filepath = options->is_strict ? options->ca_file : NULL,
+		.client_ssl_ca_filepath = ca_file,
 		.timeout_secs = HTTP_CLIENT_TIMEOUT_S,
 		.connect_timeout_secs = HTTP_CLIENT_TIMEOUT_S,
 		.alpn = "http/1.1",
+		.protocols = client->protocols,
+		.user = client,
 	};
+	struct stat status = {0};
+	struct lws_vhost *vhost;
 
-	if (!client) {
+	if (has_authority && (!ca_file || check_authority(client->ca_file, err) < 0))
+		return -1;
+	if (has_authority && stat(ca_file, &status) < 0)
+		return error_errno(err, "%s", ca_file);
+	/* The administrator named the authority: no other one may vouch for the server. */
+	if (client->ca_file)
+		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+	vhost = lws_create_vhost(client->loop->lws, &info);
+	if (!vhost)
+		return error_set(err, ERR_CONFIG, "cannot use the authority file %s",
+				 client->ca_file ? client->ca_file : "of the system");
+	client->vhost = vhost;
+	client->ca_status = status;
+	client->n_vhosts++;
+	return 0;
+}
+
+int http_client_refresh(struct http_client *client, struct error *err)
+{
+	const struct stat *before = &client->ca_status;
+	struct stat now;
+
+	if (!client->is_strict || !client->ca_file)
+		return 0;
+	if (stat(client->ca_file, &now) < 0)
+		return error_errno(err, "%s", client->ca_file);
+	if (now.st_ino == before->st_ino && now.st_size == before->st_size &&
+	    now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+		return 0;
+	return make_vhost(client, err);
+}
+
+struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
+				    struct error *err)
+{
+	struct http_client *client = calloc(1, sizeof(*client));
+
+	if (!client || (options->ca_file && !(client->ca_file = strdup(options->ca_file)))) {
+		http_client_free(client);
 		(void)error_oom(err);
-		return NULL;
-	}
-	if (options->is_strict && options->ca_file && check_authority(options->ca_file, err) < 0) {
-		free(client);
 		return NULL;
 	}
 	client->loop = loop;
@@ -481,21 +559,16 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 			.per_session_data_size = WS_CLIENT_SESSION_BYTES,
 			.rx_buffer_size = 4096,
 		};
-	info.protocols = client->protocols;
-	info.user = client;
-	/* The administrator named the authority: no other one may vouch for the server. */
-	if (options->ca_file)
-		info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
-	client->vhost = lws_create_vhost(loop->lws, &info);
-	if (client->vhost)
+	if (make_vhost(client, err) == 0)
 		return client;
-	free(client);
-	(void)error_set(err, ERR_CONFIG, "cannot use the authority file %s",
-			options->ca_file ? options->ca_file : "of the system");
+	http_client_free(client);
 	return NULL;
 }
 
 void http_client_free(struct http_client *client)
 {
+	if (!client)
+		return;
+	free(client->ca_file);
 	free(client);
 }

@@ -28,6 +28,12 @@ struct http_client_options {
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
 				    struct error *err);
 
+/**
+ * Read the authority file again if it has been replaced: connections that begin from now on trust
+ * what it says now. On failure they trust what they did before.
+ */
+int http_client_refresh(struct http_client *client, struct error *err);
+
 /** After the loop has stopped. Takes NULL. */
 void http_client_free(struct http_client *client);
 
@@ -43,6 +49,10 @@ struct http_client_request {
 	const char *content_type;
 	const char *body;
 };
+
+/** GET; body and content type are not used. Everything in @request is copied. */
+int http_client_get(struct http_client *client, const struct http_client_request *request,
+		    http_response_fn fn, void *userdata, struct error *err);
 
 /** POST. Everything in @request is copied. */
 int http_client_post(struct http_client *client, const struct http_client_request *request,

@@ -657,8 +657,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 		.is_private = options->is_private,
 		.bind_host = options->bind_host,
 		.port = options->port,
-		.certificate_file = options->certificate_file,
-		.key_file = options->key_file,
+		.tls = options->tls,
 		.handler = &stream_handler,
 		.userdata = server,
 	};
@@ -693,9 +692,4 @@ void http_server_free(struct http_server *server)
 size_t http_server_n_open(const struct http_server *server)
 {
 	return server->n_open;
-}
-
-bool http_server_certificate_left(const struct http_server *server, double *ret)
-{
-	return stream_listener_certificate_left(server->listener, ret);
 }

@@ -17,6 +17,7 @@
 #include "common/buf.h"
 #include "common/error.h"
 #include "common/loop.h"
+#include "common/tls.h"
 #include "common/ws.h"
 
 struct http_server;
@@ -56,7 +57,8 @@ struct http_server_options {
 	bool is_private;       /* or only our own user and root; or */
 	const char *bind_host; /* an address to listen on, */
 	int port;              /* with this port, and */
-	const char *certificate_file, *key_file; /* PEM; NULL: without TLS, for loopback alone */
+	struct tls_server
+		*tls; /* borrowed until http_server_free(); NULL: in the clear, for loopback */
 	size_t body_max_bytes;
 
 	/**
@@ -85,9 +87,6 @@ void http_server_free(struct http_server *server);
 
 /** Requests that were handed over, and whose answer has not left yet. */
 size_t http_server_n_open(const struct http_server *server);
-
-/** As stream_listener_certificate_left(). */
-bool http_server_certificate_left(const struct http_server *server, double *ret);
 
 /** A further header line of an answer. */
 struct http_header {

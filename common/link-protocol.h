@@ -7,6 +7,14 @@
  * WebSocket at LINK_PATH with the subprotocol LINK_PROTOCOL. Refusals: 401 a new token is needed,
  * and after that a new registration; 403 this client has been unregistered.
  *
+ * A host that has nothing yet enrols itself with a join token of the administrator's, which is
+ * JOIN_TOKEN_VERSION "." fingerprint "." secret, both in base64url: the SHA-256 of the certificate
+ * of the authority (DER) that vouches for the agent port, and 32 random bytes. The agent fetches the
+ * authorities as PEM at LINK_AUTHORITY_PATH (GET) without trusting who gives them; with the one that
+ * the fingerprint names, and nothing else, as its authority it then POSTs {"secret":"…"} to
+ * LINK_JOIN_PATH, and gets {"authority":"<PEM>","software_statement":"…"}. 403: the secret is not
+ * known, was used, or has expired; 429 with Retry-After: too many wrong ones came from there.
+ *
  * On the link every message is one JSON object, with these members in this order and no blanks
  * between them, so that a body can be cut out and passed on without being parsed:
  *
@@ -49,8 +57,13 @@
 
 #define LINK_REGISTER_PATH "/agent/register"
 #define LINK_TOKEN_PATH "/oauth2/token"
+#define LINK_AUTHORITY_PATH "/agent/authority"
+#define LINK_JOIN_PATH "/agent/join"
 #define LINK_PATH "/agent/ws"
 #define LINK_PROTOCOL "dcv-session-manager-link.v1"
+
+#define JOIN_TOKEN_VERSION "dcvsm1"
+#define JOIN_SECRET_BYTES 32
 
 #define LINK_MESSAGE_MAX_BYTES (64UL * 1024 * 1024)
 

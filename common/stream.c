@@ -46,7 +46,7 @@ struct stream_listener {
 	int fd_max; /* higher ones are not for peers */
 	union handle spare;
 	bool is_spare_closing, is_peer_left; /* see turn_away() */
-	SSL_CTX *tls;                        /* NULL: none */
+	struct tls_server *tls;              /* borrowed; NULL: none */
 	BIO_METHOD *bio;
 	const struct stream_handler *handler;
 	void *userdata;
@@ -307,7 +307,7 @@ static bool start_tls(struct stream *s)
 {
 	BIO *bio = BIO_new(s->listener->bio);
 
-	s->ssl = SSL_new(s->listener->tls);
+	s->ssl = tls_server_accept(s->listener->tls);
 	if (!bio || !s->ssl) {
 		BIO_free(bio);
 		return false;
@@ -322,11 +322,27 @@ static bool start_tls(struct stream *s)
 /* --- reading -----------------------------------------------------------------------------------
  */
 
+/* A peer that has said nothing yet only looked whether somebody is here. */
+static bool is_shaking_hands(const struct stream *s)
+{
+	return s->ssl && !SSL_is_init_finished(s->ssl) && !SSL_in_before(s->ssl);
+}
+
+static void tell_failure(struct stream *s, const char *why)
+{
+	char peer[64];
+
+	stream_peer_address(s, peer, sizeof(peer));
+	tls_server_tell_failure(s->listener->tls, s->ssl, peer, why);
+}
+
 static void on_end(struct stream *s)
 {
 	if (s->is_ended || s->is_closing)
 		return;
 	s->is_ended = true;
+	if (is_shaking_hands(s) && !s->is_finishing)
+		tell_failure(s, "the peer hung up");
 	if (s->is_finishing)
 		stream_abort(s);
 	else if (s->user)
@@ -334,7 +350,7 @@ static void on_end(struct stream *s)
 }
 
 /* OpenSSL could not go on: it waits for more, the peer has ended, or something is wrong. */
-static void on_tls_stop(struct stream *s, int result)
+static void on_tls_stop(struct stream *s, int result, bool was_ready)
 {
 	int problem = SSL_get_error(s->ssl, result);
 
@@ -344,13 +360,17 @@ static void on_tls_stop(struct stream *s, int result)
 		on_end(s);
 		return;
 	}
-	log_debug("TLS with a peer ended: %s", ERR_reason_error_string(ERR_peek_error()));
+	if (was_ready)
+		log_debug("TLS with a peer ended: %s", ERR_reason_error_string(ERR_peek_error()));
+	else
+		tell_failure(s, NULL);
 	ERR_clear_error();
 	stream_abort(s);
 }
 
 static void decrypt(struct stream *s, const char *bytes, size_t len)
 {
+	bool was_ready = SSL_is_init_finished(s->ssl);
 	char plain[RECORD_BYTES];
 	int n;
 
@@ -361,7 +381,7 @@ static void decrypt(struct stream *s, const char *bytes, size_t len)
 		n = SSL_read(s->ssl, plain, sizeof(plain));
 		flush(s); /* an answer of the handshake, new keys, or why it is given up */
 		if (n <= 0)
-			on_tls_stop(s, n);
+			on_tls_stop(s, n, was_ready);
 		if (n <= 0 || s->is_closing)
 			break;
 		s->handler->read(s->user, plain, (size_t)n);
@@ -410,13 +430,19 @@ static void on_timeout(uv_timer_t *timer)
 	struct stream *s = timer->data;
 	unsigned long long now_ms = loop_now_ms(s->listener->loop);
 
-	if (s->timeout_ms > now_ms)
+	if (s->timeout_ms > now_ms) {
 		(void)uv_timer_start(timer, on_timeout, s->timeout_ms - now_ms, 0);
-	else if (s->timeout_ms == 0)
 		return;
-	else if (s->is_finishing)
+	}
+	if (s->timeout_ms == 0)
+		return;
+	if (s->is_finishing) {
 		stream_abort(s);
-	else if (s->user)
+		return;
+	}
+	if (is_shaking_hands(s))
+		tell_failure(s, "it took too long");
+	if (s->user)
 		s->handler->timeout(s->user);
 }
 
@@ -644,16 +670,6 @@ static int listen_on(struct stream_listener *listener, const struct stream_optio
 			 options->port, uv_strerror(failed));
 }
 
-static int set_up_tls(struct stream_listener *listener, const struct stream_options *options,
-		      struct error *err)
-{
-	listener->tls = tls_server_new(options->certificate_file, options->key_file, err);
-	if (!listener->tls)
-		return -1;
-	listener->bio = bio_method_new();
-	return listener->bio ? 0 : error_oom(err);
-}
-
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,
 				      struct error *err)
 {
@@ -668,11 +684,12 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	listener->handler = options->handler;
 	listener->userdata = options->userdata;
 	listener->fd_max = find_fd_max();
+	listener->tls = listener->is_unix ? NULL : options->tls;
 	list_init(&listener->streams);
 	listener->part.close = close_listener;
-	if (!listener->is_unix && options->certificate_file &&
-	    set_up_tls(listener, options, err) < 0) {
+	if (listener->tls && !(listener->bio = bio_method_new())) {
 		stream_listener_free(listener);
+		(void)error_oom(err);
 		return NULL;
 	}
 	(void)handle_init(loop, &listener->uv, listener->is_unix);
@@ -685,23 +702,10 @@ struct stream_listener *stream_listen(struct loop *loop, const struct stream_opt
 	return NULL;
 }
 
-bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret)
-{
-	X509 *certificate = listener->tls ? SSL_CTX_get0_certificate(listener->tls) : NULL;
-	int days, seconds;
-
-	if (!certificate ||
-	    ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1)
-		return false;
-	*ret = days * 86400.0 + seconds;
-	return true;
-}
-
 void stream_listener_free(struct stream_listener *listener)
 {
 	if (!listener)
 		return;
-	SSL_CTX_free(listener->tls);
 	buf_done(&listener->out);
 	BIO_meth_free(listener->bio);
 	free(listener);

@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/loop.h"
+#include "common/tls.h"
 
 struct stream;
 struct stream_listener;
@@ -39,12 +40,11 @@ struct stream_handler {
 };
 
 struct stream_options {
-	const char *unix_path; /* a Unix socket that every local user may connect to, */
-	bool is_private;       /* or only our own user and root; or */
-	const char *bind_host; /* an address to listen on, */
-	int port;              /* with this port, and */
-	/* PEM; the certificate with its chain. NULL: without TLS. */
-	const char *certificate_file, *key_file;
+	const char *unix_path;  /* a Unix socket that every local user may connect to, */
+	bool is_private;        /* or only our own user and root; or */
+	const char *bind_host;  /* an address to listen on, */
+	int port;               /* with this port, and */
+	struct tls_server *tls; /* borrowed; NULL: in the clear, for loopback alone */
 	const struct stream_handler *handler;
 	void *userdata;
 };
@@ -52,9 +52,6 @@ struct stream_options {
 /** Listen until the loop stops, which closes every stream. Errors name the address or path. */
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,
 				      struct error *err);
-
-/** Seconds until the certificate that is shown now expires; false: there is none. */
-bool stream_listener_certificate_left(const struct stream_listener *listener, double *ret);
 
 /** After the loop has stopped. Takes NULL. */
 void stream_listener_free(struct stream_listener *listener);

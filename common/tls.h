@@ -1,4 +1,11 @@
-/** TLS of a server: its certificate and what it speaks. 1.2 and 1.3, HTTP/1.1 alone. */
+/**
+ * TLS of a listener: what it shows, what it speaks, and whom it lets in.
+ *
+ * 1.2 and 1.3, forward secret AEAD suites, HTTP/1.1 alone, no renegotiation. What it shows can be
+ * exchanged at any moment: handshakes that begin from then on use it, connections that stand keep
+ * what they have. Tickets resume a session for a while; their keys change twice a day, and at once
+ * with what is shown.
+ */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
 
@@ -6,7 +13,41 @@
 
 #include "common/error.h"
 
-/** SSL_CTX_free() it. NULL and an error that names the file. */
-SSL_CTX *tls_server_new(const char *certificate_file, const char *key_file, struct error *err);
+/** A certificate with its key and with those that lead on to its authority. */
+struct tls_identity {
+	X509 *certificate;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain; /* NULL: none */
+};
+
+/** Leaves it empty; harmless on an empty one. */
+void tls_identity_done(struct tls_identity *identity);
+
+struct tls_server;
+
+/** One that shows nothing yet. NULL and an error without memory. */
+struct tls_server *tls_server_new(struct error *err);
+
+/** After the listener that uses it. Takes NULL. */
+void tls_server_free(struct tls_server *server);
+
+/**
+ * Show @identity from now on, and if @authorities is not NULL demand a certificate of theirs from
+ * every peer. Both are borrowed during the call. On failure all stays as it was.
+ */
+int tls_server_set(struct tls_server *server, const struct tls_identity *identity,
+		   X509_STORE *authorities, struct error *err);
+
+/** For a new connection; SSL_free() it. NULL: no memory. */
+SSL *tls_server_accept(const struct tls_server *server);
+
+/**
+ * Log that a handshake with @peer has failed: for @why, or if that is NULL for the oldest error in
+ * OpenSSL's queue. At most TLS_FAILURES_LOGGED in a minute; how many more there were is told later.
+ */
+void tls_server_tell_failure(struct tls_server *server, const SSL *ssl, const char *peer,
+			     const char *why);
+
+#define TLS_FAILURES_LOGGED 20
 
 #endif

@@ -2,6 +2,7 @@
 
 LIBEXECDIR ?= $(PREFIX)/libexec/dcv-session-manager
 MANDIR ?= $(PREFIX)/share/man
+BROKER_SHARE = $(PREFIX)/share/dcv-session-manager-broker
 BROKER_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-broker/session-manager-broker.properties
 MANUALS = $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
@@ -28,6 +29,8 @@ install: all manuals $(BUILD)/session-manager-broker.properties
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
 	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 packaging/pam/dcv-session-keeper $(DESTDIR)$(SYSCONFDIR)/pam.d
+	install -d $(DESTDIR)$(BROKER_SHARE)/bin
+	install -m 755 packaging/gen-gateway-certificates.sh $(DESTDIR)$(BROKER_SHARE)/bin
 	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(MANDIR)/man5
 	install -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(MANDIR)/man8
 	# What an administrator has written there stays.
@@ -38,5 +41,5 @@ uninstall:
 	rm -f $(foreach p,dcv-session-manager-agent dcv-session-manager-broker dcvctl dcvsm \
 	    dcv-screenshot,$(DESTDIR)$(PREFIX)/bin/$(p))
 	rm -f $(foreach m,$(notdir $(MANUALS)),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
-	rm -rf $(DESTDIR)$(LIBEXECDIR)
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE)
 	rm -f $(DESTDIR)$(SYSCONFDIR)/pam.d/dcv-session-keeper

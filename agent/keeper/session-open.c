@@ -17,14 +17,14 @@
 #include "common/log.h"
 
 #define PAM_TIMEOUT_MAX_S 30
-#define HOME_TIMEOUT_MAX_S 12
+#define HOME_TIMEOUT_MAX_MS 12000
 
 /* A home folder that has to be mounted first is not worth the whole time for a session to start. */
 static int patience_ms(const struct session *s)
 {
-	long long seconds = s->config->create_timeout / 3;
+	long long ms = s->config->create_timeout * 1000 / 3;
 
-	return (int)(seconds < HOME_TIMEOUT_MAX_S ? seconds : HOME_TIMEOUT_MAX_S) * 1000;
+	return ms < HOME_TIMEOUT_MAX_MS ? (int)ms : HOME_TIMEOUT_MAX_MS;
 }
 
 static void guard_peers(struct session *s, const struct buf *last_word)

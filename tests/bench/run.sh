@@ -3,5 +3,6 @@
 set -eu
 cd "$(dirname "$0")"
 "$DCV_BUILD"/bench/requirements
+"$DCV_BUILD"/bench/token
 python3 local.py
 sh api.sh

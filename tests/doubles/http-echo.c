@@ -21,6 +21,7 @@
 #include "common/http-form.h"
 #include "common/http-server.h"
 #include "common/json.h"
+#include "common/key-store.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/number.h"
@@ -32,6 +33,7 @@
 
 struct echo {
 	struct loop loop;
+	struct tls_server *tls;
 	struct http_request *held[N_HELD_MAX];
 	size_t n_held;
 	bool is_replying; /* to one that was held */
@@ -193,6 +195,21 @@ static int read_arguments(int argc, char **argv, struct arguments *ret, struct e
 	return 0;
 }
 
+static int show_certificate(struct echo *echo, const struct arguments *arguments, struct error *err)
+{
+	struct tls_identity identity = {0};
+	char files[512];
+	int result;
+
+	(void)snprintf(files, sizeof(files), "%s,%s", arguments->certificate, arguments->key);
+	echo->tls = tls_server_new(err);
+	if (!echo->tls || key_store_load(files, NULL, &identity, err) < 0)
+		return -1;
+	result = tls_server_set(echo->tls, &identity, NULL, err);
+	tls_identity_done(&identity);
+	return result;
+}
+
 static int listen_as_told(struct echo *echo, const struct arguments *arguments,
 			  struct http_server *ret[2], struct error *err)
 {
@@ -204,10 +221,11 @@ static int listen_as_told(struct echo *echo, const struct arguments *arguments,
 	};
 
 	if (arguments->port) {
+		if (show_certificate(echo, arguments, err) < 0)
+			return -1;
 		options.bind_host = "127.0.0.1";
 		options.port = (int)arguments->port;
-		options.certificate_file = arguments->certificate;
-		options.key_file = arguments->key;
+		options.tls = echo->tls;
 		ret[0] = http_server_new(&echo->loop, &options, err);
 		if (!ret[0])
 			return -1;
@@ -239,6 +257,7 @@ static int run(const struct arguments *arguments, struct error *err)
 	release_held(&echo); /* their peers are gone; this gives them back */
 	http_server_free(servers[0]);
 	http_server_free(servers[1]);
+	tls_server_free(echo.tls);
 	return result;
 }
 

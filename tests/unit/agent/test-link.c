@@ -12,6 +12,7 @@
 #include "agent/registration.h"
 #include "common/http-server.h"
 #include "common/json.h"
+#include "common/key-store.h"
 #include "common/link-protocol.h"
 #include "tests/unit/agent/fixture.h"
 
@@ -29,6 +30,7 @@ struct fixture {
 	struct link *link;
 	struct answer *shot; /* a screenshot that waits */
 	/* the broker */
+	struct tls_server *tls;
 	struct http_server *server;
 	struct ws *ws;
 	int register_status, token_status, upgrade_status; /* 0: all is well */
@@ -239,13 +241,28 @@ static void on_stop(void *userdata)
 	agent_done(&f->agent);
 }
 
+static struct tls_server *show_certificate(const struct folder *folder)
+{
+	struct tls_identity identity = {0};
+	struct tls_server *tls;
+	struct error err;
+	char files[256];
+
+	(void)snprintf(files, sizeof(files), "%s/cert.pem,%s/key.pem", folder->path, folder->path);
+	assert_int_equal(key_store_load(files, NULL, &identity, &err), 0);
+	tls = tls_server_new(&err);
+	assert_non_null(tls);
+	assert_int_equal(tls_server_set(tls, &identity, NULL, &err), 0);
+	tls_identity_done(&identity);
+	return tls;
+}
+
 static void start_broker(struct fixture *f)
 {
 	const struct http_server_options options = {
 		.bind_host = "127.0.0.1",
 		.port = (int)f->config.broker_port,
-		.certificate_file = in_folder(&f->folder, "cert.pem"),
-		.key_file = in_folder(&f->folder, "key.pem"),
+		.tls = f->tls = show_certificate(&f->folder),
 		.body_max_bytes = 65536,
 		.request = on_request,
 		.ws = &handler,
@@ -305,6 +322,7 @@ static int tear_down(void **state)
 	loop_done(&f->loop);
 	link_free(f->link);
 	http_server_free(f->server);
+	tls_server_free(f->tls);
 	json_decref(f->registration);
 	json_decref(f->report);
 	json_decref(f->reply);

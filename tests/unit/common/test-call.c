@@ -123,7 +123,7 @@ static void carry_out(const struct operation *op, const void *caller, const void
 	fixture.n_carried_out++;
 }
 
-static void *admit(const struct http_request *request, const struct operation *op,
+static void *admit(struct http_request *request, const struct operation *op,
 		   const struct http_header **ret_headers, void *userdata, struct error *err)
 {
 	(void)request;
