@@ -173,7 +173,6 @@ static int read_json_sessions(const char *text, size_t len, struct dcv_sessions 
 
 	if (parse_list(text, len, &list, err) < 0)
 		return -1;
-	ret->is_json = true;
 	json_array_foreach(list, i, object)
 	{
 		struct error problem;

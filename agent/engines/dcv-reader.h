@@ -31,7 +31,6 @@ struct dcv_session {
 struct dcv_sessions {
 	struct list sessions;
 	bool is_partial; /* something in it was no session: what is not listed may still be there */
-	bool is_json;
 };
 
 /** `list-sessions`, with or without --json. End with dcv_sessions_done(), also on failure. */

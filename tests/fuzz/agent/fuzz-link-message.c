@@ -41,12 +41,12 @@ static void screenshot(struct engine *engine, struct session *session,
 }
 
 static const struct engine_ops ops = {
-	.name = "fake", .version = "1", .create = create, .end = end, .screenshot = screenshot};
+	.name = "fake", .create = create, .end = end, .screenshot = screenshot};
 
 static struct link *make(void)
 {
 	static const struct session_list_handler handler = {.changed = on_changed};
-	static struct engine engine = {&ops};
+	static struct engine engine = {.ops = &ops};
 	static struct agent_config config;
 	static struct loop loop;
 	static struct agent agent;
