@@ -33,6 +33,7 @@ struct agent {
 struct agent_options {
 	const char *state_folder; /* exists, ours alone */
 	const char *keeper_socket, *keeper_run_dir;
+	const char *handover_folder, *session_init; /* see struct dcv_options */
 	void (*on_ready)(void *userdata);
 	void (*on_change)(void *userdata);
 	void *userdata;

@@ -97,10 +97,6 @@ static int check_values(const struct agent_config *config, struct error *err)
 		return error_set(err, ERR_CONFIG,
 				 "agent.max_concurrent_sessions_per_user: expected -1 or an "
 				 "integer from 1, got '0'");
-	if (strcmp(config->engine, "dcv") == 0)
-		return error_set(err, ERR_CONFIG,
-				 "agent.engine: this version cannot drive an Amazon DCV server; "
-				 "set it to 'auto' or 'x11'");
 	return 0;
 }
 

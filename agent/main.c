@@ -23,12 +23,15 @@
 #include "common/service.h"
 
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
+#define HANDOVER_FOLDER "/var/lib/dcv-session-manager-agent/dcv"
+#define SESSION_INIT "/usr/libexec/dcv-session-manager/dcv-session-init"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
 
 #define UPDATE_INTERVAL_MOST_S 120
 
 struct options {
 	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
+	const char *handover_folder, *session_init;
 	int ready_fd;
 };
 
@@ -59,6 +62,8 @@ static void print_help(void)
 	     "  --socket PATH          where the API is served (" SOCKET_PATH ")\n"
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
+	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
+	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
 	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
 	     "  --print-settings       print a settings file with every default and what it means\n"
 	     "  -h, --help\n"
@@ -83,6 +88,8 @@ static int read_options(int argc, char **argv, struct options *o)
 		SOCKET,
 		KEEPER_SOCKET,
 		KEEPER_RUN_DIR_,
+		HANDOVER,
+		SESSION_INIT_,
 		READY_FD,
 		PRINT,
 		MANUAL,
@@ -94,6 +101,8 @@ static int read_options(int argc, char **argv, struct options *o)
 		{"socket", required_argument, NULL, SOCKET},
 		{"keeper-socket", required_argument, NULL, KEEPER_SOCKET},
 		{"keeper-run-dir", required_argument, NULL, KEEPER_RUN_DIR_},
+		{"handover-dir", required_argument, NULL, HANDOVER},
+		{"session-init", required_argument, NULL, SESSION_INIT_},
 		{"ready-fd", required_argument, NULL, READY_FD},
 		{"print-settings", no_argument, NULL, PRINT},
 		{"print-manual", required_argument, NULL, MANUAL},
@@ -120,6 +129,12 @@ static int read_options(int argc, char **argv, struct options *o)
 			break;
 		case KEEPER_RUN_DIR_:
 			o->keeper_run_dir = optarg;
+			break;
+		case HANDOVER:
+			o->handover_folder = optarg;
+			break;
+		case SESSION_INIT_:
+			o->session_init = optarg;
 			break;
 		case READY_FD:
 			if (ready_parse(optarg, &o->ready_fd, &err) < 0) {
@@ -320,6 +335,8 @@ static int build(struct program *p, struct error *err)
 		.state_folder = p->options.state_folder,
 		.keeper_socket = p->options.keeper_socket,
 		.keeper_run_dir = p->options.keeper_run_dir,
+		.handover_folder = p->options.handover_folder,
+		.session_init = p->options.session_init,
 		.on_ready = on_ready,
 		.on_change = on_change,
 		.userdata = p,
@@ -370,6 +387,8 @@ int main(int argc, char **argv)
 			    .socket = SOCKET_PATH,
 			    .keeper_socket = KEEPER_LISTEN_SOCKET,
 			    .keeper_run_dir = KEEPER_RUN_DIR,
+			    .handover_folder = HANDOVER_FOLDER,
+			    .session_init = SESSION_INIT,
 			    .ready_fd = -1},
 		.lock_fd = -1,
 	};

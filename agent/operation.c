@@ -331,28 +331,32 @@ static int run_delete_sessions(const struct request *request, const void *fields
 		      err);
 }
 
-static int run_update_session_permissions(const struct request *request, const void *fields,
-					  json_t **ret, struct error *err)
-{
-	const struct update_session_permissions_request *r = fields;
-	struct session *session = find_owned(request, r->session_id, r->owner);
-	AUTO(permissions_free_p) struct permissions *rights = NULL;
-	AUTO(free_p) char *before = NULL;
+/* Permissions that the engine is told of. */
+struct permissions_update {
+	struct answer answer; /* the engine's */
+	struct answer *outer;
+	struct agent *agent;
+	char *session_id;
+	char *text; /* base64 */
+	struct permissions *rights;
+};
 
-	if (!session)
-		return no_such_session(err);
-	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
-		return error_set(err, ERR_CONFLICT, "the session is %s",
-				 session_state_name(session->state));
-	if (session_permissions_read(session->id, r->permissions_file, request->agent->config,
-				     &rights, err) < 0) {
-		log_info("session %s keeps its permissions: %s", session->id, err->message);
-		return -1;
-	}
-	before = session->permissions;
-	session->permissions = strdup(r->permissions_file);
-	if (!session->permissions ||
-	    session_list_save(&request->agent->sessions, session, err) < 0) {
+static void update_free(struct permissions_update *update)
+{
+	free(update->session_id);
+	free(update->text);
+	permissions_free(update->rights);
+	free(update);
+}
+
+/* Takes *rights on success. */
+static int keep_permissions(struct agent *agent, struct session *session, const char *text,
+			    struct permissions **rights, struct error *err)
+{
+	AUTO(free_p) char *before = session->permissions;
+
+	session->permissions = strdup(text);
+	if (!session->permissions || session_list_save(&agent->sessions, session, err) < 0) {
 		if (!session->permissions)
 			(void)error_oom(err);
 		free(session->permissions);
@@ -360,9 +364,77 @@ static int run_update_session_permissions(const struct request *request, const v
 		return -1;
 	}
 	permissions_free(session->rights);
-	session->rights = TAKE(rights);
+	session->rights = TAKE(*rights);
 	log_info("session %s has new permissions (owner=%s)", session->id, session->owner);
-	session_permissions_warn(session, request->agent->loop);
+	session_permissions_warn(session, agent->loop);
+	return 0;
+}
+
+/* What the engine has refused is not kept either. */
+static void on_permissions_told(struct answer *answer, struct buf *text, const struct error *err)
+{
+	struct permissions_update *update = (struct permissions_update *)(void *)answer;
+	struct session *session = session_list_find(&update->agent->sessions, update->session_id);
+	struct error problem;
+
+	if (!err && (!session ? no_such_session(&problem)
+			      : keep_permissions(update->agent, session, update->text,
+						 &update->rights, &problem)) < 0)
+		err = &problem;
+	if (err)
+		answer_fail(update->outer, err);
+	else
+		answer_succeed_json(update->outer,
+				    json_pack("{s:s}", "SessionId", update->session_id));
+	if (text)
+		buf_done(text);
+	update_free(update);
+}
+
+static int tell_permissions(const struct request *request, struct session *session,
+			    const char *text, struct permissions **rights, struct error *err)
+{
+	struct engine *engine = request->agent->engine;
+	struct permissions_update *update = calloc(1, sizeof(*update));
+
+	if (!update)
+		return error_oom(err);
+	update->answer.give = on_permissions_told;
+	update->outer = request->answer;
+	update->agent = request->agent;
+	update->session_id = strdup(session->id);
+	update->text = strdup(text);
+	if (!update->session_id || !update->text) {
+		update_free(update);
+		return error_oom(err);
+	}
+	update->rights = TAKE(*rights);
+	engine->ops->set_permissions(engine, session, update->text, &update->answer);
+	return 0;
+}
+
+static int run_update_session_permissions(const struct request *request, const void *fields,
+					  json_t **ret, struct error *err)
+{
+	const struct update_session_permissions_request *r = fields;
+	struct agent *agent = request->agent;
+	struct session *session = find_owned(request, r->session_id, r->owner);
+	AUTO(permissions_free_p) struct permissions *rights = NULL;
+
+	if (!session)
+		return no_such_session(err);
+	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
+		return error_set(err, ERR_CONFLICT, "the session is %s",
+				 session_state_name(session->state));
+	if (session_permissions_read(session->id, r->permissions_file, agent->config, &rights,
+				     err) < 0) {
+		log_info("session %s keeps its permissions: %s", session->id, err->message);
+		return -1;
+	}
+	if (agent->engine->ops->set_permissions)
+		return tell_permissions(request, session, r->permissions_file, &rights, err);
+	if (keep_permissions(agent, session, r->permissions_file, &rights, err) < 0)
+		return -1;
 	return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
 }
 

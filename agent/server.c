@@ -121,7 +121,7 @@ const char *server_unavailability(const struct server *server)
 		return "UNHEALTHY_DCV_SERVER";
 	if (server->is_closed)
 		return "SERVER_CLOSED";
-	if (counts.n_console > 0 || (most >= 0 && counts.n_virtual >= most))
+	if (counts.n_console > 0 || (most >= 0 && counts.n_managed >= most))
 		return "SERVER_FULL";
 	return NULL;
 }
@@ -129,12 +129,51 @@ const char *server_unavailability(const struct server *server)
 /* Clients put the port into addresses without asking whether there is one. */
 #define NO_PORT "0"
 
+/* An address that stands for all of them is ours. */
+static bool is_address(const char *text)
+{
+	return text && text[0] && strcmp(text, "0.0.0.0") != 0 && strcmp(text, "::") != 0 &&
+	       strcmp(text, "*") != 0;
+}
+
+/* The engine's endpoints at our address, each once. NULL without memory. */
+static json_t *list_endpoints(const struct server *server)
+{
+	json_auto_t *endpoints = json_array();
+	size_t i, j;
+	const json_t *given;
+
+	json_array_foreach(server->engine->status.endpoints, i, given)
+	{
+		json_auto_t *endpoint = json_copy((json_t *)given);
+
+		if (!is_address(json_get_text(endpoint, "IpAddress")))
+			json_set_text(endpoint, "IpAddress", server->address);
+		for (j = 0; j < json_array_size(endpoints); j++) {
+			if (json_equal(json_array_get(endpoints, j), endpoint))
+				break;
+		}
+		if (j == json_array_size(endpoints) && json_array_append(endpoints, endpoint) < 0)
+			return NULL;
+	}
+	return json_incref(endpoints);
+}
+
 json_t *server_to_short_json(const struct server *server)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[],s:s,s:O}", "Id", server->id, "Ip",
+	json_auto_t *endpoints = list_endpoints(server);
+	const json_t *first = json_array_get(endpoints, 0); /* HTTP, if there is one */
+	long long port = json_integer_value(json_object_get(first, "Port"));
+	const char *path = json_get_text(first, "WebUrlPath");
+	char text[24];
+
+	if (!endpoints)
+		return NULL;
+	(void)snprintf(text, sizeof(text), "%lld", port);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:s,s:O}", "Id", server->id, "Ip",
 			 server->address, "Hostname", server->hostname, "DefaultDnsName",
-			 server->dns_name, "Port", NO_PORT, "Endpoints", "WebUrlPath", "/", "Tags",
-			 server->tags);
+			 server->dns_name, "Port", port > 0 ? text : NO_PORT, "Endpoints",
+			 endpoints, "WebUrlPath", path ? path : "/", "Tags", server->tags);
 }
 
 json_t *server_to_json(const struct server *server)
@@ -148,7 +187,7 @@ json_t *server_to_json(const struct server *server)
 		json_decref(host);
 		return NULL;
 	}
-	json_set_text(object, "Version", server->engine->ops->version);
+	json_set_text(object, "Version", server->engine->status.version);
 	json_set_text(object, "SessionManagerAgentVersion", VERSION);
 	json_set_text(object, "Availability", reason ? "UNAVAILABLE" : "AVAILABLE");
 	json_set_text(object, "UnavailabilityReason", reason);

@@ -35,7 +35,7 @@ install: all manuals $(BUILD)/session-manager-broker.properties $(BUILD)/agent.c
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
-	install -m 755 $(BUILD)/dcv-session-keeper $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 packaging/pam/dcv-session-keeper $(DESTDIR)$(SYSCONFDIR)/pam.d
 	install -d $(DESTDIR)$(BROKER_SHARE)/bin
 	install -m 755 packaging/gen-gateway-certificates.sh $(DESTDIR)$(BROKER_SHARE)/bin

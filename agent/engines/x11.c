@@ -229,7 +229,10 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	if (!part->session && id && owner) {
-		part->session = x11->events.found(id, owner, x11->events.userdata);
+		const struct found_session found = {
+			.id = id, .owner = owner, .type = "VIRTUAL", .name = ""};
+
+		part->session = x11->events.found(&found, x11->events.userdata);
 		timer_stop(part->timer);
 	}
 	if (!part->session) {
@@ -561,12 +564,12 @@ static void engine_free(struct engine *engine)
 
 	list_for_each_safe (part, &x11->parts, struct engine_session, link)
 		part_free(part);
+	engine_status_done(&x11->engine.status);
 	free(x11);
 }
 
 static const struct engine_ops ops = {
 	.name = "x11",
-	.version = VERSION,
 	.search = search,
 	.check = check,
 	.create = create,
@@ -578,11 +581,15 @@ static const struct engine_ops ops = {
 struct engine *x11_engine_new(const struct x11_options *options, struct error *err)
 {
 	struct x11_engine *x11 = calloc(1, sizeof(*x11));
+	char *version = strdup(VERSION);
 
-	if (!x11) {
+	if (!x11 || !version) {
+		free(version);
+		free(x11);
 		(void)error_oom(err);
 		return NULL;
 	}
+	x11->engine.status.version = version;
 	x11->engine.ops = &ops;
 	x11->loop = options->loop;
 	x11->config = options->config;

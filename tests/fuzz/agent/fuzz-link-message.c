@@ -45,17 +45,13 @@ static void screenshot(struct engine *engine, struct session *session,
 	answer_fail(answer, &err);
 }
 
-static const struct engine_ops ops = {.name = "fake",
-				      .version = "1",
-				      .check = check,
-				      .create = create,
-				      .end = end,
-				      .screenshot = screenshot};
+static const struct engine_ops ops = {
+	.name = "fake", .check = check, .create = create, .end = end, .screenshot = screenshot};
 
 static struct link *make(void)
 {
 	static const struct session_list_handler handler = {.changed = on_changed};
-	static struct engine engine = {&ops};
+	static struct engine engine = {.ops = &ops};
 	static struct agent_config config;
 	static struct loop loop;
 	static struct agent agent;

@@ -19,6 +19,8 @@
 
 #define STATEMENT "c3RhdGVtZW50"
 
+static char version[] = "1.2";
+
 struct fixture {
 	struct folder folder;
 	struct agent_config config;
@@ -222,7 +224,6 @@ static void engine_free(struct engine *engine)
 }
 
 static const struct engine_ops ops = {.name = "fake",
-				      .version = "1.2",
 				      .check = engine_is_well,
 				      .create = engine_create,
 				      .screenshot = engine_screenshot,
@@ -282,7 +283,7 @@ static int set_up(void **state)
 	struct error err;
 
 	f = (struct fixture){
-		.engine.ops = &ops,
+		.engine = {.ops = &ops, .status.version = version},
 		.register_body = "{\"client_id\":\"c1\",\"client_secret\":\"s1\"}",
 		.token_body = "{\"access_token\":\"t1\",\"token_type\":\"Bearer\"}",
 	};

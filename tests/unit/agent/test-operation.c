@@ -11,6 +11,8 @@
 #define VIEWERS "W3Blcm1pc3Npb25zXQolYW55JSBhbGxvdyBkaXNwbGF5Cg=="
 #define BROKEN "W3Blcm1pc3Npb25zXQolb3duZXIlIGFsbG93IGJ1aWx0aW4KcGF2ZWwgcGVybWl0IGRpc3BsYXkK"
 
+static char version[] = "1.2";
+
 struct fixture {
 	struct folder folder;
 	struct agent_config config;
@@ -78,7 +80,6 @@ static void engine_free(struct engine *engine)
 }
 
 static const struct engine_ops ops = {.name = "fake",
-				      .version = "1.2",
 				      .check = engine_is_well,
 				      .create = engine_create,
 				      .end = engine_end,
@@ -96,7 +97,7 @@ static int set_up(void **state)
 	const struct session_list_handler handler = {.changed = on_changed, .userdata = &f};
 	struct error err;
 
-	f = (struct fixture){.engine.ops = &ops};
+	f = (struct fixture){.engine = {.ops = &ops, .status.version = version}};
 	the_fixture = &f;
 	log_set_level(LOG_LEVEL_ERROR);
 	folder_make(&f.folder);

@@ -1,3 +1,4 @@
+#include "agent/engines/engine.h"
 #include "agent/server.h"
 
 #include <signal.h>
@@ -7,6 +8,8 @@
 #include "common/json.h"
 #include "common/text.h"
 #include "tests/unit/agent/fixture.h"
+
+static char version[] = "1.2";
 
 struct fixture {
 	struct folder folder;
@@ -25,7 +28,7 @@ static int check(struct engine *engine, struct error *err)
 	return f->is_engine_ill ? error_set(err, ERR_UNREACHABLE, "nobody listens") : 0;
 }
 
-static const struct engine_ops ops = {.version = "1.2", .check = check};
+static const struct engine_ops ops = {.check = check};
 
 static void on_changed(void *userdata)
 {
@@ -38,7 +41,7 @@ static int set_up(void **state)
 	const struct session_list_handler handler = {.changed = on_changed};
 	struct error err;
 
-	f = (struct fixture){.engine.ops = &ops};
+	f = (struct fixture){.engine = {.ops = &ops, .status.version = version}};
 	log_set_level(LOG_LEVEL_ERROR);
 	folder_make(&f.folder);
 	config_make(&f.config, &f.folder);

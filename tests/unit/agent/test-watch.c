@@ -26,7 +26,7 @@ static void engine_free(struct engine *engine)
 	(void)engine;
 }
 
-static const struct engine_ops ops = {.version = "1", .check = check, .free = engine_free};
+static const struct engine_ops ops = {.check = check, .free = engine_free};
 
 static void on_changed(void *userdata)
 {

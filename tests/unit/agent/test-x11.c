@@ -29,13 +29,13 @@ struct fixture {
 	struct error shot;
 };
 
-static struct session *on_found(const char *id, const char *owner, void *userdata)
+static struct session *on_found(const struct found_session *found, void *userdata)
 {
 	struct fixture *f = userdata;
 
-	assert_string_equal(owner, "alice");
+	assert_string_equal(found->owner, "alice");
 	f->n_found++;
-	return f->knows_sessions && strcmp(id, f->session->id) == 0 ? f->session : NULL;
+	return f->knows_sessions && strcmp(found->id, f->session->id) == 0 ? f->session : NULL;
 }
 
 static void on_searched(void *userdata)
@@ -98,7 +98,7 @@ static int set_up(void **state)
 		.config = &f.config,
 		.keeper_socket = f.listen_path,
 		.keeper_run_dir = f.run_dir,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, &f},
+		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL, &f},
 	};
 	struct error err;
 
