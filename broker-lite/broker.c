@@ -169,16 +169,21 @@ static int start_authorization(struct broker *broker, struct error *err)
 static int start_fleet(struct broker *broker, struct error *err)
 {
 	const struct broker_config *config = &broker->config;
+	const struct fleet_parts parts = {
+		.loop = &broker->loop,
+		.config = config,
+		.clients = &broker->clients,
+		.store = broker->store,
+		.audit = &broker->audit,
+		.metrics = &broker->metrics,
+	};
 
 	/* First, because the list is taken down with the fleet, also with one that cannot start. */
 	agent_list_init(&broker->agents,
 			config->enable_agent_authorization ? &broker->authorization : NULL,
 			&broker->fleet, (size_t)config->agent_message_max_mb * 1024 * 1024);
-	if (fleet_init(&broker->fleet, &broker->loop, config, &broker->clients, broker->store,
-		       err) < 0)
+	if (fleet_init(&broker->fleet, &parts, err) < 0)
 		return -1;
-	broker->fleet.audit = &broker->audit;
-	broker->fleet.metrics = &broker->metrics;
 	broker->anybody = (struct client){.kind = CLIENT_API, .is_active = true};
 	broker->api = (struct api){
 		.carry_out = operation_carry_out,

@@ -396,13 +396,18 @@ static int restore_owners(struct fleet *fleet, struct error *err)
 	return 0;
 }
 
-int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
-	       const struct client_list *clients, struct store *store, struct error *err)
+int fleet_init(struct fleet *fleet, const struct fleet_parts *parts, struct error *err)
 {
-	*fleet = (struct fleet){.loop = loop, .config = config, .clients = clients};
-	server_list_init(&fleet->servers, store);
-	session_list_init(&fleet->sessions, store);
-	if (relay_init(&fleet->relay, loop, err) < 0 ||
+	*fleet = (struct fleet){
+		.loop = parts->loop,
+		.config = parts->config,
+		.clients = parts->clients,
+		.audit = parts->audit,
+		.metrics = parts->metrics,
+	};
+	server_list_init(&fleet->servers, parts->store);
+	session_list_init(&fleet->sessions, parts->store);
+	if (relay_init(&fleet->relay, parts->loop, err) < 0 ||
 	    creation_init(&fleet->creation, fleet, err) < 0 ||
 	    server_list_load(&fleet->servers, err) < 0 || restore_owners(fleet, err) < 0 ||
 	    session_list_load(&fleet->sessions, restore, fleet, err) < 0)

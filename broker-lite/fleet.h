@@ -32,9 +32,18 @@ struct fleet {
 	bool is_stopping;
 };
 
-/** Read what the store has and go on with it. @clients: who the agents are; borrowed. */
-int fleet_init(struct fleet *fleet, struct loop *loop, const struct broker_config *config,
-	       const struct client_list *clients, struct store *store, struct error *err);
+/** What a fleet works with; all borrowed. */
+struct fleet_parts {
+	struct loop *loop;
+	const struct broker_config *config;
+	const struct client_list *clients; /* who the agents are */
+	struct store *store;
+	struct audit *audit;
+	struct metrics *metrics;
+};
+
+/** Read what the store has and go on with it. */
+int fleet_init(struct fleet *fleet, const struct fleet_parts *parts, struct error *err);
 
 /** No timer of ours may fire, or be left, from here on. */
 void fleet_stop(struct fleet *fleet);

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "common/cleanup.h"
-
 struct held_request {
 	struct list link; /* held::requests */
 	struct http_request *request;
@@ -24,11 +22,12 @@ static struct held_request *first(const struct list *requests)
 
 static struct held_request take(struct held *held, struct held_request *item)
 {
-	AUTO(free_p) struct held_request *owned = item;
+	struct held_request taken = *item;
 
 	list_remove(&item->link);
 	held->n--;
-	return *item;
+	free(item);
+	return taken;
 }
 
 static void hand_back(struct held *held, struct held_request *item, bool is_due)

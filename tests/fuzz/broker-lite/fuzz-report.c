@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/audit.h"
 #include "broker-lite/config.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/metrics.h"
 #include "broker-lite/report.h"
 #include "common/cleanup.h"
 
@@ -32,6 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct store *store;
 	static struct broker_config config;
 	static const struct client_list no_clients;
+	static struct audit audit;
+	static struct metrics metrics;
 	struct fleet fleet;
 	struct agent agent = {0};
 	struct error err;
@@ -39,7 +43,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!store && (loop_init(&loop, &err) < 0 || broker_config_load(&config, NULL, &err) < 0 ||
 		       store_open(&store, &loop, ":memory:", &err) < 0))
 		abort();
-	if (fleet_init(&fleet, &loop, &config, &no_clients, store, &err) < 0)
+	audit_init(&audit); /* whose lines go nowhere */
+	metrics_init(&metrics);
+	if (fleet_init(&fleet,
+		       &(struct fleet_parts){&loop, &config, &no_clients, store, &audit, &metrics},
+		       &err) < 0)
 		abort();
 	list_init(&agent.pending);
 	(void)report_apply(&fleet, &agent, (const char *)data, size, &err);
