@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "broker-lite/agent-list.h"
+#include "broker-lite/audit.h"
 #include "broker-lite/client-list.h"
 #include "broker-lite/config.h"
 #include "broker-lite/fleet.h"
+#include "broker-lite/metrics.h"
 #include "broker-lite/report.h"
 #include "tests/unit/unit.h"
 
@@ -16,6 +18,8 @@ struct fixture {
 	struct store *store;
 	struct broker_config config;
 	struct client_list clients;
+	struct audit audit;
+	struct metrics metrics;
 	struct fleet fleet;
 	struct agent agents[2];
 	struct error err;
@@ -23,10 +27,14 @@ struct fixture {
 
 static void start_fleet(struct fixture *f)
 {
+	const struct fleet_parts parts = {&f->loop, &f->config, &f->clients,
+					  f->store, &f->audit,  &f->metrics};
+
+	audit_init(&f->audit); /* whose lines go nowhere */
+	metrics_init(&f->metrics);
 	client_list_init(&f->clients, f->store);
 	assert_int_equal(client_list_load(&f->clients, &f->err), 0);
-	assert_int_equal(
-		fleet_init(&f->fleet, &f->loop, &f->config, &f->clients, f->store, &f->err), 0);
+	assert_int_equal(fleet_init(&f->fleet, &parts, &f->err), 0);
 	for (size_t i = 0; i < f->clients.by_id.n; i++) {
 		f->agents[i] = (struct agent){.client = f->clients.by_id.items[i]};
 		list_init(&f->agents[i].pending);
@@ -52,7 +60,6 @@ static void add_client(struct fixture *f, const char *id, const char *name)
 	assert_int_equal(client_store(&f->clients, client, NULL, NULL, &f->err), 0);
 }
 
-/* agents[0] is the first one of the store, too. */
 static int set_up(void **state)
 {
 	static struct fixture fixture;
