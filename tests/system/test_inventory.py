@@ -224,14 +224,14 @@ class Cloud:
         self.process = subprocess.Popen(
             ["unshare", "-n", "-m", "sh", "-e", "-c", script, "sh", sys.executable, "-c", SERVICE,
              kind, json.dumps(DOCUMENT) if document is None else document],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, bufsize=0)  # a second line must not wait in a buffer of ours
         self.prefix = ("nsenter", "-t", str(self.process.pid), "-n", "-m")
         assert self.line() == "ready"
 
     def line(self):
         """The next request."""
         assert select.select([self.process.stdout], [], [], PATIENCE)[0]
-        return self.process.stdout.readline().rstrip("\n")
+        return self.process.stdout.readline().decode().rstrip("\n")
 
     def done(self):
         self.process.kill()
