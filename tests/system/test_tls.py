@@ -11,9 +11,9 @@ import subprocess
 import pytest
 
 from agent_helpers import Agent
-from broker_helpers import Broker, PROGRAM
+from broker_helpers import Broker, PROGRAM, free_port
 from conftest import wait_until
-from tls_helpers import own_files
+from tls_helpers import openssl, own_files
 
 
 def serial(port, ca=None):
@@ -250,3 +250,72 @@ def test_a_scanner_finds_nothing_old(broker):
         assert re.match(r"(TLS_(AES|CHACHA20)|ECDHE-.*(GCM|CHACHA20))", suite), suite
     assert "Session renegotiation not supported" in found.stdout
     assert "not vulnerable to heartbleed" in found.stdout
+
+
+class Handshake:
+    """One that a test takes step by step; what it sends first is a question to the resolver."""
+
+    def __init__(self, port, context, session=None):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.to_us, self.to_them = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.to_us, self.to_them, server_hostname="localhost",
+                                    session=session)
+
+    def begin(self):
+        """Until the broker has answered, with what it has in its hand now."""
+        with pytest.raises(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        self.exchange()
+
+    def exchange(self):
+        self.sock.sendall(self.to_them.read())
+        piece = self.sock.recv(65536)
+        if not piece:
+            raise ConnectionResetError
+        self.to_us.write(piece)
+
+    def complete(self, step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self.exchange()
+
+    def ask(self):
+        """Whether it is answered."""
+        self.complete(self.tls.do_handshake)
+        self.tls.write(b"POST /resolveSession?sessionId=x&transport=HTTP HTTP/1.1\r\n"
+                       b"Host: localhost\r\nContent-Length: 0\r\n\r\n")
+        return self.complete(lambda: self.tls.read(4096)).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_handshake_from_before_a_change_of_trust_gets_no_ticket_for_after_it(unstarted, tmp_path,
+                                                                              version):
+    for name in ("old", "new"):
+        openssl(tmp_path, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-keyout", name + ".key", "-out", name + ".pem", "-subj", "/CN=" + name)
+    trust, port = tmp_path / "trust.pem", free_port()
+    shutil.copy(tmp_path / "old.pem", trust)
+    broker = unstarted(enable_gateway="true", gateway_to_broker_connector_https_port=port,
+                       gateway_to_broker_connector_bind_host="127.0.0.1",
+                       enable_tls_client_auth_gateway="true",
+                       gateway_to_broker_connector_trust_store_file=trust).start()
+    context = ssl.create_default_context(cafile=broker.http.verify)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    context.load_cert_chain(tmp_path / "old.pem", tmp_path / "old.key")
+
+    def is_refused(session=None):
+        try:
+            return not Handshake(port, context, session).ask()
+        except (ssl.SSLError, ConnectionError):
+            return True
+    assert not is_refused()
+    early = Handshake(port, context)
+    early.begin()
+    shutil.copy(tmp_path / "new.pem", trust)
+    broker.process.send_signal(signal.SIGHUP)
+    wait_until(is_refused)
+    assert early.ask()  # it was let in before
+    assert early.tls.session.has_ticket
+    assert is_refused(early.tls.session)
