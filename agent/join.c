@@ -121,12 +121,13 @@ static void fail(struct join *j, struct error *err, const char *where)
 	finish(j, err);
 }
 
-/* What an answer that is none of success says. */
+/* What an answer that is none of success says, to a terminal; anybody may have given it. */
 static int refusal(int status, const char *body, size_t len, const struct error *failure,
 		   struct error *err)
 {
 	json_auto_t *object = NULL;
 	const char *said = NULL;
+	char shown[256] = "";
 	struct error ignored;
 
 	if (status == 0) {
@@ -135,9 +136,10 @@ static int refusal(int status, const char *body, size_t len, const struct error 
 	}
 	if (json_parse(body, len, &object, &ignored) == 0)
 		said = json_get_text(object, "error");
+	if (said)
+		(void)log_escape(shown, sizeof(shown), said);
 	return error_set(err, ERR_DENIED, "the broker answered %d%s%s%s", status, said ? ": " : "",
-			 said ? said : "",
-			 status == 404 ? " (is it a broker's port for agents?)" : "");
+			 shown, status == 404 ? " (is it a broker's port for agents?)" : "");
 }
 
 static struct http_client *client_new(struct join *j, enum client_stage stage, const char *ca_file,

@@ -205,12 +205,23 @@ def test_another_server_gets_no_secret(broker, make_broker, host):
     assert host.join(url_of(broker), token).returncode == 0
 
 
-def serve_pem(pem, received, broker):
+def test_what_a_stranger_answers_does_not_speak_to_the_terminal(broker, host):
+    answer = json.dumps({"error": "\x1b[2Jjoined\nthis host has joined"})
+    server = serve_pem(answer, [], broker, 403)
+    refused = host.join(f"https://localhost:{server.server_port}", make_token(broker))
+    server.shutdown()
+    server.server_close()
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(
+        "the broker answered 403: \\x1b[2Jjoined\\x0athis host has joined\n")
+
+
+def serve_pem(pem, received, broker, status=200):
     """An HTTPS server with the certificate of a broker, which gives @pem to everybody."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             received.append(f"GET {self.path}")
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(pem)))
             self.end_headers()
             self.wfile.write(pem.encode())
