@@ -53,11 +53,13 @@ ctl_DIRS = ctl
 fleet_DIRS = tests/doubles/fleet
 
 # Programs: the room of main.c, the archives in link order, the libraries.
-PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-manager-broker dcv-screenshot dcvctl
+PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
 dcv-session-manager-agent_MAIN = agent
 dcv-session-manager-agent_ROOMS = agent common
 dcv-session-keeper_MAIN = agent/keeper
 dcv-session-keeper_ROOMS = keeper agent common
+dcv-session-init_MAIN = agent/session-init
+dcv-session-init_ROOMS = common
 dcv-session-manager-broker_MAIN = broker-lite
 dcv-session-manager-broker_ROOMS = broker-lite common
 dcv-screenshot_MAIN = screenshot

@@ -48,38 +48,53 @@ static void apply(struct agent *agent, struct session *session, enum session_eve
 		log_error("%s", err.message);
 }
 
-/* A session whose record was lost, with a full disk for instance, is still a session. */
-static struct session *adopt_without_record(struct agent *agent, const char *id, const char *owner)
+/* A session whose record was lost, with a full disk for instance, is still a session, and so is one
+ * that somebody has made by other means. */
+static struct session *adopt_without_record(struct agent *agent, const struct found_session *found)
 {
 	const struct create_session_request request = {
-		.name = "", .owner = owner, .type = "VIRTUAL"};
+		.name = found->name, .owner = found->owner, .type = found->type};
+	long long time_ms = found->creation_time_ms ? found->creation_time_ms : time_now_ms();
 	struct error err;
 	struct session *session = NULL;
 
-	if (session_list_is_id(id))
-		session = session_new(id, &request, time_now_ms(), &err);
+	if (found->is_host_made || session_list_is_id(found->id))
+		session = session_new(found->id, &request, time_ms, &err);
 	else
 		(void)error_set(&err, ERR_INVALID, "that is no session id");
-	if (session)
+	if (session) {
+		session->is_host_made = found->is_host_made;
 		session_list_adopt(&agent->sessions, session);
-	else
-		log_error("session %s of %s cannot be adopted: %s", id, owner, err.message);
+	} else {
+		log_error("session %s of %s cannot be adopted: %s", found->id, found->owner,
+			  err.message);
+	}
 	return session;
 }
 
-static struct session *on_found(const char *id, const char *owner, void *userdata)
+static struct session *on_found(const struct found_session *found, void *userdata)
 {
 	struct agent *agent = userdata;
-	struct session *session = session_list_find(&agent->sessions, id);
+	struct session *session = session_list_find(&agent->sessions, found->id);
 
+	if (session && strcmp(session->owner, found->owner) != 0) {
+		/* The id of one that has ended was used once more. Ours that lives stays ours. */
+		if (session->state != SESSION_DELETED) {
+			log_warning("session %s belongs to %s, not to %s", found->id,
+				    session->owner, found->owner);
+			return NULL;
+		}
+		session_list_remove(&agent->sessions, session);
+		session = NULL;
+	}
 	if (session)
 		apply(agent, session, SESSION_EVENT_FOUND, NULL);
 	else
-		session = adopt_without_record(agent, id, owner);
+		session = adopt_without_record(agent, found);
 	if (session && !session->rights)
 		session_permissions_restore(session, agent->config);
 	if (session)
-		log_info("session %s adopted (owner=%s)", id, owner);
+		log_info("session %s adopted (owner=%s)", found->id, found->owner);
 	return session;
 }
 
@@ -97,9 +112,8 @@ static void settle_lost_session(struct agent *agent, struct session *session)
 	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
 }
 
-static void on_searched(void *userdata)
+static void settle_sessions(struct agent *agent)
 {
-	struct agent *agent = userdata;
 	struct error err;
 
 	list_for_each (session, &agent->sessions.sessions, struct session, link) {
@@ -110,6 +124,16 @@ static void on_searched(void *userdata)
 		else if (session->state == SESSION_DELETING)
 			(void)agent_end_session(agent, session, "ordered again", &err);
 	}
+}
+
+static void on_searched(void *userdata)
+{
+	struct agent *agent = userdata;
+
+	if (!agent->engine->status.trouble)
+		settle_sessions(agent);
+	if (agent->is_ready)
+		return;
 	agent->is_ready = true;
 	agent->on_ready(agent->userdata);
 }
@@ -158,7 +182,7 @@ int agent_end_session(struct agent *agent, struct session *session, const char *
 		return -1;
 	if (session->part)
 		agent->engine->ops->end(agent->engine, session, reason);
-	else
+	else if (!agent->engine->status.trouble) /* else it is ended when it can be reached */
 		apply(agent, session, SESSION_EVENT_ENDED, NULL);
 	return 0;
 }
@@ -166,23 +190,35 @@ int agent_end_session(struct agent *agent, struct session *session, const char *
 /* --- life --------------------------------------------------------------------------------------
  */
 
+static bool is_dcv_wanted(const struct agent_config *config)
+{
+	if (strcmp(config->engine, "auto") == 0)
+		return access(config->dcv_root, X_OK) == 0;
+	return strcmp(config->engine, "dcv") == 0;
+}
+
 static struct engine *make_engine(struct agent *agent, const struct agent_options *options,
 				  struct error *err)
 {
-	const struct x11_options x11 = {
-		.loop = agent->loop,
-		.config = agent->config,
-		.keeper_socket = options->keeper_socket,
-		.keeper_run_dir = options->keeper_run_dir,
-		.events = {.found = on_found,
-			   .searched = on_searched,
-			   .ready = on_session_ready,
-			   .ending = on_session_ending,
-			   .ended = on_session_ended,
-			   .userdata = agent},
-	};
+	const struct engine_events events = {.found = on_found,
+					     .searched = on_searched,
+					     .ready = on_session_ready,
+					     .ending = on_session_ending,
+					     .ended = on_session_ended,
+					     .changed = on_changed,
+					     .userdata = agent};
+	const struct dcv_options dcv = {.loop = agent->loop,
+					.config = agent->config,
+					.handover_folder = options->handover_folder,
+					.session_init = options->session_init,
+					.events = events};
+	const struct x11_options x11 = {.loop = agent->loop,
+					.config = agent->config,
+					.keeper_socket = options->keeper_socket,
+					.keeper_run_dir = options->keeper_run_dir,
+					.events = events};
 
-	return x11_engine_new(&x11, err);
+	return is_dcv_wanted(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
 }
 
 int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
@@ -207,18 +243,18 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;
-	return server_init(&agent->server, config, &agent->sessions, agent->engine->ops->version,
+	return server_init(&agent->server, config, &agent->sessions, agent->engine,
 			   options->state_folder, err);
 }
 
 void agent_done(struct agent *agent)
 {
 	agent->is_ready = false; /* nothing that is taken down is news */
+	server_done(&agent->server);
 	if (agent->engine)
 		agent->engine->ops->free(agent->engine);
 	agent->engine = NULL;
 	session_list_done(&agent->sessions);
-	server_done(&agent->server);
 }
 
 int agent_start(struct agent *agent, struct error *err)

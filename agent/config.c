@@ -33,6 +33,17 @@ static const struct setting settings[] = {
 	 .offset = offsetof(struct agent_config, field_),                                          \
 	 .default_number = default_,                                                               \
 	 .help = help_},
+#define FOREIGN(table_, key_, min_, max_, why_)                                                    \
+	{.table = table_,                                                                          \
+	 .key = key_,                                                                              \
+	 .type = SETTING_FOREIGN,                                                                  \
+	 .min = min_,                                                                              \
+	 .max = max_,                                                                              \
+	 .help = why_},
+#define ALIAS(table_, other_, key_)                                                                \
+	{.table = table_, .key = other_, .type = SETTING_ALIAS, .help = key_},
+#define SECTION(title_) {.type = SETTING_SECTION, .help = title_},
+#define SHIPPED(value_) {.type = SETTING_SHIPPED, .default_text = value_},
 #define LIST(table_, key_, field_, default_, check_, help_)                                        \
 	{.table = table_,                                                                          \
 	 .key = key_,                                                                              \
@@ -43,6 +54,11 @@ static const struct setting settings[] = {
 	 .help = help_},
 #include "agent/settings.def"
 };
+
+void agent_config_print(enum settings_form form, FILE *file)
+{
+	settings_print(settings, ARRAY_SIZE(settings), CONFIG_TOML, form, file);
+}
 
 /* The first uid that the host's own tools would give to a person. */
 static long long uid_min(void)
@@ -73,13 +89,24 @@ static int check_geometry(const char *geometry, struct error *err)
 	return 0;
 }
 
+static int check_values(const struct agent_config *config, struct error *err)
+{
+	if (check_geometry(config->geometry, err) < 0)
+		return -1;
+	if (config->max_sessions_per_user == 0)
+		return error_set(err, ERR_CONFIG,
+				 "agent.max_concurrent_sessions_per_user: expected -1 or an "
+				 "integer from 1, got '0'");
+	return 0;
+}
+
 int agent_config_load(struct agent_config *config, const char *path, struct error *err)
 {
 	if (settings_load(settings, ARRAY_SIZE(settings), config, path, CONFIG_TOML, err) < 0)
 		return -1;
 	if (!config->version)
 		return error_set(err, ERR_CONFIG, "%s: missing field: version = '0.1'", path);
-	if (check_geometry(config->geometry, err) < 0)
+	if (check_values(config, err) < 0)
 		return error_prefix(err, "%s", path);
 	if (config->minimum_uid < 0)
 		config->minimum_uid = uid_min();

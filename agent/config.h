@@ -7,8 +7,10 @@
 #define AGENT_CONFIG_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "common/error.h"
+#include "common/settings.h"
 
 #define AGENT_CONFIG_PATH "/etc/dcv-session-manager-agent/agent.conf"
 
@@ -27,5 +29,8 @@ struct agent_config {
  */
 int agent_config_load(struct agent_config *config, const char *path, struct error *err);
 void agent_config_done(struct agent_config *config);
+
+/** Print what there is to set. */
+void agent_config_print(enum settings_form form, FILE *file);
 
 #endif

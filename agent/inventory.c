@@ -11,46 +11,26 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
+#include "agent/cpu.h"
+#include "agent/gpu.h"
+#include "agent/host-file.h"
 #include "common/cleanup.h"
 #include "common/json.h"
 
 #define LINE_MAX_BYTES 1024
 
-static FILE *open_below(const char *root, const char *path)
-{
-	AUTO(free_p) char *full = NULL;
-
-	if (asprintf(&full, "%s%s", root, path) < 0) {
-		full = NULL;
-		return NULL;
-	}
-	return fopen(full, "re");
-}
-
-/* Cut the line end and the quotes around a value, in place. */
-static char *trim(char *text)
-{
-	size_t len;
-
-	text += strspn(text, " \t\"'");
-	len = strlen(text);
-	while (len > 0 && strchr(" \t\r\n\"'", text[len - 1]))
-		text[--len] = '\0';
-	return text;
-}
-
 static json_t *os(const char *root)
 {
-	AUTO(fclose_p) FILE *file = open_below(root, "/etc/os-release");
+	AUTO(fclose_p) FILE *file = host_file_open(root, "/etc/os-release");
 	json_t *object = json_pack("{s:s}", "Family", "linux");
 	char line[LINE_MAX_BYTES];
 	struct utsname names;
 
 	while (file && object && fgets(line, sizeof(line), file)) {
 		if (strncmp(line, "NAME=", 5) == 0)
-			json_set_text(object, "Name", trim(line + 5));
+			json_set_text(object, "Name", host_file_trim(line + 5));
 		else if (strncmp(line, "VERSION_ID=", 11) == 0)
-			json_set_text(object, "Version", trim(line + 11));
+			json_set_text(object, "Version", host_file_trim(line + 11));
 	}
 	if (object && uname(&names) == 0)
 		json_set_text(object, "KernelVersion", names.release);
@@ -63,7 +43,7 @@ struct meminfo {
 
 static struct meminfo read_meminfo(const char *root)
 {
-	AUTO(fclose_p) FILE *file = open_below(root, "/proc/meminfo");
+	AUTO(fclose_p) FILE *file = host_file_open(root, "/proc/meminfo");
 	struct meminfo m = {-1, -1, -1, -1};
 	char line[LINE_MAX_BYTES];
 
@@ -90,111 +70,59 @@ static void set_memory(json_t *host, const char *key, long long total_kib, long 
 						    (json_int_t)(total_kib - free_kib) * 1024));
 }
 
-struct cpus {
-	char vendor[64], model[128];
-	int n_logical;
-	int n_sockets, n_cores; /* distinct physical ids; distinct (physical id, core id) */
-};
-
-#define CPUS_MAX 4096
-
-static int compare_ids(const void *a, const void *b)
-{
-	long x = *(const long *)a, y = *(const long *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* How many different values of @ids >> @shift there are. */
-static int count_distinct(long *ids, size_t n, int shift)
-{
-	int distinct = 0;
-
-	qsort(ids, n, sizeof(*ids), compare_ids);
-	for (size_t i = 0; i < n; i++)
-		distinct += i == 0 || ids[i] >> shift != ids[i - 1] >> shift;
-	return distinct;
-}
-
-static struct cpus read_cpus(const char *root)
-{
-	AUTO(fclose_p) FILE *file = open_below(root, "/proc/cpuinfo");
-	static long ids[CPUS_MAX];
-	struct cpus cpus = {0};
-	char line[LINE_MAX_BYTES];
-	long physical = 0, core;
-	size_t n = 0;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		char *colon = strchr(line, ':');
-
-		if (!colon)
-			continue;
-		if (strncmp(line, "processor", 9) == 0)
-			cpus.n_logical++;
-		else if (strncmp(line, "vendor_id", 9) == 0)
-			(void)snprintf(cpus.vendor, sizeof(cpus.vendor), "%s", trim(colon + 1));
-		else if (strncmp(line, "model name", 10) == 0)
-			(void)snprintf(cpus.model, sizeof(cpus.model), "%s", trim(colon + 1));
-		else if (sscanf(line, "physical id : %ld", &physical) == 1)
-			physical &= 0xffff;
-		else if (sscanf(line, "core id : %ld", &core) == 1 && n < CPUS_MAX)
-			ids[n++] = physical << 16 | (core & 0xffff);
-	}
-	cpus.n_cores = count_distinct(ids, n, 0);
-	cpus.n_sockets = count_distinct(ids, n, 16);
-	return cpus;
-}
-
-static json_t *cpu_info(const char *root)
-{
-	struct cpus cpus = read_cpus(root);
-	struct utsname names;
-	json_t *object;
-
-	if (cpus.n_logical == 0)
-		return NULL;
-	object = json_pack("{s:i,s:i}", "NumberOfCpus", cpus.n_logical, "PhysicalCoresPerCpu",
-			   cpus.n_sockets > 0 ? cpus.n_cores / cpus.n_sockets : cpus.n_logical);
-	if (!object)
-		return NULL;
-	json_set_text(object, "Vendor", cpus.vendor[0] ? cpus.vendor : NULL);
-	json_set_text(object, "ModelName", cpus.model[0] ? cpus.model : NULL);
-	if (uname(&names) == 0)
-		json_set_text(object, "Architecture", names.machine);
-	return object;
-}
-
 static bool read_load(const char *root, double load[3])
 {
-	AUTO(fclose_p) FILE *file = open_below(root, "/proc/loadavg");
+	AUTO(fclose_p) FILE *file = host_file_open(root, "/proc/loadavg");
 
 	return file && fscanf(file, "%lf %lf %lf", &load[0], &load[1], &load[2]) == 3;
 }
 
-double inventory_load(const char *root)
+int inventory_init(struct inventory *inventory, const char *root, struct error *err)
 {
-	double load[3];
-
-	return read_load(root, load) ? load[0] : -1;
+	*inventory = (struct inventory){.root = root,
+					.cpus = cpu_info(root),
+					.gpus = gpu_list(root),
+					.users = json_array()};
+	return inventory->gpus && inventory->users ? 0 : error_oom(err);
 }
 
-json_t *inventory_host(const char *root)
+void inventory_done(struct inventory *inventory)
 {
-	json_t *host = json_pack("{s:o,s:[],s:[]}", "Os", os(root), "Gpus", "LoggedInUsers");
-	struct meminfo memory = read_meminfo(root);
-	json_t *cpus = cpu_info(root);
+	json_decref(inventory->cpus);
+	json_decref(inventory->gpus);
+	json_decref(inventory->users);
+	json_decref(inventory->aws);
+	*inventory = (struct inventory){0};
+}
+
+void inventory_set_aws(struct inventory *inventory, json_t *aws)
+{
+	json_decref(inventory->aws);
+	inventory->aws = aws;
+}
+
+void inventory_set_users(struct inventory *inventory, json_t *users)
+{
+	json_decref(inventory->users);
+	inventory->users = users;
+}
+
+json_t *inventory_host(const struct inventory *inventory)
+{
+	json_t *host = json_pack("{s:o,s:O,s:O}", "Os", os(inventory->root), "Gpus",
+				 inventory->gpus, "LoggedInUsers", inventory->users);
+	struct meminfo memory = read_meminfo(inventory->root);
 	double load[3];
 
-	if (!host) {
-		json_decref(cpus);
+	if (!host)
 		return NULL;
-	}
 	set_memory(host, "Memory", memory.total, memory.available);
 	set_memory(host, "Swap", memory.swap_total, memory.swap_free);
-	if (cpus)
-		(void)json_object_set_new(host, "CpuInfo", cpus);
-	if (read_load(root, load))
+	if (inventory->cpus)
+		(void)json_object_set(host, "CpuInfo", inventory->cpus);
+	if (inventory->aws)
+		(void)json_object_set(host, "Aws", inventory->aws);
+	if (read_load(inventory->root, load))
 		(void)json_object_set_new(host, "CpuLoadAverage",
 					  json_pack("{s:f,s:f,s:f}", "OneMinute", load[0],
 						    "FiveMinutes", load[1], "FifteenMinutes",

@@ -19,6 +19,8 @@
 #define BACKOFF_MOST_MS 60000
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
+#define CLOCK_SKEW_MOST_MS 60000 /* what certificates and tokens bear */
+
 /* Changes that come together are told together. */
 #define REPORT_DELAY_MS 20
 
@@ -243,9 +245,15 @@ static void on_report_received(struct link *link, const json_t *body)
 static void on_hello(struct link *link, const json_t *body)
 {
 	json_int_t limit = json_integer_value(json_object_get(body, "MessageMaxBytes"));
+	json_int_t time_ms = json_integer_value(json_object_get(body, "Time"));
 
 	if (limit > 0 && (unsigned long long)limit < link->message_max_bytes)
 		link->message_max_bytes = (unsigned long long)limit;
+	link->agent->clock_skew_ms = time_ms > 0 ? time_now_ms() - time_ms : 0;
+	link->agent->has_clock_skew = time_ms > 0;
+	if (llabs(link->agent->clock_skew_ms) > CLOCK_SKEW_MOST_MS)
+		log_warning("the clock of this host is %lld s off the broker's",
+			    link->agent->clock_skew_ms / 1000);
 }
 
 int link_take_message(struct link *link, const char *text, size_t len, struct error *err)
@@ -301,6 +309,7 @@ static void on_open(struct ws *ws, const char *authorization, void *userdata)
 	log_info("linked to the broker %s port %lld", link->agent->config->broker_host,
 		 link->agent->config->broker_port);
 	link->ws = ws;
+	link->agent->broker_certificate_end_s = http_client_certificate_end(link->client);
 	link->message_max_bytes = LINK_MESSAGE_MAX_BYTES;
 	send_report(link);
 }

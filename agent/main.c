@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,12 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/ec2.h"
 #include "agent/join.h"
 #include "agent/keeper/protocol.h"
 #include "agent/link.h"
 #include "agent/trust.h"
+#include "agent/watch.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -20,10 +23,15 @@
 #include "common/service.h"
 
 #define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
+#define HANDOVER_FOLDER "/var/lib/dcv-session-manager-agent/dcv"
+#define SESSION_INIT "/usr/libexec/dcv-session-manager/dcv-session-init"
 #define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
+
+#define UPDATE_INTERVAL_MOST_S 120
 
 struct options {
 	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
+	const char *handover_folder, *session_init;
 	int ready_fd;
 };
 
@@ -35,6 +43,8 @@ struct program {
 	struct agent agent;
 	struct control *control;
 	struct link *link;
+	struct watch *watch;
+	struct ec2 *ec2;
 	struct service service;
 	int lock_fd;
 };
@@ -52,22 +62,50 @@ static void print_help(void)
 	     "  --socket PATH          where the API is served (" SOCKET_PATH ")\n"
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
+	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
+	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
 	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
+	     "  --print-settings       print a settings file with every default and what it means\n"
 	     "  -h, --help\n"
 	     "  --version");
+}
+
+/* What the manual pages are made with. Exit status. */
+static int print_manual(const char *part)
+{
+	if (strcmp(part, "settings") != 0)
+		return 2;
+	agent_config_print(SETTINGS_MANUAL, stdout);
+	return fflush(stdout) == 0 ? 0 : 1;
 }
 
 /* 0: run; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum { CONF = 256, STATE, SOCKET, KEEPER_SOCKET, KEEPER_RUN_DIR_, READY_FD, SHOW_VERSION };
+	enum {
+		CONF = 256,
+		STATE,
+		SOCKET,
+		KEEPER_SOCKET,
+		KEEPER_RUN_DIR_,
+		HANDOVER,
+		SESSION_INIT_,
+		READY_FD,
+		PRINT,
+		MANUAL,
+		SHOW_VERSION
+	};
 	static const struct option table[] = {
 		{"conf", required_argument, NULL, CONF},
 		{"state-dir", required_argument, NULL, STATE},
 		{"socket", required_argument, NULL, SOCKET},
 		{"keeper-socket", required_argument, NULL, KEEPER_SOCKET},
 		{"keeper-run-dir", required_argument, NULL, KEEPER_RUN_DIR_},
+		{"handover-dir", required_argument, NULL, HANDOVER},
+		{"session-init", required_argument, NULL, SESSION_INIT_},
 		{"ready-fd", required_argument, NULL, READY_FD},
+		{"print-settings", no_argument, NULL, PRINT},
+		{"print-manual", required_argument, NULL, MANUAL},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, SHOW_VERSION},
 		{NULL, 0, NULL, 0},
@@ -92,12 +130,23 @@ static int read_options(int argc, char **argv, struct options *o)
 		case KEEPER_RUN_DIR_:
 			o->keeper_run_dir = optarg;
 			break;
+		case HANDOVER:
+			o->handover_folder = optarg;
+			break;
+		case SESSION_INIT_:
+			o->session_init = optarg;
+			break;
 		case READY_FD:
 			if (ready_parse(optarg, &o->ready_fd, &err) < 0) {
 				fprintf(stderr, "%s\n", err.message);
 				return 3;
 			}
 			break;
+		case PRINT:
+			agent_config_print(SETTINGS_FILE, stdout);
+			return 1;
+		case MANUAL:
+			return print_manual(optarg) + 1;
 		case 'h':
 			print_help();
 			return 1;
@@ -180,6 +229,14 @@ static void on_change(void *userdata)
 	link_report_soon(p->link);
 }
 
+static void on_ec2(json_t *aws, void *userdata)
+{
+	struct program *p = userdata;
+
+	inventory_set_aws(&p->agent.server.inventory, aws);
+	on_change(p);
+}
+
 static void on_stop(void *userdata)
 {
 	struct program *p = userdata;
@@ -188,6 +245,8 @@ static void on_stop(void *userdata)
 	service_stopping();
 	service_stop(&p->service);
 	link_stop(p->link);
+	ec2_stop(p->ec2);
+	watch_stop(p->watch);
 	agent_done(&p->agent);
 }
 
@@ -234,6 +293,21 @@ static int lock_state(struct program *p, struct error *err)
 	return 0;
 }
 
+/* What is allowed, and seldom meant. */
+static void warn_of_config(const struct program *p)
+{
+	const char *interface = p->config.preferred_network_interface;
+
+	if (p->config.broker_update_interval > UPDATE_INTERVAL_MOST_S)
+		log_warning("%s: agent.broker_update_interval is %lld: the broker may take this "
+			    "host for gone; %d or less is advised",
+			    p->options.conf, p->config.broker_update_interval,
+			    UPDATE_INTERVAL_MOST_S);
+	if (interface && if_nametoindex(interface) == 0)
+		log_warning("%s: agent.preferred_network_interface: there is no '%s' now",
+			    p->options.conf, interface);
+}
+
 static int read_config(struct program *p, struct error *err)
 {
 	struct log_rotation rotation;
@@ -251,6 +325,7 @@ static int read_config(struct program *p, struct error *err)
 	};
 	if (log_open_file(p->config.log_directory, "agent.log", &rotation, err) < 0)
 		return -1;
+	warn_of_config(p);
 	return check_folders(&p->config, err);
 }
 
@@ -260,6 +335,8 @@ static int build(struct program *p, struct error *err)
 		.state_folder = p->options.state_folder,
 		.keeper_socket = p->options.keeper_socket,
 		.keeper_run_dir = p->options.keeper_run_dir,
+		.handover_folder = p->options.handover_folder,
+		.session_init = p->options.session_init,
 		.on_ready = on_ready,
 		.on_change = on_change,
 		.userdata = p,
@@ -271,7 +348,9 @@ static int build(struct program *p, struct error *err)
 	if (agent_init(&p->agent, &p->loop, &p->config, &options, err) < 0)
 		return -1;
 	p->control = control_new(&p->agent, p->options.socket, err);
-	if (!p->control)
+	p->watch = watch_new(&p->agent, err);
+	p->ec2 = ec2_new(&p->loop, on_ec2, p, err);
+	if (!p->control || !p->watch || !p->ec2)
 		return -1;
 	if (!p->config.broker_host) {
 		log_info("no broker_host in %s: this host works by itself", p->options.conf);
@@ -295,6 +374,8 @@ static int run(struct program *p, struct error *err)
 	loop_done(&p->loop);
 	control_free(p->control);
 	link_free(p->link);
+	ec2_free(p->ec2);
+	watch_free(p->watch);
 	return result;
 }
 
@@ -306,6 +387,8 @@ int main(int argc, char **argv)
 			    .socket = SOCKET_PATH,
 			    .keeper_socket = KEEPER_LISTEN_SOCKET,
 			    .keeper_run_dir = KEEPER_RUN_DIR,
+			    .handover_folder = HANDOVER_FOLDER,
+			    .session_init = SESSION_INIT,
 			    .ready_fd = -1},
 		.lock_fd = -1,
 	};

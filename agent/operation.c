@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/disk.h"
 #include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
@@ -15,6 +16,7 @@
 /* What a screenshot may take where no broker says how long it waits. */
 #define SCREENSHOT_LIMIT_MS 6000
 #define SCREENSHOT_SIDE_MAX 65535
+#define SECONDS_PER_DAY 86400
 
 /**
  * A handler. 0 with *ret set: the answer; 0 with *ret NULL: the answer comes later, through
@@ -329,28 +331,32 @@ static int run_delete_sessions(const struct request *request, const void *fields
 		      err);
 }
 
-static int run_update_session_permissions(const struct request *request, const void *fields,
-					  json_t **ret, struct error *err)
-{
-	const struct update_session_permissions_request *r = fields;
-	struct session *session = find_owned(request, r->session_id, r->owner);
-	AUTO(permissions_free_p) struct permissions *rights = NULL;
-	AUTO(free_p) char *before = NULL;
+/* Permissions that the engine is told of. */
+struct permissions_update {
+	struct answer answer; /* the engine's */
+	struct answer *outer;
+	struct agent *agent;
+	char *session_id;
+	char *text; /* base64 */
+	struct permissions *rights;
+};
 
-	if (!session)
-		return no_such_session(err);
-	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
-		return error_set(err, ERR_CONFLICT, "the session is %s",
-				 session_state_name(session->state));
-	if (session_permissions_read(session->id, r->permissions_file, request->agent->config,
-				     &rights, err) < 0) {
-		log_info("session %s keeps its permissions: %s", session->id, err->message);
-		return -1;
-	}
-	before = session->permissions;
-	session->permissions = strdup(r->permissions_file);
-	if (!session->permissions ||
-	    session_list_save(&request->agent->sessions, session, err) < 0) {
+static void update_free(struct permissions_update *update)
+{
+	free(update->session_id);
+	free(update->text);
+	permissions_free(update->rights);
+	free(update);
+}
+
+/* Takes *rights on success. */
+static int keep_permissions(struct agent *agent, struct session *session, const char *text,
+			    struct permissions **rights, struct error *err)
+{
+	AUTO(free_p) char *before = session->permissions;
+
+	session->permissions = strdup(text);
+	if (!session->permissions || session_list_save(&agent->sessions, session, err) < 0) {
 		if (!session->permissions)
 			(void)error_oom(err);
 		free(session->permissions);
@@ -358,9 +364,77 @@ static int run_update_session_permissions(const struct request *request, const v
 		return -1;
 	}
 	permissions_free(session->rights);
-	session->rights = TAKE(rights);
+	session->rights = TAKE(*rights);
 	log_info("session %s has new permissions (owner=%s)", session->id, session->owner);
-	session_permissions_warn(session, request->agent->loop);
+	session_permissions_warn(session, agent->loop);
+	return 0;
+}
+
+/* What the engine has refused is not kept either. */
+static void on_permissions_told(struct answer *answer, struct buf *text, const struct error *err)
+{
+	struct permissions_update *update = (struct permissions_update *)(void *)answer;
+	struct session *session = session_list_find(&update->agent->sessions, update->session_id);
+	struct error problem;
+
+	if (!err && (!session ? no_such_session(&problem)
+			      : keep_permissions(update->agent, session, update->text,
+						 &update->rights, &problem)) < 0)
+		err = &problem;
+	if (err)
+		answer_fail(update->outer, err);
+	else
+		answer_succeed_json(update->outer,
+				    json_pack("{s:s}", "SessionId", update->session_id));
+	if (text)
+		buf_done(text);
+	update_free(update);
+}
+
+static int tell_permissions(const struct request *request, struct session *session,
+			    const char *text, struct permissions **rights, struct error *err)
+{
+	struct engine *engine = request->agent->engine;
+	struct permissions_update *update = calloc(1, sizeof(*update));
+
+	if (!update)
+		return error_oom(err);
+	update->answer.give = on_permissions_told;
+	update->outer = request->answer;
+	update->agent = request->agent;
+	update->session_id = strdup(session->id);
+	update->text = strdup(text);
+	if (!update->session_id || !update->text) {
+		update_free(update);
+		return error_oom(err);
+	}
+	update->rights = TAKE(*rights);
+	engine->ops->set_permissions(engine, session, update->text, &update->answer);
+	return 0;
+}
+
+static int run_update_session_permissions(const struct request *request, const void *fields,
+					  json_t **ret, struct error *err)
+{
+	const struct update_session_permissions_request *r = fields;
+	struct agent *agent = request->agent;
+	struct session *session = find_owned(request, r->session_id, r->owner);
+	AUTO(permissions_free_p) struct permissions *rights = NULL;
+
+	if (!session)
+		return no_such_session(err);
+	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
+		return error_set(err, ERR_CONFLICT, "the session is %s",
+				 session_state_name(session->state));
+	if (session_permissions_read(session->id, r->permissions_file, agent->config, &rights,
+				     err) < 0) {
+		log_info("session %s keeps its permissions: %s", session->id, err->message);
+		return -1;
+	}
+	if (agent->engine->ops->set_permissions)
+		return tell_permissions(request, session, r->permissions_file, &rights, err);
+	if (keep_permissions(agent, session, r->permissions_file, &rights, err) < 0)
+		return -1;
 	return packed(json_pack("{s:s}", "SessionId", r->session_id), ret, err);
 }
 
@@ -440,6 +514,31 @@ static int run_get_session_screenshots(const struct request *request, const void
 /* --- the server --------------------------------------------------------------------------------
  */
 
+/* What is beyond the API, and told at the local socket only. */
+static json_t *pack_local(const struct agent *agent)
+{
+	json_t *local = json_pack("{s:o}", "FreeBytes", disk_free_bytes(""));
+	long long end_s = agent->broker_certificate_end_s;
+
+	if (end_s > 0)
+		(void)json_object_set_new(
+			local, "BrokerCertificateDaysLeft",
+			json_integer((end_s - time_now_ms() / 1000) / SECONDS_PER_DAY));
+	if (agent->has_clock_skew)
+		(void)json_object_set_new(local, "ClockSkewMilliseconds",
+					  json_integer(agent->clock_skew_ms));
+	return local;
+}
+
+static json_t *pack_server(const struct request *request)
+{
+	json_t *object = server_to_json(&request->agent->server);
+
+	if (object && !request->context)
+		(void)json_object_set_new(object, "Local", pack_local(request->agent));
+	return object;
+}
+
 static int run_describe_servers(const struct request *request, const void *fields, json_t **ret,
 				struct error *err)
 {
@@ -452,7 +551,7 @@ static int run_describe_servers(const struct request *request, const void *field
 		return -1;
 	servers = json_array();
 	if (is_listed(r->server_ids, server->id) && (!mark.id || strcmp(server->id, mark.id) > 0))
-		(void)json_array_append_new(servers, server_to_json(server));
+		(void)json_array_append_new(servers, pack_server(request));
 	return packed(json_pack("{s:o}", "Servers", servers), ret, err);
 }
 

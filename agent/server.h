@@ -12,12 +12,15 @@
 #include <stdbool.h>
 
 #include "agent/config.h"
+#include "agent/engines/engine.h"
+#include "agent/inventory.h"
 #include "agent/session-list.h"
 
 struct server {
 	const struct agent_config *config;
 	const struct session_list *sessions;
-	const char *engine_version;
+	struct engine *engine;
+	struct inventory inventory;
 	char *path; /* of server.json */
 	char *id;
 	char hostname[256], dns_name[256], address[64];
@@ -25,16 +28,22 @@ struct server {
 	json_t *tags;
 };
 
-/** Read or make the identity. Asks the resolver for our name: call it before the loop runs. */
+/** Read or make the identity, and see what there is. Everything is borrowed. */
 int server_init(struct server *server, const struct agent_config *config,
-		const struct session_list *sessions, const char *engine_version,
+		const struct session_list *sessions, struct engine *engine,
 		const char *state_folder, struct error *err);
 void server_done(struct server *server);
 
 /** Set or clear the mark; it survives the agent. */
 int server_set_closed(struct server *server, bool is_closed, struct error *err);
 
-/** NULL when available, else an UnavailabilityReason. */
+/** The address and the name have been found to be these. Did that change anything? */
+bool server_set_address(struct server *server, const char *address, const char *dns_name);
+
+/**
+ * NULL when available, else an UnavailabilityReason: the first that applies of those that an agent
+ * can know of, in the order of the API reference. What is told is true now: nothing is remembered.
+ */
 const char *server_unavailability(const struct server *server);
 
 /** As DescribeServers shows it. NULL without memory. */

@@ -47,6 +47,8 @@ int session_list_save(const struct session_list *list, const struct session *ses
 	AUTO(buf_done) struct buf text = {0};
 	json_auto_t *record = session_to_record(session);
 
+	if (session->is_host_made) /* its id may be no name for a file, and it is found again */
+		return 0;
 	if (!path || !record)
 		return error_oom(err);
 	if (json_append(&text, record, err) < 0)
@@ -138,9 +140,23 @@ struct session_counts session_list_count(const struct session_list *list, const 
 			continue;
 		}
 		counts.n_virtual++;
-		counts.n_owner += owner && strcmp(s->owner, owner) == 0;
+		counts.n_managed += !s->is_host_made;
+		counts.n_owner += !s->is_host_made && owner && strcmp(s->owner, owner) == 0;
 	}
 	return counts;
+}
+
+/* A console session is the host's one display, and virtual ones do not go with it. */
+static int check_console(const struct session_counts *counts, const struct session *session,
+			 struct error *err)
+{
+	if (counts->n_console > 0)
+		return error_set(err, ERR_LIMIT, "this host has a console session");
+	if (counts->n_virtual > 0 && strcmp(session->type, "CONSOLE") == 0)
+		return error_set(err, ERR_LIMIT,
+				 "this host has virtual sessions, which no console session can "
+				 "be beside");
+	return 0;
 }
 
 static int check_limits(const struct session_list *list, const struct session *session,
@@ -150,7 +166,11 @@ static int check_limits(const struct session_list *list, const struct session *s
 	long long most = list->config->max_virtual_sessions;
 	long long most_of_owner = list->config->max_sessions_per_user;
 
-	if (most >= 0 && counts.n_virtual >= most)
+	if (check_console(&counts, session, err) < 0)
+		return -1;
+	if (strcmp(session->type, "CONSOLE") == 0)
+		return 0;
+	if (most >= 0 && counts.n_managed >= most)
 		return error_set(err, ERR_LIMIT, "this host has its %lld virtual sessions", most);
 	if (most_of_owner >= 0 && counts.n_owner >= most_of_owner)
 		return error_set(err, ERR_LIMIT,
@@ -190,7 +210,7 @@ void session_list_remove(struct session_list *list, struct session *session)
 {
 	AUTO(free_p) char *path = record_path(list, session->id);
 
-	if (path)
+	if (path && !session->is_host_made)
 		(void)unlink(path);
 	session_free(session);
 	set_timer(list);

@@ -35,7 +35,9 @@ struct session_list {
 
 struct session_counts {
 	long long n_console, n_virtual; /* being created and being deleted count */
-	long long n_owner;              /* virtual ones of one owner */
+	/* Virtual ones that were made through us, which the limits are for. */
+	long long n_managed;
+	long long n_owner; /* of one owner */
 };
 
 /** Read the records below @state_folder. One that cannot be read is told in the log and set aside.

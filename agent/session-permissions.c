@@ -1,5 +1,7 @@
 #include "agent/session-permissions.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -159,4 +161,68 @@ void session_permissions_warn(const struct session *session, struct loop *loop)
 	if (looking && looking->id && looking->n > 0 &&
 	    loop_work(loop, look, on_looked, looking, &err) == 0)
 		(void)TAKE(looking);
+}
+
+/* --- for others --------------------------------------------------------------------------------
+ */
+
+#define IMPORT "#import"
+#define BLANKS " \t\r"
+
+/* What an import leads to, in the first folder that has it; NULL: nothing. */
+static char *resolve_import(const char *path, const char *folders)
+{
+	if (path[0] == '/')
+		return realpath(path, NULL);
+	for (const char *folder = folders; folder && *folder; folder += strlen(folder) + 1) {
+		AUTO(free_p) char *joined = NULL;
+		char *found;
+
+		if (asprintf(&joined, "%s/%s", folder, path) < 0) {
+			joined = NULL;
+			return NULL;
+		}
+		found = realpath(joined, NULL);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/* An import that leads nowhere by now stays as it is: whoever reads it will complain. */
+static int hand_over_line(char *line, const char *folders, struct buf *ret, struct error *err)
+{
+	const size_t len = strlen(IMPORT);
+	char *start = line + strspn(line, BLANKS), *path;
+	AUTO(free_p) char *found = NULL;
+
+	if (strncmp(start, IMPORT, len) == 0 && start[len] && strchr(BLANKS, start[len])) {
+		path = start + len + strspn(start + len, BLANKS);
+		for (size_t n = strlen(path); n > 0 && strchr(BLANKS, path[n - 1]);)
+			path[--n] = '\0';
+		found = resolve_import(path, folders);
+	}
+	return found ? buf_printf(ret, err, IMPORT " %s\n", found)
+		     : buf_printf(ret, err, "%s\n", line);
+}
+
+int session_permissions_hand_over(const char *base64, const struct agent_config *config,
+				  struct buf *ret, struct error *err)
+{
+	AUTO(buf_done) struct buf file = {0};
+	char *line, *end;
+
+	if (permissions_decode(base64, &file, err) < 0)
+		return -1;
+	line = file.data ? file.data : NULL;
+	if (line && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+		line += 3;
+	for (; line && *line; line = end) {
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = '\0';
+		if (hand_over_line(line, config->permissions_import_folders, ret, err) < 0)
+			return -1;
+	}
+	return 0;
 }

@@ -33,4 +33,11 @@ void session_permissions_restore(struct session *session, const struct agent_con
  */
 void session_permissions_warn(const struct session *session, struct loop *loop);
 
+/**
+ * The file as another program may read it, from wherever it lies: imports have absolute paths.
+ * @base64: one that session_permissions_read() has accepted. Appends to @ret.
+ */
+int session_permissions_hand_over(const char *base64, const struct agent_config *config,
+				  struct buf *ret, struct error *err);
+
 #endif

@@ -95,6 +95,7 @@ struct session *session_new(const char *id, const struct create_session_request 
 	s->type = strcmp(request->type, "CONSOLE") == 0 ? "CONSOLE" : "VIRTUAL";
 	s->autorun_arguments = json_incref(request->autorun_file_arguments);
 	s->max_concurrent_clients = request->max_concurrent_clients;
+	s->is_gl_wanted = request->dcv_gl_enabled;
 	s->creation_time_ms = creation_time_ms;
 	s->state = SESSION_CREATING;
 	return TAKE(s);
@@ -142,13 +143,17 @@ json_t *session_to_json(const struct session *s)
 	json_t *object;
 
 	time_format(s->creation_time_ms, time);
-	object = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:i}", "Id", s->id, "Name", s->name, "Owner",
+	object = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I}", "Id", s->id, "Name", s->name, "Owner",
 			   s->owner, "Type", s->type, "State", state_names[s->state],
-			   "CreationTime", time, "NumOfConnections", 0);
+			   "CreationTime", time, "NumOfConnections", (json_int_t)s->n_connections);
 	if (!object)
 		return NULL;
 	if (s->state == SESSION_CREATING)
 		json_set_text(object, "Substate", "PENDING_PREPARATION");
+	if (s->disconnection_time_ms > 0) {
+		time_format(s->disconnection_time_ms, time);
+		json_set_text(object, "LastDisconnectionTime", time);
+	}
 	json_set_text(object, "StateReason", s->state_reason);
 	json_set_text(object, "StorageRoot", s->storage_root);
 	if (s->max_concurrent_clients > 0)
@@ -168,6 +173,8 @@ json_t *session_to_record(const struct session *s)
 	if (s->autorun_arguments)
 		(void)json_object_set(record, "AutorunFileArguments", s->autorun_arguments);
 	json_set_text(record, "PermissionsFile", s->permissions);
+	if (s->is_gl_wanted)
+		(void)json_object_set_new(record, "DcvGlEnabled", json_true());
 	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
 	(void)json_object_set_new(record, "WasReady", json_boolean(s->was_ready));
 	if (s->failure != ERR_NONE)
@@ -208,6 +215,7 @@ struct session *session_from_record(const json_t *record, struct error *err)
 		.autorun_file_arguments = json_object_get(record, "AutorunFileArguments"),
 		.permissions_file = json_get_text(record, "PermissionsFile"),
 		.storage_root = json_get_text(record, "StorageRoot"),
+		.dcv_gl_enabled = json_is_true(json_object_get(record, "DcvGlEnabled")),
 		.max_concurrent_clients =
 			json_integer_value(json_object_get(record, "MaxConcurrentClients")),
 	};

@@ -25,6 +25,11 @@ static int on_entry(const struct config_entry *entry, void *userdata, struct err
 	if (strncmp(entry->key, "dcv:", 4) == 0)
 		return error_set(err, ERR_CONFIG, "line %u: '%s': names with dcv: are reserved",
 				 entry->line, entry->key);
+	if (!entry->key[0])
+		return error_set(err, ERR_CONFIG, "line %u: a tag needs a name", entry->line);
+	if (json_object_get(tags, entry->key))
+		return error_set(err, ERR_CONFIG, "line %u: tag '%s' was given before", entry->line,
+				 entry->key);
 	if (json_object_set_new(tags, entry->key, json_string(entry->value)) < 0)
 		return error_set(err, ERR_CONFIG, "line %u: tag '%s' is not UTF-8", entry->line,
 				 entry->key);
@@ -35,12 +40,16 @@ static void load_file(json_t *tags, const char *folder, const char *name)
 {
 	json_auto_t *found = json_object();
 	AUTO(free_p) char *path = NULL;
+	struct stat status;
 	struct error err;
 
 	if (asprintf(&path, "%s/%s", folder, name) < 0) {
 		path = NULL;
 		return;
 	}
+	/* a folder is not descended into, and a pipe would hold the agent up */
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return;
 	if (config_parse_file(path, CONFIG_TOML, on_entry, found, &err) < 0)
 		log_error("tags left out: %s", err.message);
 	else

@@ -11,8 +11,8 @@
 
 /**
  * A new array of {Key, Value}, sorted by key. Files (*.toml) are read in byte order of their names;
- * a key of a later one wins. A file that is wrong is left out and told in the log. NULL without
- * memory.
+ * a key of a later one wins. A file that is wrong is left out as a whole and told in the log, with
+ * its line. NULL without memory.
  */
 json_t *tags_load(const struct agent_config *config);
 

@@ -71,7 +71,7 @@ static void on_open(struct ws *ws, const char *authorization, void *userdata)
 	struct agent_list *list = userdata;
 	struct agent *agent = calloc(1, sizeof(*agent));
 	struct client *client = NULL;
-	char hello[96];
+	char hello[128];
 	struct error err;
 	int n;
 
@@ -88,8 +88,8 @@ static void on_open(struct ws *ws, const char *authorization, void *userdata)
 	end_older_links(list, agent);
 	log_info("agent %s connected (peer=%s)", agent_name(agent), ws_peer_address(ws));
 	n = snprintf(hello, sizeof(hello),
-		     "{\"event\":\"hello\",\"body\":{\"MessageMaxBytes\":%zu}}",
-		     list->handler.message_max_bytes);
+		     "{\"event\":\"hello\",\"body\":{\"MessageMaxBytes\":%zu,\"Time\":%lld}}",
+		     list->handler.message_max_bytes, time_now_ms());
 	(void)ws_send(ws, hello, (size_t)n, &err);
 }
 

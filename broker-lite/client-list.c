@@ -170,9 +170,9 @@ int client_store(const struct client_list *list, const struct client *client, st
 int client_set_server(const struct client_list *list, struct client *client, const char *server_id,
 		      struct error *err)
 {
-	char *copy = strdup(server_id);
+	char *copy = server_id ? strdup(server_id) : NULL;
 
-	if (!copy)
+	if (server_id && !copy)
 		return error_oom(err);
 	free(client->server_id);
 	client->server_id = copy;

@@ -68,7 +68,8 @@ void client_unref(struct client *client);
 int client_store(const struct client_list *list, const struct client *client, store_done_fn done,
 		 void *userdata, struct error *err);
 
-/** An agent's @client has reported @server_id. Stored without anybody waiting for it. */
+/** An agent's @client has reported @server_id; NULL: that one is not its own any more. Stored without
+ * anybody waiting for it. */
 int client_set_server(const struct client_list *list, struct client *client, const char *server_id,
 		      struct error *err);
 

@@ -242,14 +242,28 @@ static void forget_sessions(struct fleet *fleet, struct server *server, bool all
 	}
 }
 
+/* Who has been silent for so long does not keep the id from others, and does not get it back from our
+ * restart. */
+static void disown(struct fleet *fleet, struct server *server)
+{
+	struct client *owner =
+		server->client ? client_list_find(fleet->clients, CLIENT_AGENT, server->client->id)
+			       : NULL;
+	struct error err;
+
+	server->client = NULL;
+	if (owner && owner->server_id && strcmp(owner->server_id, server->id) == 0 &&
+	    client_set_server(fleet->clients, owner, NULL, &err) < 0)
+		log_error("agent %s: %s", owner->name, err.message);
+}
+
 static void unlist(struct fleet *fleet, struct server *server)
 {
 	if (server->report)
 		log_event(LOG_LEVEL_INFO, LOG_FIELDS(.server = server->id),
 			  "server %s is no longer listed", server->id);
 	server_list_unlist(&fleet->servers, server);
-	server->client =
-		NULL; /* who has been silent for so long does not keep the id from others */
+	disown(fleet, server);
 	forget_sessions(fleet, server, false);
 }
 
@@ -362,10 +376,13 @@ static int restore(struct session *session, const char *server_id, void *userdat
 	return 0;
 }
 
-/* An agent that is away at the moment keeps its server's id from others, also over our restart. */
+/* An agent that is away at the moment keeps its server's id from others, also over our restart; but not
+ * where nobody is asked who it is. */
 static int restore_owners(struct fleet *fleet, struct error *err)
 {
-	for (size_t i = 0; i < fleet->clients->by_id.n; i++) {
+	bool is_asked = fleet->config->enable_agent_authorization;
+
+	for (size_t i = 0; is_asked && i < fleet->clients->by_id.n; i++) {
 		const struct client *client = fleet->clients->by_id.items[i];
 		struct server *server;
 

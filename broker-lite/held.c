@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-
 struct held_request {
 	struct list link; /* held::requests */
 	struct http_request *request;

@@ -106,6 +106,8 @@ static int upgrade_from(struct store *store, int version, struct error *err)
 		return error_set(err, ERR_CONFIG,
 				 "store: written by a newer broker (schema %d, ours is %d)",
 				 version, SCHEMA_VERSION);
+	if (version == SCHEMA_VERSION)
+		return 0; /* nothing is written: the disk may be full */
 	for (; version < SCHEMA_VERSION; version++) {
 		if (run(store, upgrades[version], err) < 0)
 			return error_prefix(err, "upgrade to schema %d", version + 1);

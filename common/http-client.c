@@ -2,12 +2,14 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/cleanup.h"
 #include "common/ws-client.h"
@@ -17,7 +19,9 @@ struct http_client {
 	struct loop *loop;
 	struct lws_vhost *vhost;
 	struct lws_protocols protocols[3];
-	bool is_strict;
+	bool is_strict, is_plain;
+	unsigned timeout_s;
+	long long certificate_end_s;
 	char *ca_file;                  /* NULL: the authorities of the system */
 	struct stat ca_status;          /* of the file that was read */
 	unsigned n_vhosts;              /* that were made */
@@ -30,10 +34,10 @@ struct attempt {
 	uv_getaddrinfo_t lookup;
 	struct addrinfo *found; /* addresses of the host, tried one after the other */
 	const struct addrinfo *next;
-	char *host, *path, *authorization, *content_type;
+	char *host, *path, *authorization, *content_type, *header, *header_value;
+	const char *method; /* NULL: a link */
 	int port;
 	struct buf body;
-	bool is_link, is_get;
 	http_response_fn respond;
 	http_connect_failed_fn failed;
 	void *userdata;
@@ -41,6 +45,11 @@ struct attempt {
 	struct buf response;
 	struct error err; /* why the connection was given up by us */
 };
+
+static bool is_link(const struct attempt *a)
+{
+	return !a->method;
+}
 
 static void attempt_free(struct attempt *a)
 {
@@ -50,6 +59,8 @@ static void attempt_free(struct attempt *a)
 	free(a->path);
 	free(a->authorization);
 	free(a->content_type);
+	free(a->header);
+	free(a->header_value);
 	buf_done(&a->body);
 	buf_done(&a->response);
 	uv_freeaddrinfo(a->found);
@@ -66,7 +77,7 @@ static void finish(struct attempt *a, const struct error *err)
 {
 	if (a->client->loop->is_stopping)
 		;
-	else if (a->is_link)
+	else if (is_link(a))
 		a->failed(a->status, err, a->userdata);
 	else
 		a->respond(err ? 0 : a->status, a->response.data ? a->response.data : "",
@@ -102,9 +113,15 @@ static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char *
 
 	if (add_header(wsi, "authorization:", a->authorization, at, end))
 		return -1;
-	if (a->is_link || a->is_get)
+	if (is_link(a))
 		return 0;
+	/* the time limit of a vhost holds for the connection, not for the answer */
+	lws_set_timer_usecs(wsi, (lws_usec_t)a->client->timeout_s * LWS_USEC_PER_SEC);
 	(void)snprintf(length, sizeof(length), "%zu", a->body.len);
+	if (a->header && add_header(wsi, a->header, a->header_value, at, end))
+		return -1;
+	if (strcmp(a->method, "GET") == 0)
+		return 0;
 	if (add_header(wsi, "content-type:", a->content_type, at, end) ||
 	    add_header(wsi, "content-length:", length, at, end))
 		return -1;
@@ -222,7 +239,7 @@ static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, v
 		return on_append_headers(a, wsi, in, len);
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
 		lws_set_opaque_user_data(wsi, NULL);
-		if (a->is_link)
+		if (is_link(a))
 			a->status = (int)lws_http_client_http_response(wsi);
 		fail_connection(a, wsi, in);
 		return 0;
@@ -254,6 +271,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+	case LWS_CALLBACK_TIMER:
 		break;
 	default:
 		return lws_callback_http_dummy(wsi, reason, session, in, len);
@@ -275,11 +293,26 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 		lws_set_opaque_user_data(wsi, NULL);
 		finish(a, NULL);
 		return -1; /* one request a connection: it is closed */
+	case LWS_CALLBACK_TIMER:
+		return error_set(&a->err, ERR_TIMEOUT, "no answer within %u s",
+				 a->client->timeout_s);
 	default:
 		lws_set_opaque_user_data(wsi, NULL);
 		fail(a, a->err.code ? a->err.message : "connection closed without an answer");
 		return 0;
 	}
+}
+
+/* Not by lws_tls_peer_cert_info(), which is a day off. */
+static void note_certificate_end(struct http_client *client, struct lws *wsi)
+{
+	SSL *ssl = lws_get_ssl(wsi);
+	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
+	struct tm end;
+
+	if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+		client->certificate_end_s = timegm(&end);
+	X509_free(certificate);
 }
 
 static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
@@ -297,6 +330,8 @@ static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	/* It stands: from here on the handler tells what happens to it. */
 	a = lws_get_opaque_user_data(wsi);
 	lws_set_opaque_user_data(wsi, NULL);
+	if (a)
+		note_certificate_end(a->client, wsi);
 	result = ws_client_open(wsi, ws, a ? a->userdata : NULL);
 	attempt_free(a);
 	return result;
@@ -317,20 +352,18 @@ static void start_connection(struct attempt *a, const char *address)
 		.port = a->port,
 		.path = a->path,
 		.host = a->host,
-		.method = a->is_link  ? NULL
-			  : a->is_get ? "GET"
-				      : "POST",
-		.protocol = a->is_link ? client->role.handler->protocol : NULL,
-		.local_protocol_name = a->is_link ? client->role.handler->protocol : "http",
+		.method = a->method,
+		.protocol = is_link(a) ? client->role.handler->protocol : NULL,
+		.local_protocol_name = is_link(a) ? client->role.handler->protocol : "http",
 		.alpn = "http/1.1",
-		.ssl_connection = LCCSCF_USE_SSL,
+		.ssl_connection = client->is_plain ? 0 : LCCSCF_USE_SSL,
 		.opaque_user_data = a,
 		.pwsi = &wsi,
 		.retry_and_idle_policy = &ws_client_idle_policy,
 		.ietf_version_or_minus_one = -1,
 	};
 
-	if (!client->is_strict)
+	if (!client->is_plain && !client->is_strict)
 		info.ssl_connection |= LCCSCF_ALLOW_SELFSIGNED | LCCSCF_ALLOW_INSECURE |
 				       LCCSCF_ALLOW_EXPIRED |
 				       LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
@@ -390,8 +423,11 @@ static struct attempt *attempt_new(struct http_client *client,
 	a->path = strdup(request->path);
 	a->authorization = copy(request->authorization);
 	a->content_type = copy(request->content_type);
+	a->header = copy(request->header);
+	a->header_value = copy(request->header_value);
 	if (!a->host || !a->path || (request->authorization && !a->authorization) ||
-	    (request->content_type && !a->content_type)) {
+	    (request->content_type && !a->content_type) || (request->header && !a->header) ||
+	    (request->header_value && !a->header_value)) {
 		(void)error_oom(err);
 		return NULL;
 	}
@@ -417,13 +453,15 @@ static int attempt_begin(struct attempt *a, struct error *err)
 	return 0;
 }
 
-int http_client_post(struct http_client *client, const struct http_client_request *request,
-		     http_response_fn fn, void *userdata, struct error *err)
+int http_client_call(struct http_client *client, const char *method,
+		     const struct http_client_request *request, http_response_fn fn, void *userdata,
+		     struct error *err)
 {
 	struct attempt *a = attempt_new(client, request, err);
 
 	if (!a)
 		return -1;
+	a->method = method;
 	a->respond = fn;
 	a->userdata = userdata;
 	return attempt_begin(a, err);
@@ -432,18 +470,13 @@ int http_client_post(struct http_client *client, const struct http_client_reques
 int http_client_get(struct http_client *client, const struct http_client_request *request,
 		    http_response_fn fn, void *userdata, struct error *err)
 {
-	const struct http_client_request bare = {.host = request->host,
-						 .port = request->port,
-						 .path = request->path,
-						 .authorization = request->authorization};
-	struct attempt *a = attempt_new(client, &bare, err);
+	return http_client_call(client, "GET", request, fn, userdata, err);
+}
 
-	if (!a)
-		return -1;
-	a->is_get = true;
-	a->respond = fn;
-	a->userdata = userdata;
-	return attempt_begin(a, err);
+int http_client_post(struct http_client *client, const struct http_client_request *request,
+		     http_response_fn fn, void *userdata, struct error *err)
+{
+	return http_client_call(client, "POST", request, fn, userdata, err);
 }
 
 int http_client_connect(struct http_client *client, const struct http_client_request *request,
@@ -453,7 +486,6 @@ int http_client_connect(struct http_client *client, const struct http_client_req
 
 	if (!a)
 		return -1;
-	a->is_link = true;
 	a->failed = failed;
 	a->userdata = userdata;
 	return attempt_begin(a, err);
@@ -496,8 +528,8 @@ static int make_vhost(struct http_client *client, struct error *err)
 		.vhost_name = "client",
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
 		.client_ssl_ca_filepath = ca_file,
-		.timeout_secs = HTTP_CLIENT_TIMEOUT_S,
-		.connect_timeout_secs = HTTP_CLIENT_TIMEOUT_S,
+		.timeout_secs = client->timeout_s,
+		.connect_timeout_secs = client->timeout_s,
 		.alpn = "http/1.1",
 		.protocols = client->protocols,
 		.user = client,
@@ -550,6 +582,8 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 	}
 	client->loop = loop;
 	client->is_strict = options->is_strict;
+	client->is_plain = options->is_plain;
+	client->timeout_s = options->timeout_s ? options->timeout_s : HTTP_CLIENT_TIMEOUT_S;
 	client->role.handler = options->ws;
 	client->protocols[0] = (struct lws_protocols){.name = "http", .callback = http_callback};
 	if (options->ws)
@@ -563,6 +597,11 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 		return client;
 	http_client_free(client);
 	return NULL;
+}
+
+long long http_client_certificate_end(const struct http_client *client)
+{
+	return client->certificate_end_s;
 }
 
 void http_client_free(struct http_client *client)

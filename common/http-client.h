@@ -22,11 +22,16 @@ struct http_client;
 struct http_client_options {
 	const char *ca_file;         /* PEM; NULL: the authorities of the system */
 	bool is_strict;              /* false: any certificate is accepted */
+	bool is_plain;               /* HTTP without TLS */
+	unsigned timeout_s;          /* to connect, and to answer; 0: HTTP_CLIENT_TIMEOUT_S */
 	const struct ws_handler *ws; /* its userdata is NULL; see http_client_connect() */
 };
 
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
 				    struct error *err);
+
+/** When the certificate of the server of the latest link ends, in seconds since 1970; 0: unknown. */
+long long http_client_certificate_end(const struct http_client *client);
 
 /**
  * Read the authority file again if it has been replaced: connections that begin from now on trust
@@ -48,13 +53,19 @@ struct http_client_request {
 	const char *authorization; /* header value, or NULL */
 	const char *content_type;
 	const char *body;
+	const char *header, *header_value; /* one more, such as "x-token:", or NULL */
 };
 
-/** GET; body and content type are not used. Everything in @request is copied. */
+/** Send a request with this method, a literal. Everything in @request is copied. */
+int http_client_call(struct http_client *client, const char *method,
+		     const struct http_client_request *request, http_response_fn fn, void *userdata,
+		     struct error *err);
+
+/** GET; body and content type are not used. */
 int http_client_get(struct http_client *client, const struct http_client_request *request,
 		    http_response_fn fn, void *userdata, struct error *err);
 
-/** POST. Everything in @request is copied. */
+/** POST. */
 int http_client_post(struct http_client *client, const struct http_client_request *request,
 		     http_response_fn fn, void *userdata, struct error *err);
 

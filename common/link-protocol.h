@@ -19,7 +19,7 @@
  * between them, so that a body can be cut out and passed on without being parsed:
  *
  *   broker to agent
- *     {"event":"hello","body":{"MessageMaxBytes":n}}                 first message
+ *     {"event":"hello","body":{"MessageMaxBytes":n,"Time":n}}        first message
  *     {"event":"reportReceived","body":{"sessionsUpdateResponse":
  *         {"requestId":"<32 hex digits>","result":{"success":true}}}}
  *     {"id":n,"operation":"<API name>","context":{…},"body":{…}}     one element of a request
@@ -27,6 +27,9 @@
  *     {"event":"report","body":{"Server":{…},"Sessions":[…],"LeakedProcesses":n,"Sequence":n,"BootId":"…"}}
  *     {"id":n,"status":200,"body":{…}}                  body: the entry of SuccessfulList
  *     {"id":n,"status":4xx or 5xx,"body":{"error":"…","code":"<error_wire_name()>"}}
+ *
+ * "Time" is the broker's, in milliseconds since 1970, for the agent to know by how much theirs
+ * differ; a broker of another release may not tell it.
  *
  * "id" is a number of the broker's choice, unique on the link. "body" of an operation is the
  * client's element as it came. "context" is what the broker adds: SessionId, CreationTime and

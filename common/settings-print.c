@@ -40,10 +40,10 @@ static void format_list(const char *items, char *ret, size_t size)
 		(void)snprintf(ret + used, size - used, "]");
 }
 
-/* "" where there is no default. */
-static void format_default(const struct setting *s, char *ret, size_t size)
+/* @otherwise where there is no default. */
+static void format_default(const struct setting *s, const char *otherwise, char *ret, size_t size)
 {
-	*ret = '\0';
+	(void)snprintf(ret, size, "%s", otherwise ? otherwise : "");
 	if (s->type == SETTING_BOOLEAN)
 		(void)snprintf(ret, size, "%s", s->default_number ? "true" : "false");
 	else if (s->type == SETTING_INTEGER && s->default_number >= s->min)
@@ -54,15 +54,16 @@ static void format_default(const struct setting *s, char *ret, size_t size)
 		(void)snprintf(ret, size, "%s", s->default_text);
 }
 
-static void print_entry(const struct setting *s, enum config_grammar grammar, bool is_shipped,
-			FILE *file)
+/* @shipped: the remark that it is to be written out, or NULL. */
+static void print_entry(const struct setting *s, enum config_grammar grammar,
+			const struct setting *shipped, FILE *file)
 {
 	const char *quote = grammar == CONFIG_TOML && s->type == SETTING_STRING ? "'" : "";
-	const char *mark = is_shipped ? "" : "# ";
+	const char *mark = shipped ? "" : "# ";
 	char wanted[160], value[256], text[1024];
 
 	setting_describe(s, wanted, sizeof(wanted));
-	format_default(s, value, sizeof(value));
+	format_default(s, shipped ? shipped->default_text : NULL, value, sizeof(value));
 	if (s->type == SETTING_FOREIGN)
 		(void)snprintf(text, sizeof(text), "no effect: %s", s->help);
 	else
@@ -71,12 +72,23 @@ static void print_entry(const struct setting *s, enum config_grammar grammar, bo
 	(void)fprintf(file, "%s%s = %s%s%s\n\n", mark, s->key, quote, value, quote);
 }
 
+/* As scdoc has it: what would begin bold or underlined text is a character. */
+static void print_escaped(FILE *file, const char *text)
+{
+	for (; *text; text++)
+		(void)fprintf(file, strchr("*_\\", *text) ? "\\%c" : "%c", *text);
+}
+
 static void print_manual_entry(const struct setting *s, FILE *file)
 {
 	char wanted[160], value[256];
 
 	setting_describe(s, wanted, sizeof(wanted));
-	format_default(s, value, sizeof(value));
+	if (s->type == SETTING_ALIAS) {
+		(void)fprintf(file, "*%s*\n\tAnother name of *%s*.\n\n", s->key, s->help);
+		return;
+	}
+	format_default(s, NULL, value, sizeof(value));
 	(void)fprintf(file, "*%s*", s->key);
 	if (s->type == SETTING_FOREIGN) {
 		(void)fprintf(file, " (accepted, without effect)\n");
@@ -84,7 +96,9 @@ static void print_manual_entry(const struct setting *s, FILE *file)
 		(void)fprintf(file, " (%s", wanted);
 		(void)fprintf(file, *value ? "; default: %s)\n" : ")\n", value);
 	}
-	(void)fprintf(file, "\t%c%s.\n\n", toupper((unsigned char)s->help[0]), s->help + 1);
+	(void)fprintf(file, "\t%c", toupper((unsigned char)s->help[0]));
+	print_escaped(file, s->help + 1);
+	(void)fprintf(file, ".\n\n");
 }
 
 static void print_title(const char *title, enum settings_form form, FILE *file)
@@ -96,7 +110,7 @@ void settings_print(const struct setting *settings, size_t n_settings, enum conf
 		    enum settings_form form, FILE *file)
 {
 	const char *table = "";
-	bool is_shipped = false;
+	const struct setting *shipped = NULL;
 
 	for (size_t i = 0; i < n_settings; i++) {
 		const struct setting *s = &settings[i];
@@ -108,10 +122,10 @@ void settings_print(const struct setting *settings, size_t n_settings, enum conf
 			(void)fprintf(file, form == SETTINGS_FILE ? "[%s]\n\n" : "## [%s]\n\n",
 				      table);
 		}
-		if (s->key && form == SETTINGS_FILE)
-			print_entry(s, grammar, is_shipped, file);
-		else if (s->key)
+		if (s->key && form == SETTINGS_MANUAL)
 			print_manual_entry(s, file);
-		is_shipped = s->type == SETTING_SHIPPED;
+		else if (s->key && s->type != SETTING_ALIAS)
+			print_entry(s, grammar, shipped, file);
+		shipped = s->type == SETTING_SHIPPED ? s : NULL;
 	}
 }

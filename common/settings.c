@@ -141,6 +141,7 @@ static bool set_value(const struct setting *s, const struct config_entry *entry,
 		return set_list(s, entry, (char **)(void *)field);
 	case SETTING_FOREIGN:
 		return !is_integer(s) || set_integer(s, entry, &unused);
+	case SETTING_ALIAS:
 	case SETTING_SECTION:
 	case SETTING_SHIPPED:
 		break;
@@ -148,12 +149,13 @@ static bool set_value(const struct setting *s, const struct config_entry *entry,
 	return false;
 }
 
-static size_t find(const struct loading *l, const struct config_entry *entry)
+static size_t find(const struct loading *l, const char *table, const char *key)
 {
 	for (size_t i = 0; i < l->n_settings; i++) {
-		if (l->settings[i].key && strcmp(l->settings[i].table, entry->table) == 0 &&
-		    same_key(l->settings[i].key, entry->key))
-			return i;
+		const struct setting *s = &l->settings[i];
+
+		if (s->key && strcmp(s->table, table) == 0 && same_key(s->key, key))
+			return s->type == SETTING_ALIAS ? find(l, table, s->help) : i;
 	}
 	return l->n_settings;
 }
@@ -162,7 +164,7 @@ static int on_entry(const struct config_entry *entry, void *userdata, struct err
 {
 	struct loading *l = userdata;
 	const char *dot = entry->table[0] ? "." : "";
-	size_t i = find(l, entry);
+	size_t i = find(l, entry->table, entry->key);
 	const struct setting *s = &l->settings[i];
 	char expected[160];
 

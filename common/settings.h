@@ -20,9 +20,10 @@ enum setting_type {
 	SETTING_BOOLEAN, /* bool */
 	SETTING_LIST,    /* char *, owned: strings that each end in NUL, an empty one ends all */
 	SETTING_FOREIGN, /* of a product that we replace: checked, told and without effect */
+	SETTING_ALIAS,   /* another name; help: the key of the same table that is meant */
 	/* No settings, but remarks for settings_print(), without a key: */
 	SETTING_SECTION, /* help: a title */
-	SETTING_SHIPPED  /* what follows is written out and not a comment */
+	SETTING_SHIPPED  /* what follows is written out, with default_text if it has no default */
 };
 
 /** What a string must look like; other texts are a choice list such as "png|jpeg". */

@@ -4,14 +4,19 @@ LIBEXECDIR ?= $(PREFIX)/libexec/dcv-session-manager
 MANDIR ?= $(PREFIX)/share/man
 BROKER_SHARE = $(PREFIX)/share/dcv-session-manager-broker
 BROKER_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-broker/session-manager-broker.properties
+AGENT_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-agent/agent.conf
 MANUALS = $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
-# The lists of a manual page come from the program itself: @SETTINGS@ and @COMMANDS@ are lines of the page.
 broker = $(BUILD)/dcv-session-manager-broker
-$(BUILD)/man/%: packaging/man/%.scd $(broker)
+agent = $(BUILD)/dcv-session-manager-agent
+
+# The lists of a manual page come from the program itself: @SETTINGS@ and @COMMANDS@ are lines of the page.
+program_of = $(if $(findstring agent,$(1)),$(agent),$(broker))
+$(BUILD)/man/%: packaging/man/%.scd $(broker) $(agent)
 	@mkdir -p $(@D)
-	$(Q)$(broker) --print-manual settings > $@.settings && \
-	    $(broker) --print-manual commands > $@.commands && \
+	$(Q)sed -n 's/^@\([A-Z]*\)@$$/\1/p' $< | tr A-Z a-z | while read part; do \
+	        $(call program_of,$@) --print-manual $$part > $@.$$part || exit 1; \
+	    done && \
 	    sed -e '/^@SETTINGS@$$/{r $@.settings' -e 'd;}' -e '/^@COMMANDS@$$/{r $@.commands' -e 'd;}' $< | \
 	    scdoc > $@
 	@rm -f $@.settings $@.commands
@@ -19,15 +24,18 @@ $(BUILD)/man/%: packaging/man/%.scd $(broker)
 $(BUILD)/session-manager-broker.properties: $(broker)
 	$(Q)$(broker) --print-settings > $@
 
+$(BUILD)/agent.conf: $(agent)
+	$(Q)$(agent) --print-settings > $@
+
 manuals: $(MANUALS)
 
-install: all manuals $(BUILD)/session-manager-broker.properties
+install: all manuals $(BUILD)/session-manager-broker.properties $(BUILD)/agent.conf
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pam.d \
-	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(dir $(AGENT_SETTINGS)) $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
-	install -m 755 $(BUILD)/dcv-session-keeper $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 packaging/pam/dcv-session-keeper $(DESTDIR)$(SYSCONFDIR)/pam.d
 	install -d $(DESTDIR)$(BROKER_SHARE)/bin
 	install -m 755 packaging/gen-gateway-certificates.sh $(DESTDIR)$(BROKER_SHARE)/bin
@@ -36,6 +44,8 @@ install: all manuals $(BUILD)/session-manager-broker.properties
 	# What an administrator has written there stays.
 	test -e $(DESTDIR)$(BROKER_SETTINGS) || \
 	    install -m 640 $(BUILD)/session-manager-broker.properties $(DESTDIR)$(BROKER_SETTINGS)
+	test -e $(DESTDIR)$(AGENT_SETTINGS) || \
+	    install -m 644 $(BUILD)/agent.conf $(DESTDIR)$(AGENT_SETTINGS)
 
 uninstall:
 	rm -f $(foreach p,dcv-session-manager-agent dcv-session-manager-broker dcvctl dcvsm \

@@ -15,13 +15,25 @@
 
 struct engine;
 
+/** What an engine tells of a session that was there already. Borrowed. */
+struct found_session {
+	const char *id, *owner;
+	const char *type;           /* "CONSOLE" or "VIRTUAL" */
+	const char *name;           /* "": none */
+	long long creation_time_ms; /* 0: not known */
+	bool is_host_made;          /* by other means, unless we know that it is ours */
+};
+
 struct engine_events {
 	/**
 	 * A session is there that this process did not begin, or not know to have begun. Returns
 	 * the session it is, which the engine gives its part, or NULL to leave it alone.
 	 */
-	struct session *(*found)(const char *id, const char *owner, void *userdata);
-	/** Everything that was there at the start has been found. */
+	struct session *(*found)(const struct found_session *found, void *userdata);
+	/**
+	 * Everything that was there at the start has been found. While status.trouble is set that
+	 * cannot be known, and the event comes again when it is.
+	 */
 	void (*searched)(void *userdata);
 	void (*ready)(struct session *session, void *userdata);
 	/** The session has begun to end by itself. */
@@ -32,7 +44,16 @@ struct engine_events {
 	 */
 	void (*ended)(struct session *session, const char *reason, enum error_code code,
 		      void *userdata);
+	/** Something of a session or of the engine's status is not what it was. */
+	void (*changed)(void *userdata);
 	void *userdata;
+};
+
+/** What a report tells of an engine. Owned by it. */
+struct engine_status {
+	char *version;
+	json_t *endpoints; /* of the API; NULL: none. An address that is missing is the host's */
+	char *trouble;     /* why no session can be reached or made now; NULL: all is well */
 };
 
 /** Bounds and format of a screenshot. Pixels, at least 1. */
@@ -44,13 +65,14 @@ struct screenshot_wish {
 
 struct engine_ops {
 	const char *name;
-	const char *version;
 	/**
 	 * Look for sessions that are there already; ends with the event `searched`, perhaps before
 	 * it returns. An error is one
 	 * that an administrator must mend: to go on would mean to lose living sessions.
 	 */
 	int (*search)(struct engine *engine, struct error *err);
+	/** Could a session be begun now? -1 with what is in the way. Asked often: does not wait. */
+	int (*check)(struct engine *engine, struct error *err);
 	/** Begin a session. After success it has a part, and an event will tell more. */
 	int (*create)(struct engine *engine, struct session *session, struct error *err);
 	/** End a session that has a part. May be said again. */
@@ -58,6 +80,12 @@ struct engine_ops {
 	/** Answer with the SuccessfulList entry of GetSessionScreenshots. */
 	void (*screenshot)(struct engine *engine, struct session *session,
 			   const struct screenshot_wish *wish, struct answer *answer);
+	/**
+	 * Give a session that lives the permissions of a file, base64. @answer: a success is an
+	 * empty object. NULL: the engine has no need to be told.
+	 */
+	void (*set_permissions)(struct engine *engine, struct session *session,
+				const char *permissions, struct answer *answer);
 	/** Let go of every part without ending a session. */
 	void (*free)(struct engine *engine);
 };
@@ -65,7 +93,10 @@ struct engine_ops {
 /** The beginning of every engine's own struct. */
 struct engine {
 	const struct engine_ops *ops;
+	struct engine_status status;
 };
+
+void engine_status_done(struct engine_status *status);
 
 struct x11_options {
 	struct loop *loop;
@@ -77,5 +108,16 @@ struct x11_options {
 
 /** Sessions on X servers of our own, each with a keeper. Strings are borrowed. */
 struct engine *x11_engine_new(const struct x11_options *options, struct error *err);
+
+struct dcv_options {
+	struct loop *loop;
+	const struct agent_config *config;
+	const char *handover_folder; /* for files that the DCV server and the owners read */
+	const char *session_init;    /* the program dcv-session-init */
+	struct engine_events events;
+};
+
+/** Sessions of an Amazon DCV server, which is driven by its command. Strings are borrowed. */
+struct engine *dcv_engine_new(const struct dcv_options *options, struct error *err);
 
 #endif

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "agent/engines/capture.h"
 #include "agent/engines/engine.h"
@@ -226,7 +229,10 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	if (!part->session && id && owner) {
-		part->session = x11->events.found(id, owner, x11->events.userdata);
+		const struct found_session found = {
+			.id = id, .owner = owner, .type = "VIRTUAL", .name = ""};
+
+		part->session = x11->events.found(&found, x11->events.userdata);
 		timer_stop(part->timer);
 	}
 	if (!part->session) {
@@ -484,6 +490,23 @@ static int search(struct engine *engine, struct error *err)
 	return 0;
 }
 
+/* Whether somebody listens, without bothering them: a socket of another type is refused for its type
+ * where there is a listener, and otherwise because there is none. */
+static int check(struct engine *engine, struct error *err)
+{
+	const struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO(close_p) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0; /* which says nothing about the keepers */
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", x11->keeper_socket);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+	    errno == EPROTOTYPE)
+		return 0;
+	return error_errno(err, "session keeper: connect to %s", x11->keeper_socket);
+}
+
 static int create(struct engine *engine, struct session *session, struct error *err)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
@@ -541,13 +564,14 @@ static void engine_free(struct engine *engine)
 
 	list_for_each_safe (part, &x11->parts, struct engine_session, link)
 		part_free(part);
+	engine_status_done(&x11->engine.status);
 	free(x11);
 }
 
 static const struct engine_ops ops = {
 	.name = "x11",
-	.version = VERSION,
 	.search = search,
+	.check = check,
 	.create = create,
 	.end = end,
 	.screenshot = screenshot,
@@ -557,11 +581,15 @@ static const struct engine_ops ops = {
 struct engine *x11_engine_new(const struct x11_options *options, struct error *err)
 {
 	struct x11_engine *x11 = calloc(1, sizeof(*x11));
+	char *version = strdup(VERSION);
 
-	if (!x11) {
+	if (!x11 || !version) {
+		free(version);
+		free(x11);
 		(void)error_oom(err);
 		return NULL;
 	}
+	x11->engine.status.version = version;
 	x11->engine.ops = &ops;
 	x11->loop = options->loop;
 	x11->config = options->config;

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "agent/keeper/account.h"
+#include "agent/account.h"
 #include "common/error.h"
 
 struct environment {

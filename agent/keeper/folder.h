@@ -7,7 +7,7 @@
 #ifndef AGENT_KEEPER_FOLDER_H
 #define AGENT_KEEPER_FOLDER_H
 
-#include "agent/keeper/account.h"
+#include "agent/account.h"
 #include "agent/keeper/record.h"
 #include "common/error.h"
 

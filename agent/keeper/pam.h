@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#include "agent/keeper/account.h"
+#include "agent/account.h"
 #include "common/error.h"
 
 /** Name of the service file. */

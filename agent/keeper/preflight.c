@@ -137,10 +137,20 @@ static int try_folders(const struct account *owner, int patience_ms, struct erro
 	return check_room("/tmp", "the folder for temporary files", false, err);
 }
 
+/* It may hang here for ever, when the keeper is long gone: whoever talked to it sees that only once
+ * nobody holds the other end. */
+static void let_go_of_all_but(int fd)
+{
+	if (fd > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0);
+	(void)close_range((unsigned)fd + 1, ~0U, 0);
+}
+
 _Noreturn static void child(const struct account *owner, int patience_ms, int fd)
 {
 	struct error err = {0};
 
+	let_go_of_all_but(fd);
 	(void)signal(SIGXFSZ, SIG_IGN); /* a limit is told, and no end */
 	(void)try_folders(owner, patience_ms, &err);
 	_exit(write(fd, &err, sizeof(err)) == (ssize_t)sizeof(err) ? 0 : 1);

@@ -7,7 +7,7 @@
 #ifndef AGENT_KEEPER_PREFLIGHT_H
 #define AGENT_KEEPER_PREFLIGHT_H
 
-#include "agent/keeper/account.h"
+#include "agent/account.h"
 #include "common/error.h"
 
 /**

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "agent/keeper/account.h"
+#include "agent/account.h"
 #include "agent/keeper/cgroup.h"
 #include "agent/keeper/environment.h"
 #include "agent/keeper/output.h"

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/keeper/file.h"
-#include "agent/keeper/sentence.h"
+#include "agent/sentence.h"
+#include "agent/session-file.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 
@@ -56,11 +56,12 @@ static int check_files(void *data, struct error *err)
 	AUTO(free_p) char *init = NULL;
 	AUTO(free_p) char *autorun = NULL;
 
-	if (s->request->init_file &&
-	    file_find("init file", s->config->init_folder, s->request->init_file, &init, err) < 0)
+	if (s->request->init_file && session_file_find("init file", s->config->init_folder,
+						       s->request->init_file, &init, err) < 0)
 		return -1;
-	if (s->request->autorun_file && file_find("autorun file", s->config->autorun_folder,
-						  s->request->autorun_file, &autorun, err) < 0)
+	if (s->request->autorun_file &&
+	    session_file_find("autorun file", s->config->autorun_folder, s->request->autorun_file,
+			      &autorun, err) < 0)
 		return -1;
 	return 0;
 }
@@ -96,8 +97,8 @@ static int prepare_init(void *data, char ***ret_argv, struct error *err)
 		return error_oom(err);
 	*ret_argv = argv;
 	if (s->request->init_file)
-		return file_find("init file", s->config->init_folder, s->request->init_file,
-				 &argv[0], err);
+		return session_file_find("init file", s->config->init_folder, s->request->init_file,
+					 &argv[0], err);
 	if (program_find(s->config->default_session, &path, err) < 0)
 		return error_prefix(err, "no init file, and the default session");
 	/* A bus of its own, or two sessions of one user would share one. */
@@ -121,8 +122,8 @@ static int prepare_autorun(void *data, char ***ret_argv, struct error *err)
 	*ret_argv = argv;
 	if (request->n_arguments > 0) /* execve() promises not to write to them */
 		memcpy(argv + 1, request->arguments, request->n_arguments * sizeof(*argv));
-	return file_find("autorun file", s->config->autorun_folder, request->autorun_file, &argv[0],
-			 err);
+	return session_file_find("autorun file", s->config->autorun_folder, request->autorun_file,
+				 &argv[0], err);
 }
 
 static int start_init(struct session *s, struct error *err)

@@ -16,8 +16,8 @@
 #ifndef AGENT_KEEPER_SESSION_H
 #define AGENT_KEEPER_SESSION_H
 
+#include "agent/account.h"
 #include "agent/config.h"
-#include "agent/keeper/account.h"
 #include "agent/keeper/cgroup.h"
 #include "agent/keeper/ending.h"
 #include "agent/keeper/environment.h"

@@ -14,6 +14,7 @@ import tempfile
 import time
 import zlib
 
+from dcv_helpers import DcvServer
 from keeper_helpers import BUILD, PATIENCE, Gone, Keeper, of_session, pids
 
 PROGRAM = os.path.join(BUILD, "dcv-session-manager-agent")
@@ -49,7 +50,8 @@ class Agent:
     """A keeper's listener and an agent that works with it. `settings` are lines of [agent]."""
 
     def __init__(self, settings="", log="", start=True, user=None, prefix=(), keeper_options=(),
-                 state_folder=None, umask=-1, create_timeout=30, delete_grace=1):
+                 state_folder=None, umask=-1, create_timeout=30, delete_grace=1, engine="x11",
+                 dcv=None):
         self.folder = tempfile.mkdtemp(prefix="agent-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.state_folder = state_folder or os.path.join(self.folder, "state")
@@ -66,6 +68,9 @@ class Agent:
             shutil.chown(self.log_folder, user)
         if "max_concurrent_sessions_per_user" not in settings:
             settings += "\nmax_concurrent_sessions_per_user = -1\n"
+        self.dcv = DcvServer(**(dcv or {})) if engine == "dcv" else None
+        if self.dcv:
+            settings += self.dcv.settings()
         settings += f"\n[log]\ndirectory = '{self.log_folder}'\n{log}\n"
         self.keeper = Keeper(prefix=prefix, user=user, settings=settings, options=keeper_options,
                              create_timeout=create_timeout, delete_grace=delete_grace)
@@ -78,7 +83,9 @@ class Agent:
     def arguments(self):
         return [*self.prefix, PROGRAM, "--conf", self.keeper.conf, "--state-dir", self.state_folder,
                 "--socket", self.socket, "--keeper-socket", self.keeper.path,
-                "--keeper-run-dir", self.keeper.run_dir]
+                "--keeper-run-dir", self.keeper.run_dir,
+                "--handover-dir", os.path.join(self.folder, "handover"),
+                "--session-init", os.path.join(BUILD, "dcv-session-init")]
 
     def start(self):
         """Start it and wait until it is ready."""
@@ -125,6 +132,8 @@ class Agent:
         finally:
             self.end_sessions()
             self.keeper.done()
+            if self.dcv:
+                self.dcv.done()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def end_sessions(self):
@@ -144,6 +153,16 @@ class Agent:
 
     def n_fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def output_of_autorun(self, session_id):
+        """What the autorun file has printed."""
+        if self.dcv:
+            return self.dcv.output()
+        return self.keeper.log_of(session_id).decode().replace("autorun: ", "")
+
+    def n_living(self):
+        """How many sessions there are, by those who hold them."""
+        return len(self.dcv.sessions() if self.dcv else self.keeper.numbers())
 
     # --- the API ---------------------------------------------------------------------------------
 

@@ -52,12 +52,20 @@ def group():
     run("groupdel", name)
 
 
+both_engines = pytest.mark.parametrize("engine", ["x11", "dcv"], indirect=True)
+
+
 @pytest.fixture
-def make_agent():
+def engine(request):
+    return getattr(request, "param", "x11")
+
+
+@pytest.fixture
+def make_agent(engine):
     made = []
 
     def make(**arguments):
-        made.append(Agent(**arguments))
+        made.append(Agent(engine=engine, **arguments))
         return made[-1]
 
     yield make
@@ -119,6 +127,7 @@ def run_in(agent, user, session_id, *command):
 # --- the main job --------------------------------------------------------------------------------
 
 
+@both_engines
 def test_a_session_with_its_programs_from_create_to_delete(agent, alice):
     n_fds = agent.n_fds()
     n_listener_fds = len(os.listdir(f"/proc/{agent.keeper.process.pid}/fd"))
@@ -134,8 +143,8 @@ def test_a_session_with_its_programs_from_create_to_delete(agent, alice):
                      "MaxConcurrentClients": 4, "StorageRoot": "%home%/share"}
     assert len(created) == 24 and created.endswith("Z")
     assert agent.call_well("/describeServers")["Servers"][0]["Id"] == server["Id"]
-    text = b"<--model>\nautorun: <wing v2>\nautorun: <$(x)>\nautorun: <>\n"
-    wait_for(lambda: text in agent.keeper.log_of(session_id), "the arguments")
+    text = "<--model>\n<wing v2>\n<$(x)>\n<>\n"
+    wait_for(lambda: text in agent.output_of_autorun(session_id), "the arguments")
     assert {uid_of(pid) for pid in of_session(session_id)} == {alice.uid}
     agent.delete(session_id, alice.name)
     gone = agent.find(session_id)
@@ -146,6 +155,7 @@ def test_a_session_with_its_programs_from_create_to_delete(agent, alice):
              "the listener's descriptors to be closed")
 
 
+@both_engines
 def test_a_screenshot_shows_what_the_screen_shows(agent, alice):
     session_id = agent.create_ready(alice.name)
     run_in(agent, alice, session_id, "xsetroot", "-solid", "#102030")
@@ -160,6 +170,7 @@ def test_a_screenshot_shows_what_the_screen_shows(agent, alice):
     assert png_size(agent.screenshot(session_id, MaxWidth=64)) == (64, 48)
 
 
+@both_engines
 def test_screenshots_of_many_sessions_come_in_one_answer(make_agent, alice):
     agent = make_agent(settings="session_screenshot_format = 'jpeg'")
     ids = [agent.create(alice.name) for _ in range(3)]
@@ -174,6 +185,7 @@ def test_screenshots_of_many_sessions_come_in_one_answer(make_agent, alice):
                                            "FailureReason": "Dcv session not found."}]
 
 
+@both_engines
 def test_lists_have_what_was_asked_for(agent, alice, bob):
     ids = sorted(agent.create(user.name) for user in (alice, alice, bob))
     assert [session["Id"] for session in agent.describe()] == ids
@@ -191,6 +203,7 @@ def test_lists_have_what_was_asked_for(agent, alice, bob):
     assert status == 400 and "Filters" in answer["error"]
 
 
+@both_engines
 def test_deleting_again_is_deleting_until_it_is_gone(agent, alice):
     session_id = agent.create_ready(alice.name)
     assert agent.try_delete(session_id, "nobody") == NO_SUCH_SESSION
@@ -200,6 +213,7 @@ def test_deleting_again_is_deleting_until_it_is_gone(agent, alice):
     assert agent.try_delete(session_id, alice.name) == NO_SUCH_SESSION
 
 
+@both_engines
 def test_delete_during_create(agent, alice):
     ids = [agent.create(alice.name) for _ in range(4)]
     for session_id in ids:
@@ -209,6 +223,7 @@ def test_delete_during_create(agent, alice):
     assert_nothing_left(agent, alice)
 
 
+@both_engines
 def test_permissions_are_replaced_while_a_session_lives(agent, alice):
     def update(permissions):
         answer = agent.call_well("/sessionPermissions", [
@@ -238,6 +253,7 @@ def test_the_socket_is_for_everybody_whatever_the_umask(make_agent):
     assert os.lstat(agent.state_folder).st_mode & 0o777 == 0o700
 
 
+@both_engines
 def test_users_see_and_touch_only_what_is_theirs(agent, alice, bob):
     ids = {user.name: agent.create_ready(user.name) for user in (alice, bob)}
     for user, other in ((alice, bob), (bob, alice)):
@@ -330,6 +346,7 @@ def test_a_closed_server_takes_no_sessions_and_remembers_it(agent, alice):
 # --- limits --------------------------------------------------------------------------------------
 
 
+@both_engines
 @pytest.mark.parametrize("settings, most", [
     ("max_virtual_sessions = 3", 3),
     ("max_concurrent_sessions_per_user = 2", 2),
@@ -351,11 +368,39 @@ def test_limits_hold_under_concurrent_creates(make_agent, alice, settings, most)
     assert len({r for r in results if isinstance(r, str)}) == 1
     for session_id in ids:
         agent.wait_for(session_id, "READY")
-    assert len(agent.keeper.numbers()) == most
+    assert agent.n_living() == most
     agent.delete(ids[0], alice.name)
     agent.create_ready(alice.name)
 
 
+def test_both_limits_hold_for_several_users_at_once(make_agent, alice, bob):
+    agent = make_agent(settings="max_virtual_sessions = 3\nmax_concurrent_sessions_per_user = 2")
+    results = []
+
+    def create(user):
+        results.append((user.name, agent.try_create(user.name)))
+
+    threads = [threading.Thread(target=create, args=(user,)) for user in [alice, bob] * 15]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    owners = [owner for owner, answer in results if isinstance(answer, dict)]
+    assert len(results) == 30 and len(owners) == 3
+    assert {owners.count(alice.name), owners.count(bob.name)} == {1, 2}
+    assert {answer for _, answer in results if isinstance(answer, str)} <= {
+        "this host has its 3 virtual sessions",
+        f"user {alice.name} has the allowed 2 sessions on this host",
+        f"user {bob.name} has the allowed 2 sessions on this host"}
+    assert server_counts(agent) == (3, 0)
+
+
+def server_counts(agent):
+    shown = agent.call_well("/describeServers")["Servers"][0]
+    return shown["VirtualSessionCount"], shown["ConsoleSessionCount"]
+
+
+@both_engines
 def test_a_full_server_says_so(make_agent, alice):
     agent = make_agent(settings="max_virtual_sessions = 1")
     agent.create(alice.name)
@@ -367,6 +412,7 @@ def test_a_full_server_says_so(make_agent, alice):
 # --- owners and files ----------------------------------------------------------------------------
 
 
+@both_engines
 @pytest.mark.parametrize("owner, reason", [
     ("root", "sessions for system accounts are not allowed (user root, uid 0)"),
     ("daemon", "sessions for system accounts are not allowed"),
@@ -376,7 +422,7 @@ def test_a_full_server_says_so(make_agent, alice):
 ])
 def test_owners_that_may_not_have_sessions(agent, owner, reason):
     assert reason in agent.end_of(agent.create(owner))
-    assert agent.keeper.numbers() == []
+    assert agent.n_living() == 0
 
 
 @pytest.mark.parametrize("options, change, reason", [
@@ -392,6 +438,7 @@ def test_accounts_that_may_not_have_sessions(agent, options, change, reason):
         subprocess.run(["userdel", "-f", user.name], check=False, stderr=subprocess.DEVNULL)
 
 
+@both_engines
 def test_an_init_file_path_may_begin_with_the_init_folder(agent, alice):
     agent.keeper.init(SLEEP, "below/other.sh")
     folder = agent.keeper.init_folder
@@ -464,6 +511,7 @@ NAMES = [
 ]
 
 
+@both_engines
 def test_names_are_returned_byte_for_byte(agent, alice):
     # The init file is refused, so no X server is started for each of them.
     ids = {agent.create(alice.name, Name=name, InitFile="none"): name for name in NAMES}
@@ -798,6 +846,7 @@ def test_a_full_disk_for_logs_stops_nothing(make_agent, alice, small_disk):
 # --- starting, stopping, killing -----------------------------------------------------------------
 
 
+@both_engines
 def test_sessions_outlive_the_agent_and_are_adopted(agent, alice, bob):
     ids = [agent.create_ready(user.name, Name=f"of {user.name}", MaxConcurrentClients=3)
            for user in (alice, bob)]

@@ -394,6 +394,25 @@ def test_a_home_folder_that_comes_late_is_waited_for():
         user.remove()
 
 
+def test_who_looks_for_the_home_folder_holds_nothing_of_the_keeper():
+    """It may hang in the kernel for ever: then the keeper's peers would wait for its end as long."""
+    user = User(home=False)
+    keeper = Keeper()
+    try:
+        keeper.start(user.name, keeper.init(SLEEP))
+        wait_for(user.processes, "somebody to look for the home folder")
+        folder = f"/proc/{user.processes()[0]}/fd"
+        wait_for(lambda: "/mountinfo" in str(links(folder)), "it to look")
+        assert not [link for link in links(folder)[3:] if "socket" in link], links(folder)
+    finally:
+        keeper.done()
+        user.remove()
+
+
+def links(folder):
+    return [os.readlink(os.path.join(folder, fd)) for fd in sorted(os.listdir(folder), key=int)]
+
+
 def test_a_home_folder_that_does_not_come_is_named():
     user = User(home=False)
     keeper = Keeper(create_timeout=3)

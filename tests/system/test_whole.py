@@ -158,6 +158,9 @@ def test_an_agent_whose_clock_is_an_hour_off_works(kept, offset):
     kept.start("agent", "env", f"LD_PRELOAD={library}", f"FAKETIME={offset}",
                "DONT_FAKE_MONOTONIC=1")
     kept.await_agent()
+    (server,) = kept.local("describeServers", {})["Servers"]
+    assert abs(server["Local"]["ClockSkewMilliseconds"] / 1000 - int(offset[:-1])) < 60
+    assert server["Local"]["BrokerCertificateDaysLeft"] > 0
     before = time.time()
     session_id = kept.create()
     kept.await_state(session_id, "READY")

@@ -20,11 +20,10 @@ static char folder[] = "/tmp/fuzz-keeper-XXXXXX";
 static char listen_path[64], control_path[64];
 static int listener, control;
 
-static struct session *on_found(const char *id, const char *owner, void *userdata)
+static struct session *on_found(const struct found_session *found, void *userdata)
 {
-	(void)owner;
 	(void)userdata;
-	return strcmp(id, session->id) == 0 ? session : NULL;
+	return strcmp(found->id, session->id) == 0 ? session : NULL;
 }
 
 static void on_searched(void *userdata)
@@ -97,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.config = &config,
 		.keeper_socket = listen_path,
 		.keeper_run_dir = folder,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL},
+		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL, NULL},
 	};
 	struct engine *engine;
 	struct error err;

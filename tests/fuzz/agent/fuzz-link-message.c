@@ -21,6 +21,12 @@ static int create(struct engine *engine, struct session *session, struct error *
 	return error_set(err, ERR_UNREACHABLE, "no keeper");
 }
 
+static int check(struct engine *engine, struct error *err)
+{
+	(void)engine;
+	return error_set(err, ERR_UNREACHABLE, "no keeper");
+}
+
 static void end(struct engine *engine, struct session *session, const char *reason)
 {
 	(void)engine;
@@ -40,12 +46,12 @@ static void screenshot(struct engine *engine, struct session *session,
 }
 
 static const struct engine_ops ops = {
-	.name = "fake", .version = "1", .create = create, .end = end, .screenshot = screenshot};
+	.name = "fake", .check = check, .create = create, .end = end, .screenshot = screenshot};
 
 static struct link *make(void)
 {
 	static const struct session_list_handler handler = {.changed = on_changed};
-	static struct engine engine = {&ops};
+	static struct engine engine = {.ops = &ops};
 	static struct agent_config config;
 	static struct loop loop;
 	static struct agent agent;
@@ -73,7 +79,7 @@ static struct link *make(void)
 			       .is_ready = true,
 			       .on_change = on_changed};
 	if (session_list_init(&agent.sessions, &loop, &config, folder, &handler, &err) < 0 ||
-	    server_init(&agent.server, &config, &agent.sessions, "1", folder, &err) < 0)
+	    server_init(&agent.server, &config, &agent.sessions, &engine, folder, &err) < 0)
 		abort();
 	session = session_new("s1", &request, 0, &err);
 	if (session_list_add(&agent.sessions, session, &err) < 0)

@@ -3,13 +3,17 @@
 #ifndef TESTS_UNIT_AGENT_FIXTURE_H
 #define TESTS_UNIT_AGENT_FIXTURE_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/config.h"
+#include "agent/engines/engine.h"
+#include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -60,6 +64,46 @@ static inline const char *put(const struct folder *f, const char *name, const ch
 	return path;
 }
 
+/* What is logged meanwhile goes to a file below the folder, and not to the terminal. */
+struct log_catch {
+	char path[128];
+	int stderr_fd; /* the real one */
+};
+
+static inline void log_catch_begin(struct log_catch *c, const struct folder *f)
+{
+	const struct log_rotation rotation = {.max_bytes = 1 << 20, .n_kept = 1};
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct error err = {0};
+
+	(void)snprintf(c->path, sizeof(c->path), "%s/caught.log", f->path);
+	c->stderr_fd = dup(STDERR_FILENO);
+	(void)dup2(null, STDERR_FILENO);
+	(void)close(null);
+	log_set_level(LOG_LEVEL_INFO);
+	assert_int_equal(log_open_file(f->path, "caught.log", &rotation, &err), 0);
+}
+
+static inline void log_catch_end(struct log_catch *c)
+{
+	log_close();
+	(void)dup2(c->stderr_fd, STDERR_FILENO);
+	(void)close(c->stderr_fd);
+}
+
+/* How often @text was logged. */
+static inline int log_catch_count(const struct log_catch *c, const char *text)
+{
+	AUTO(buf_done) struct buf log = {0};
+	struct error err = {0};
+	int n = 0;
+
+	assert_int_equal(file_read(c->path, 1 << 20, &log, &err), 0);
+	for (const char *p = log.data; p && (p = strstr(p, text)); p += strlen(text))
+		n++;
+	return n;
+}
+
 static inline bool is_there(const struct folder *f, const char *name)
 {
 	struct stat status;
@@ -76,6 +120,14 @@ static inline void config_make(struct agent_config *config, const struct folder 
 	assert_int_equal(agent_config_load(config, put(f, "agent.conf", "version = '0.1'\n"), &err),
 			 0);
 	config->max_sessions_per_user = -1;
+}
+
+/* struct engine_ops::check of an engine that is always well. */
+static inline int engine_is_well(struct engine *engine, struct error *err)
+{
+	(void)engine;
+	(void)err;
+	return 0;
 }
 
 static inline void on_out_of_patience(void *userdata)

@@ -18,6 +18,20 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* What the tree says. */
+static json_t *host_of(const struct folder *f)
+{
+	struct inventory inventory;
+	struct error err;
+	json_t *host;
+
+	assert_int_equal(inventory_init(&inventory, f->path, &err), 0);
+	host = inventory_host(&inventory);
+	inventory_done(&inventory);
+	assert_non_null(host);
+	return host;
+}
+
 static json_int_t number(const json_t *host, const char *part, const char *key)
 {
 	const json_t *value = json_object_get(json_object_get(host, part), key);
@@ -48,7 +62,7 @@ static void a_host_is_told_in_all_its_parts(void **state)
 		  "SwapTotal: 50 kB\nSwapFree: 20 kB\n");
 	(void)put(f, "proc/loadavg", "0.05 0.20 0.18 1/100 4242\n");
 	(void)put(f, "proc/cpuinfo", CPU("0", "0", "0"));
-	host = inventory_host(f->path);
+	host = host_of(f);
 	assert_string_equal(text(host, "Os", "Family"), "linux");
 	assert_string_equal(text(host, "Os", "Name"), "Debian GNU/Linux");
 	assert_string_equal(text(host, "Os", "Version"), "12");
@@ -63,61 +77,15 @@ static void a_host_is_told_in_all_its_parts(void **state)
 	assert_non_null(text(host, "CpuInfo", "Architecture"));
 	assert_true(json_real_value(json_object_get(json_object_get(host, "CpuLoadAverage"),
 						    "FiveMinutes")) == 0.2);
-	assert_true(inventory_load(f->path) == 0.05);
 	assert_int_equal(json_array_size(json_object_get(host, "Gpus")), 0);
 	assert_int_equal(json_array_size(json_object_get(host, "LoggedInUsers")), 0);
-}
-
-static void cores_are_counted_once_and_per_socket(void **state)
-{
-	static const struct {
-		const char *cpuinfo;
-		int n_cpus, n_cores;
-	} hosts[] = {
-		/* two sockets of two cores of two threads; core ids repeat and have gaps */
-		{CPU("0", "0", "0") CPU("1", "0", "4") CPU("2", "1", "0") CPU("3", "1", "4") CPU(
-			 "4", "0", "0") CPU("5", "0", "4") CPU("6", "1", "0") CPU("7", "1", "4"),
-		 8, 2},
-		/* hybrid: two cores with two threads, two without */
-		{CPU("0", "0", "0") CPU("1", "0", "0") CPU("2", "0", "4") CPU("3", "0", "4")
-			 CPU("4", "0", "8") CPU("5", "0", "9"),
-		 6, 4},
-		/* no topology at all, as on ARM or in some containers */
-		{"processor\t: 0\nBogoMIPS\t: 50.00\n\nprocessor\t: 1\nBogoMIPS\t: 50.00\n", 2, 2},
-	};
-	const struct folder *f = *state;
-
-	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
-		json_auto_t *host = NULL;
-
-		(void)put(f, "proc/cpuinfo", hosts[i].cpuinfo);
-		host = inventory_host(f->path);
-		assert_int_equal(number(host, "CpuInfo", "NumberOfCpus"), hosts[i].n_cpus);
-		assert_int_equal(number(host, "CpuInfo", "PhysicalCoresPerCpu"), hosts[i].n_cores);
-	}
-}
-
-static void lines_longer_than_ours_do_no_harm(void **state)
-{
-	const struct folder *f = *state;
-	static char cpuinfo[20000];
-	json_auto_t *host = NULL;
-
-	(void)snprintf(cpuinfo, sizeof(cpuinfo), CPU("0", "0", "0") "flags\t: ");
-	memset(cpuinfo + strlen(cpuinfo), 'x', 9000);
-	(void)snprintf(cpuinfo + strlen(cpuinfo), 1000, "\n" CPU("1", "0", "1"));
-	(void)put(f, "proc/cpuinfo", cpuinfo);
-	host = inventory_host(f->path);
-	assert_int_equal(number(host, "CpuInfo", "NumberOfCpus"), 2);
-	assert_int_equal(number(host, "CpuInfo", "PhysicalCoresPerCpu"), 2);
 }
 
 static void what_is_not_there_is_left_out(void **state)
 {
 	const struct folder *f = *state;
-	json_auto_t *host = inventory_host(f->path);
+	json_auto_t *host = host_of(f);
 
-	assert_non_null(host);
 	assert_string_equal(text(host, "Os", "Family"), "linux");
 	assert_null(text(host, "Os", "Name"));
 	assert_null(json_object_get(host, "Memory"));
@@ -125,7 +93,6 @@ static void what_is_not_there_is_left_out(void **state)
 	assert_null(json_object_get(host, "CpuInfo"));
 	assert_null(json_object_get(host, "CpuLoadAverage"));
 	assert_int_equal(json_array_size(json_object_get(host, "Gpus")), 0);
-	assert_true(inventory_load(f->path) < 0);
 }
 
 static void broken_files_leave_their_part_out(void **state)
@@ -141,7 +108,7 @@ static void broken_files_leave_their_part_out(void **state)
 	(void)put(f, "proc/cpuinfo",
 		  "processor : 0\nphysical id : -9223372036854775808\ncore id : -1\n"
 		  "model name : \xff\n: : :\nprocessor");
-	host = inventory_host(f->path);
+	host = host_of(f);
 	assert_null(text(host, "Os", "Name"));
 	assert_null(json_object_get(host, "Memory"));
 	assert_null(json_object_get(host, "Swap"));
@@ -157,8 +124,28 @@ static void used_memory_is_never_negative(void **state)
 	json_auto_t *host = NULL;
 
 	(void)put(f, "proc/meminfo", "MemTotal: 10 kB\nMemAvailable: 20 kB\n");
-	host = inventory_host(f->path);
+	host = host_of(f);
 	assert_int_equal(number(host, "Memory", "UsedBytes"), 0);
+}
+
+static void what_is_found_elsewhere_is_told(void **state)
+{
+	const struct folder *f = *state;
+	json_auto_t *host = NULL, *expected = NULL;
+	struct inventory inventory;
+	struct error err;
+
+	assert_int_equal(inventory_init(&inventory, f->path, &err), 0);
+	host = inventory_host(&inventory);
+	assert_null(json_object_get(host, "Aws"));
+	json_decref(host);
+	inventory_set_aws(&inventory, json_pack("{s:s}", "Region", "eu-west-1"));
+	inventory_set_users(&inventory, json_pack("[{s:s}]", "Username", "mira"));
+	host = inventory_host(&inventory);
+	inventory_done(&inventory);
+	expected = json_pack("[{s:s}]", "Username", "mira");
+	assert_true(json_equal(json_object_get(host, "LoggedInUsers"), expected));
+	assert_string_equal(text(host, "Aws", "Region"), "eu-west-1");
 }
 
 static void names_and_addresses_of_this_host_are_not_empty(void **state)
@@ -188,11 +175,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_host_is_told_in_all_its_parts),
-		TEST(cores_are_counted_once_and_per_socket),
-		TEST(lines_longer_than_ours_do_no_harm),
 		TEST(what_is_not_there_is_left_out),
 		TEST(broken_files_leave_their_part_out),
 		TEST(used_memory_is_never_negative),
+		TEST(what_is_found_elsewhere_is_told),
 		cmocka_unit_test(names_and_addresses_of_this_host_are_not_empty),
 	};
 

@@ -14,9 +14,12 @@
 #include "common/json.h"
 #include "common/key-store.h"
 #include "common/link-protocol.h"
+#include "common/text.h"
 #include "tests/unit/agent/fixture.h"
 
 #define STATEMENT "c3RhdGVtZW50"
+
+static char version[] = "1.2";
 
 struct fixture {
 	struct folder folder;
@@ -221,7 +224,7 @@ static void engine_free(struct engine *engine)
 }
 
 static const struct engine_ops ops = {.name = "fake",
-				      .version = "1.2",
+				      .check = engine_is_well,
 				      .create = engine_create,
 				      .screenshot = engine_screenshot,
 				      .free = engine_free};
@@ -280,7 +283,7 @@ static int set_up(void **state)
 	struct error err;
 
 	f = (struct fixture){
-		.engine.ops = &ops,
+		.engine = {.ops = &ops, .status.version = version},
 		.register_body = "{\"client_id\":\"c1\",\"client_secret\":\"s1\"}",
 		.token_body = "{\"access_token\":\"t1\",\"token_type\":\"Bearer\"}",
 	};
@@ -306,7 +309,7 @@ static int set_up(void **state)
 	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
 					   &list_handler, &err),
 			 0);
-	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, "1.2",
+	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, &f.engine,
 				     f.folder.path, &err),
 			 0);
 	*state = &f;
@@ -380,6 +383,9 @@ static void an_agent_registers_gets_a_token_links_and_reports(void **state)
 	assert_int_equal(f->n_registered, 1);
 	assert_int_equal(f->n_tokens, 1);
 	assert_string_equal(json_get_text(f->report, "event"), "report");
+	/* an hour, less what this has taken */
+	assert_in_range(f->agent.broker_certificate_end_s, time_now_ms() / 1000 + 3000,
+			time_now_ms() / 1000 + 3600);
 }
 
 static void credentials_are_kept_for_us_alone_and_used_again(void **state)
@@ -558,6 +564,8 @@ static void a_report_is_the_whole_truth(void **state)
 	assert_int_equal(strlen(json_get_text(body, "BootId")), 36);
 	assert_string_equal(json_get_text(json_object_get(body, "Server"), "Id"),
 			    f->agent.server.id);
+	/* only for the host's own people */
+	assert_null(json_object_get(json_object_get(body, "Server"), "Local"));
 	session = json_array_get(json_object_get(body, "Sessions"), 0);
 	assert_string_equal(json_get_text(session, "Id"), "s1");
 	assert_null(json_object_get(session, "Server"));
@@ -686,6 +694,29 @@ static void what_is_no_json_ends_the_link_and_it_is_made_again(void **state)
 	assert_non_null(strstr(f->why, "not JSON"));
 	run_until(&f->loop, f->n_links == 2);
 	run_until(&f->loop, f->n_reports == 2);
+}
+
+static void the_broker_tells_by_how_much_the_clock_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+	struct agent *agent = &f->agent;
+	struct log_catch caught;
+	char hello[96];
+
+	connect_link(f);
+	assert_false(agent->has_clock_skew);
+	log_catch_begin(&caught, &f->folder);
+	(void)snprintf(hello, sizeof(hello), "{\"event\":\"hello\",\"body\":{\"Time\":%lld}}",
+		       time_now_ms() - 3600000);
+	say(f, hello);
+	run_until(&f->loop, agent->has_clock_skew);
+	assert_in_range(agent->clock_skew_ms, 3600000, 3600000 + PATIENCE_MS);
+	assert_int_equal(log_catch_count(&caught, "the clock of this host is 3600 s off"), 1);
+	say(f, "{\"event\":\"hello\",\"body\":{\"Time\":9223372036854775807}}");
+	run_until(&f->loop, agent->clock_skew_ms < 0);
+	say(f, "{\"event\":\"hello\",\"body\":{\"Time\":-1}}");
+	run_until(&f->loop, !agent->has_clock_skew);
+	log_catch_end(&caught);
 }
 
 static void an_answer_larger_than_the_broker_takes_fails_alone(void **state)
@@ -835,6 +866,7 @@ int main(void)
 		TEST(an_operation_is_answered_under_its_id),
 		TEST(nonsense_is_answered_or_passed_over),
 		TEST(what_is_no_json_ends_the_link_and_it_is_made_again),
+		TEST(the_broker_tells_by_how_much_the_clock_is_wrong),
 		TEST(an_answer_larger_than_the_broker_takes_fails_alone),
 		TEST(an_answer_that_comes_late_is_sent_when_it_comes),
 		TEST(an_answer_to_a_link_that_was_lost_goes_nowhere),

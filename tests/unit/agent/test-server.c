@@ -1,3 +1,4 @@
+#include "agent/engines/engine.h"
 #include "agent/server.h"
 
 #include <signal.h>
@@ -8,13 +9,26 @@
 #include "common/text.h"
 #include "tests/unit/agent/fixture.h"
 
+static char version[] = "1.2";
+
 struct fixture {
 	struct folder folder;
 	struct agent_config config;
 	struct loop loop;
 	struct session_list sessions;
+	struct engine engine;
+	bool is_engine_ill;
 	struct server server;
 };
+
+static int check(struct engine *engine, struct error *err)
+{
+	const struct fixture *f = list_entry(engine, struct fixture, engine);
+
+	return f->is_engine_ill ? error_set(err, ERR_UNREACHABLE, "nobody listens") : 0;
+}
+
+static const struct engine_ops ops = {.check = check};
 
 static void on_changed(void *userdata)
 {
@@ -27,7 +41,7 @@ static int set_up(void **state)
 	const struct session_list_handler handler = {.changed = on_changed};
 	struct error err;
 
-	f = (struct fixture){0};
+	f = (struct fixture){.engine = {.ops = &ops, .status.version = version}};
 	log_set_level(LOG_LEVEL_ERROR);
 	folder_make(&f.folder);
 	config_make(&f.config, &f.folder);
@@ -35,8 +49,8 @@ static int set_up(void **state)
 	assert_int_equal(
 		session_list_init(&f.sessions, &f.loop, &f.config, f.folder.path, &handler, &err),
 		0);
-	assert_int_equal(server_init(&f.server, &f.config, &f.sessions, "1.2", f.folder.path, &err),
-			 0);
+	assert_int_equal(
+		server_init(&f.server, &f.config, &f.sessions, &f.engine, f.folder.path, &err), 0);
 	*state = &f;
 	return 0;
 }
@@ -56,7 +70,7 @@ static int tear_down(void **state)
 static int again(struct fixture *f, struct error *err)
 {
 	server_done(&f->server);
-	return server_init(&f->server, &f->config, &f->sessions, "1.2", f->folder.path, err);
+	return server_init(&f->server, &f->config, &f->sessions, &f->engine, f->folder.path, err);
 }
 
 static void the_identity_is_made_once(void **state)
@@ -153,6 +167,67 @@ static void a_full_host_is_unavailable(void **state)
 	assert_string_equal(server_unavailability(&f->server), "SERVER_FULL");
 }
 
+static void of_several_reasons_the_first_in_order_is_told(void **state)
+{
+	static const struct {
+		bool is_ill, is_closed;
+		long long most;
+		const char *reason;
+	} hosts[] = {
+		{false, false, -1, NULL},
+		{false, false, 0, "SERVER_FULL"},
+		{false, true, -1, "SERVER_CLOSED"},
+		{false, true, 0, "SERVER_CLOSED"},
+		{true, false, -1, "UNHEALTHY_DCV_SERVER"},
+		{true, false, 0, "UNHEALTHY_DCV_SERVER"},
+		{true, true, 0, "UNHEALTHY_DCV_SERVER"},
+	};
+	struct fixture *f = *state;
+	struct error err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+		json_auto_t *shown = NULL;
+
+		f->is_engine_ill = hosts[i].is_ill;
+		f->config.max_virtual_sessions = hosts[i].most;
+		assert_int_equal(server_set_closed(&f->server, hosts[i].is_closed, &err), 0);
+		shown = server_to_json(&f->server);
+		assert_string_equal(json_get_text(shown, "Availability"),
+				    hosts[i].reason ? "UNAVAILABLE" : "AVAILABLE");
+		if (hosts[i].reason)
+			assert_string_equal(json_get_text(shown, "UnavailabilityReason"),
+					    hosts[i].reason);
+		else
+			assert_null(json_object_get(shown, "UnavailabilityReason"));
+	}
+}
+
+static void a_console_session_fills_the_host(void **state)
+{
+	struct fixture *f = *state;
+	const struct create_session_request request = {
+		.name = "n", .owner = "o", .type = "CONSOLE"};
+	struct error err;
+
+	assert_int_equal(session_list_add(&f->sessions, session_new("c", &request, 0, &err), &err),
+			 0);
+	assert_string_equal(server_unavailability(&f->server), "SERVER_FULL");
+}
+
+static void an_address_that_changes_is_news(void **state)
+{
+	struct fixture *f = *state;
+	json_auto_t *shown = NULL;
+
+	assert_true(server_set_address(&f->server, "192.0.2.7", "h.example"));
+	assert_false(server_set_address(&f->server, "192.0.2.7", "h.example"));
+	assert_true(server_set_address(&f->server, "192.0.2.8", "h.example"));
+	assert_true(server_set_address(&f->server, "192.0.2.8", "h"));
+	shown = server_to_json(&f->server);
+	assert_string_equal(json_get_text(shown, "Ip"), "192.0.2.8");
+	assert_string_equal(json_get_text(shown, "DefaultDnsName"), "h");
+}
+
 static void the_api_has_its_members_and_no_others(void **state)
 {
 	static const char *const allowed[] = {"Id",
@@ -206,6 +281,9 @@ int main(void)
 		TEST(a_mark_that_cannot_be_kept_is_not_set),
 		TEST(a_broken_server_json_is_an_error_that_names_it),
 		TEST(a_full_host_is_unavailable),
+		TEST(of_several_reasons_the_first_in_order_is_told),
+		TEST(a_console_session_fills_the_host),
+		TEST(an_address_that_changes_is_news),
 		TEST(the_api_has_its_members_and_no_others),
 	};
 

@@ -84,15 +84,21 @@ static struct session *add(struct fixture *f, const char *id, const char *owner)
 }
 
 /* Try in vain; the sentence. */
-static const char *refusal(struct fixture *f, const char *id, const char *owner)
+static const char *refusal_of(struct fixture *f, const char *id, const char *owner,
+			      const char *type)
 {
 	static struct error err;
-	struct session *s = make(id, owner, "VIRTUAL");
+	struct session *s = make(id, owner, type);
 
 	assert_fails(session_list_add(&f->list, s, &err), ERR_LIMIT);
 	assert_null(session_list_find(&f->list, id));
 	session_free(s);
 	return err.message;
+}
+
+static const char *refusal(struct fixture *f, const char *id, const char *owner)
+{
+	return refusal_of(f, id, owner, "VIRTUAL");
 }
 
 static void ids_are_safe_as_names_of_files(void **state)
@@ -331,6 +337,27 @@ static void console_sessions_count_by_themselves(void **state)
 	assert_int_equal(session_list_count(&f->list, "alice").n_owner, 1);
 }
 
+static void a_console_session_is_one_and_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	struct session *s = add(f, "s1", "alice");
+
+	assert_string_equal(refusal_of(f, "c", "bob", "CONSOLE"),
+			    "this host has virtual sessions, which no console session can be "
+			    "beside");
+	session_list_remove(&f->list, s);
+	/* the limits are those of virtual sessions */
+	f->config.max_virtual_sessions = 0;
+	assert_int_equal(session_list_add(&f->list, make("c", "bob", "CONSOLE"), &err), 0);
+	assert_string_equal(refusal_of(f, "c2", "alice", "CONSOLE"),
+			    "this host has a console session");
+	f->config.max_virtual_sessions = -1;
+	assert_string_equal(refusal(f, "s2", "alice"), "this host has a console session");
+	session_list_remove(&f->list, session_list_find(&f->list, "c"));
+	(void)add(f, "s2", "alice");
+}
+
 static void a_folder_that_cannot_be_made_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -363,6 +390,7 @@ int main(void)
 		TEST(ended_sessions_are_forgotten_after_a_while),
 		TEST(every_change_is_told),
 		TEST(console_sessions_count_by_themselves),
+		TEST(a_console_session_is_one_and_alone),
 		TEST(a_folder_that_cannot_be_made_is_an_error),
 	};
 

@@ -98,10 +98,46 @@ static void a_file_that_is_wrong_is_left_out_as_a_whole(void **state)
 	}
 }
 
+static void an_error_tells_file_and_line(void **state)
+{
+	static const struct {
+		const char *text, *sentence;
+	} bad[] = {
+		{"a = 'x'\n\nlist = ['a', 'b']\n", "line 3: tag 'list' must be a single value"},
+		{"[table]\nk = 'v'\n", "line 2: tags have no tables"},
+		{"a.b = 'v'\n", "line 1: tags have no tables"},
+		{"'dcv:own' = 'v'\n", "line 1: 'dcv:own': names with dcv: are reserved"},
+		{"a = 'x'\nb = '1'\na = 'y'\n", "line 3: tag 'a' was given before"},
+		{"'' = 'x'\n", "line 1: a tag needs a name"},
+		{"a = 'x'\nday = 2026-03-02\n", "line 2: "},
+		{"a = {b = 'c'}\n", "line 1: "},
+		{"a = 'x'\nnonsense\n", "line 2: "},
+	};
+	struct fixture *f = *state;
+	struct log_catch caught;
+	char sentence[256];
+
+	log_catch_begin(&caught, &f->folder);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "tags/%zu.toml", i);
+		(void)put(&f->folder, name, bad[i].text);
+		assert_string_equal(load(f), "");
+		(void)snprintf(sentence, sizeof(sentence), "tags left out: %s: %s",
+			       in_folder(&f->folder, name), bad[i].sentence);
+		assert_int_equal(log_catch_count(&caught, sentence), 1);
+		(void)unlink(in_folder(&f->folder, name));
+	}
+	log_catch_end(&caught);
+}
+
 static void only_visible_toml_files_are_read(void **state)
 {
 	struct fixture *f = *state;
 
+	assert_int_equal(mkfifo(in_folder(&f->folder, "tags/pipe.toml"), 0600), 0);
+	(void)put(&f->folder, "tags/folder.toml/x.toml", "f = '1'\n");
 	(void)put(&f->folder, "tags/.hidden.toml", "a = '1'\n");
 	(void)put(&f->folder, "tags/agent.conf", "b = '1'\n");
 	(void)put(&f->folder, "tags/x.toml.bak", "c = '1'\n");
@@ -135,6 +171,7 @@ int main(void)
 		TEST(names_are_ordered_by_their_bytes),
 		TEST(values_of_every_single_type_are_texts),
 		TEST(a_file_that_is_wrong_is_left_out_as_a_whole),
+		TEST(an_error_tells_file_and_line),
 		TEST(only_visible_toml_files_are_read),
 		TEST(the_automatic_tags_are_there_without_any_file),
 	};

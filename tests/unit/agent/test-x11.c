@@ -29,13 +29,13 @@ struct fixture {
 	struct error shot;
 };
 
-static struct session *on_found(const char *id, const char *owner, void *userdata)
+static struct session *on_found(const struct found_session *found, void *userdata)
 {
 	struct fixture *f = userdata;
 
-	assert_string_equal(owner, "alice");
+	assert_string_equal(found->owner, "alice");
 	f->n_found++;
-	return f->knows_sessions && strcmp(id, f->session->id) == 0 ? f->session : NULL;
+	return f->knows_sessions && strcmp(found->id, f->session->id) == 0 ? f->session : NULL;
 }
 
 static void on_searched(void *userdata)
@@ -98,7 +98,7 @@ static int set_up(void **state)
 		.config = &f.config,
 		.keeper_socket = f.listen_path,
 		.keeper_run_dir = f.run_dir,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, &f},
+		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL, &f},
 	};
 	struct error err;
 
@@ -654,6 +654,24 @@ static void a_screenshot_of_no_session_of_ours_is_refused(void **state)
 	assert_string_equal(f->shot.message, FAILURE_NOT_READY_SCREENSHOT);
 }
 
+static void a_listener_is_found_without_being_bothered(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+
+	assert_int_equal(f->engine->ops->check(f->engine, &err), 0);
+	assert_int_equal(accept(f->listener, NULL, NULL), -1); /* nobody has called */
+	/* killed: what it leaves is a socket that nobody listens at */
+	close_p(&f->listener);
+	assert_fails(f->engine->ops->check(f->engine, &err), err.code);
+	assert_non_null(strstr(err.message, f->listen_path));
+	assert_non_null(strstr(err.message, "Connection refused"));
+	assert_int_equal(unlink(f->listen_path), 0);
+	assert_fails(f->engine->ops->check(f->engine, &err), ERR_NOT_FOUND);
+	f->listener = listen_at(f->listen_path, 10);
+	assert_int_equal(f->engine->ops->check(f->engine, &err), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -687,6 +705,7 @@ int main(void)
 		TEST(a_screenshot_without_a_program_is_refused_with_the_keepers_reason),
 		TEST(a_screenshot_does_not_wait_for_a_connection_that_was_lost),
 		TEST(a_screenshot_of_no_session_of_ours_is_refused),
+		TEST(a_listener_is_found_without_being_bothered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,9 +111,9 @@ static void write_printed(struct fixture *f, bool all)
 	assert_int_equal(fclose(memory), 0);
 	edited = calloc(1, size + 1);
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
-		size_t key = strspn(line + 2, "abcdefghijklmnopqrstuvwxyz-");
-		bool is_setting = line[0] == '#' && key > 0 &&
-				  strncmp(line + 2 + key, " = ", 3) == 0;
+		bool is_comment = strncmp(line, "# ", 2) == 0;
+		size_t key = is_comment ? strspn(line + 2, "abcdefghijklmnopqrstuvwxyz-") : 0;
+		bool is_setting = key > 0 && strncmp(line + 2 + key, " = ", 3) == 0;
 
 		(void)strncat(edited, line + (all && is_setting ? 2 : 0),
 			      strcspn(line, "\n") + 1 - (all && is_setting ? 2 : 0));

@@ -1,7 +1,9 @@
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker-lite/store.h"
@@ -92,6 +94,8 @@ static void a_store_has_one_program(void **state)
 	assert_non_null(strstr(err.message, f->path));
 	store_free(TAKE(f->store));
 	assert_int_equal(store_open(&f->store, &f->loop, f->path, &err), 0);
+	/* nor another one beside this, which found nothing to upgrade */
+	assert_fails(store_open(&second, &f->loop, f->path, &err), ERR_CONFLICT);
 }
 
 static void a_store_of_a_newer_program_is_refused_and_left_as_it_is(void **state)
@@ -132,6 +136,27 @@ static void what_is_no_store_is_refused(void **state)
 	assert_non_null(strstr(err.message, "not a database"));
 }
 
+/* Who starts the broker again on a full disk wants to see at least what there is. */
+static void a_store_is_read_where_nothing_can_be_written(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, none;
+	int n_done = 0, n = 0, opened;
+
+	put(f->store, "b", "{\"n\":2}", &n_done);
+	assert_int_equal(store_flush(f->store, &f->err), 0);
+	store_free(TAKE(f->store));
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	opened = store_open(&f->store, &f->loop, f->path, &f->err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(opened, 0);
+	assert_int_equal(store_load(f->store, STORE_SESSION, count, &n, &f->err), 0);
+	assert_int_equal(n, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -141,6 +166,7 @@ int main(void)
 		TEST(a_store_has_one_program),
 		TEST(a_store_of_a_newer_program_is_refused_and_left_as_it_is),
 		TEST(what_is_no_store_is_refused),
+		TEST(a_store_is_read_where_nothing_can_be_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

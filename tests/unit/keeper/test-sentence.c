@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/keeper/sentence.h"
+#include "agent/sentence.h"
 
 static void assert_becomes(const char *text, const char *expected)
 {

@@ -11,8 +11,8 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "agent/keeper/file.h"
 #include "agent/keeper/tree.h"
+#include "agent/session-file.h"
 #include "common/cleanup.h"
 
 struct fixture {
@@ -86,7 +86,7 @@ static void assert_found(struct fixture *f, const char *name, const char *as)
 	struct error err = {0};
 	char expected[256];
 
-	if (file_find("init file", f->folder, name, &path, &err) < 0)
+	if (session_file_find("init file", f->folder, name, &path, &err) < 0)
 		fail_msg("%s: %s", name, err.message);
 	(void)snprintf(expected, sizeof(expected), "%s/%s", f->folder, as);
 	assert_string_equal(path, expected);
@@ -97,7 +97,7 @@ static void assert_refused(struct fixture *f, const char *name, const char *sent
 	AUTO(free_p) char *path = NULL;
 	struct error err = {0};
 
-	assert_int_equal(file_find("init file", f->folder, name, &path, &err), -1);
+	assert_int_equal(session_file_find("init file", f->folder, name, &path, &err), -1);
 	assert_null(path);
 	assert_true(error_blames_request(err.code));
 	assert_non_null(strstr(err.message, "init file"));
@@ -191,7 +191,7 @@ static void a_folder_that_is_absent_is_named(void **state)
 	struct error err = {0};
 
 	(void)state;
-	assert_int_equal(file_find("init file", "/no/such/folder", "x", &path, &err), -1);
+	assert_int_equal(session_file_find("init file", "/no/such/folder", "x", &path, &err), -1);
 	assert_non_null(strstr(err.message, "/no/such/folder"));
 	assert_int_equal(err.code, ERR_NOT_FOUND); /* nor is the file */
 }
@@ -204,10 +204,10 @@ static void a_folder_that_cannot_be_used_is_the_hosts_fault(void **state)
 	char no_folder[128];
 
 	(void)snprintf(no_folder, sizeof(no_folder), "%s/good.sh", f->folder);
-	assert_int_equal(file_find("init file", no_folder, "x", &path, &err), -1);
+	assert_int_equal(session_file_find("init file", no_folder, "x", &path, &err), -1);
 	assert_false(error_blames_request(err.code));
 	assert_int_equal(chmod(f->folder, 0777), 0);
-	assert_int_equal(file_find("init file", f->folder, "good.sh", &path, &err), -1);
+	assert_int_equal(session_file_find("init file", f->folder, "good.sh", &path, &err), -1);
 	assert_non_null(strstr(err.message, "can be written by others"));
 	assert_false(error_blames_request(err.code));
 }

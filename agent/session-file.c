@@ -1,4 +1,4 @@
-#include "agent/keeper/file.h"
+#include "agent/session-file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -135,7 +135,8 @@ static int explain_folder(const struct search *s, struct error *err)
 	return is_absent ? -1 : error_blame_host(err);
 }
 
-int file_find(const char *what, const char *folder, const char *name, char **ret, struct error *err)
+int session_file_find(const char *what, const char *folder, const char *name, char **ret,
+		      struct error *err)
 {
 	struct search s = {.what = what, .folder = folder, .name = name, .trusted = geteuid()};
 	AUTO(close_p) int folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);

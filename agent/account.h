@@ -1,6 +1,6 @@
 /** The owner of a session, as the host knows them. */
-#ifndef AGENT_KEEPER_ACCOUNT_H
-#define AGENT_KEEPER_ACCOUNT_H
+#ifndef AGENT_ACCOUNT_H
+#define AGENT_ACCOUNT_H
 
 #include <sys/types.h>
 
@@ -17,9 +17,14 @@ struct account {
 /**
  * Look up @name and refuse whoever may not own a session: uid 0 and every uid below @minimum_uid
  * (the number decides, whatever the name), locked and expired accounts, accounts without a login
- * shell; for a keeper without root, everybody but its own user. May block in name services.
+ * shell. May block in name services.
+ *
+ * @use: ACCOUNT_TO_BECOME refuses, without root, everybody but our own user; ACCOUNT_TO_NAME is for
+ * who has another program become that user
  */
-int account_find(struct account *ret, const char *name, long long minimum_uid, struct error *err);
+enum account_use { ACCOUNT_TO_BECOME, ACCOUNT_TO_NAME };
+int account_find(struct account *ret, const char *name, long long minimum_uid, enum account_use use,
+		 struct error *err);
 
 /** Become the owner and nobody else, for ever: for a process that is to run their programs. */
 int account_become(const struct account *account, struct error *err);

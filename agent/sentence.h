@@ -1,6 +1,6 @@
 /** Texts that may hold anybody's bytes. */
-#ifndef AGENT_KEEPER_SENTENCE_H
-#define AGENT_KEEPER_SENTENCE_H
+#ifndef AGENT_SENTENCE_H
+#define AGENT_SENTENCE_H
 
 /** Put '?' for every control character and every byte that is not part of valid UTF-8, so that the
  * text can go into JSON. */

@@ -1,6 +1,6 @@
 /** A file that a session may execute: named by a request, lying beneath a folder of the host. */
-#ifndef AGENT_KEEPER_FILE_H
-#define AGENT_KEEPER_FILE_H
+#ifndef AGENT_SESSION_FILE_H
+#define AGENT_SESSION_FILE_H
 
 #include "common/error.h"
 
@@ -15,7 +15,7 @@
  *
  * *ret is owned by the caller; links in it are resolved.
  */
-int file_find(const char *what, const char *folder, const char *name, char **ret,
-	      struct error *err);
+int session_file_find(const char *what, const char *folder, const char *name, char **ret,
+		      struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "agent/keeper/account.h"
+#include "agent/account.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -100,22 +100,28 @@ static int check_uid(const struct account *account, long long minimum_uid, struc
 		return error_set(err, ERR_DENIED,
 				 "sessions for system accounts are not allowed (user %s, uid %u)",
 				 account->name, account->uid);
-	if (geteuid() != 0 && account->uid != geteuid()) {
-		const struct passwd *self = getpwuid(geteuid());
-
-		return error_set(err, ERR_DENIED,
-				 "this keeper runs as %s and can only serve %s, not %s",
-				 self ? self->pw_name : "an ordinary user",
-				 self ? self->pw_name : "that user", account->name);
-	}
 	return 0;
 }
 
-int account_find(struct account *ret, const char *name, long long minimum_uid, struct error *err)
+static int check_self(const struct account *account, struct error *err)
+{
+	const struct passwd *self;
+
+	if (geteuid() == 0 || account->uid == geteuid())
+		return 0;
+	self = getpwuid(geteuid());
+	return error_set(err, ERR_DENIED, "this keeper runs as %s and can only serve %s, not %s",
+			 self ? self->pw_name : "an ordinary user",
+			 self ? self->pw_name : "that user", account->name);
+}
+
+int account_find(struct account *ret, const char *name, long long minimum_uid, enum account_use use,
+		 struct error *err)
 {
 	AUTO(account_done) struct account found = {0};
 
 	if (look_up(&found, name, err) < 0 || check_uid(&found, minimum_uid, err) < 0 ||
+	    (use == ACCOUNT_TO_BECOME && check_self(&found, err) < 0) ||
 	    (geteuid() == 0 && check_shadow(&found, err) < 0) || check_shell(&found, err) < 0)
 		return -1;
 	*ret = found;

@@ -1,4 +1,4 @@
-#include "agent/keeper/sentence.h"
+#include "agent/sentence.h"
 
 #include <stddef.h>
 
