@@ -20,7 +20,7 @@ struct reading {
 	bool has_agent; /* anything of [agent] */
 };
 
-/* As settings.c compares them. */
+/* As settings.c compares them; tables have one spelling only. */
 static bool is_same_key(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++) {
@@ -36,7 +36,7 @@ static int on_entry(const struct config_entry *entry, void *userdata, struct err
 {
 	struct reading *r = userdata;
 
-	if (!is_same_key(entry->table, "agent"))
+	if (strcmp(entry->table, "agent") != 0)
 		return 0;
 	r->has_agent = true;
 	for (size_t i = 0; i < N_KEYS; i++) {
@@ -78,7 +78,7 @@ static const char *find_header(const char *text)
 		if (*at++ != '[')
 			continue;
 		at += strspn(at, " \t");
-		if (strncasecmp(at, "agent", 5) != 0)
+		if (strncmp(at, "agent", 5) != 0)
 			continue;
 		at += 5 + strspn(at + 5, " \t");
 		if (*at == ']')

@@ -1,5 +1,6 @@
 #include "agent/join-files.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,13 @@ int join_files_add(struct join_files *files, const char *path, const struct buf 
 	struct join_file *file = &files->files[files->n];
 	AUTO(close_p) int fd = -1;
 	struct stat st;
+	bool is_there = stat(path, &st) == 0;
 
-	if (keeps && stat(path, &st) == 0) {
+	if (is_there && S_ISDIR(st.st_mode)) {
+		errno = EISDIR; /* rename() would only say so when others are in their places */
+		return error_errno(err, "write %s", path);
+	}
+	if (keeps && is_there) {
 		mode = st.st_mode & 07777;
 		uid = st.st_uid;
 		gid = st.st_gid;

@@ -121,12 +121,13 @@ static void fail(struct join *j, struct error *err, const char *where)
 	finish(j, err);
 }
 
-/* What an answer that is none of success says. */
+/* What an answer that is none of success says, to a terminal; anybody may have given it. */
 static int refusal(int status, const char *body, size_t len, const struct error *failure,
 		   struct error *err)
 {
 	json_auto_t *object = NULL;
 	const char *said = NULL;
+	char shown[256] = "";
 	struct error ignored;
 
 	if (status == 0) {
@@ -135,9 +136,10 @@ static int refusal(int status, const char *body, size_t len, const struct error 
 	}
 	if (json_parse(body, len, &object, &ignored) == 0)
 		said = json_get_text(object, "error");
+	if (said)
+		(void)log_escape(shown, sizeof(shown), said);
 	return error_set(err, ERR_DENIED, "the broker answered %d%s%s%s", status, said ? ": " : "",
-			 said ? said : "",
-			 status == 404 ? " (is it a broker's port for agents?)" : "");
+			 shown, status == 404 ? " (is it a broker's port for agents?)" : "");
 }
 
 static struct http_client *client_new(struct join *j, enum client_stage stage, const char *ca_file,
@@ -444,9 +446,8 @@ static int read_credentials(const struct join *j, struct buf *ret, struct error 
 	return file_read(path, FILE_MAX_BYTES, ret, err);
 }
 
-static int write_files(const struct join *j, struct error *err)
+static int add_files(const struct join *j, struct join_files *files, struct error *err)
 {
-	AUTO(join_files_done) struct join_files files = {.n = 0};
 	AUTO(buf_done) struct buf credentials = {0};
 	AUTO(free_p) char *path = NULL;
 	struct stat st;
@@ -458,16 +459,27 @@ static int write_files(const struct join *j, struct error *err)
 	if (stat(j->options->state_folder, &st) < 0)
 		return error_errno(err, "%s", j->options->state_folder);
 	if (read_credentials(j, &credentials, err) < 0 ||
-	    join_files_add(&files, j->ca_path, &j->authority.bytes, 0644, (uid_t)-1, (gid_t)-1,
+	    join_files_add(files, j->ca_path, &j->authority.bytes, 0644, (uid_t)-1, (gid_t)-1,
 			   false, err) < 0 ||
-	    join_files_add(&files, j->statement_path, &j->statement.bytes, 0640, (uid_t)-1,
+	    join_files_add(files, j->statement_path, &j->statement.bytes, 0640, (uid_t)-1,
 			   agent_group(), false, err) < 0 ||
-	    join_files_add(&files, path, &credentials, 0600, st.st_uid, st.st_gid, false, err) <
-		    0 ||
-	    join_files_add(&files, j->conf, &j->conf_text, 0644, (uid_t)-1, (gid_t)-1, true, err) <
+	    join_files_add(files, path, &credentials, 0600, st.st_uid, st.st_gid, false, err) < 0 ||
+	    join_files_add(files, j->conf, &j->conf_text, 0644, (uid_t)-1, (gid_t)-1, true, err) <
 		    0)
 		return -1;
-	return join_files_commit(&files, err);
+	return 0;
+}
+
+static int write_files(const struct join *j, struct error *err)
+{
+	AUTO(join_files_done) struct join_files files = {.n = 0};
+
+	if (add_files(j, &files, err) < 0)
+		return error_prefix(err, "the broker has let this host in, but nothing was kept");
+	if (join_files_commit(&files, err) < 0)
+		return error_prefix(err, "the broker has let this host in, but only a part of "
+					 "what it gave was kept: join again with another token");
+	return 0;
 }
 
 /* --- all of it ---------------------------------------------------------------------------------
@@ -517,7 +529,7 @@ int join_broker(const struct join_options *options, struct error *err)
 		return -1;
 	}
 	if (write_files(&j, err) < 0)
-		return error_prefix(err, "the broker has let this host in, but nothing was kept");
+		return -1;
 	printf("This host has joined the broker at %s port %d: it has registered and the link "
 	       "works.\n"
 	       "Written: %s, %s, %s\n"

@@ -18,6 +18,7 @@ int auth_server_list_init(struct auth_server_list *list, struct loop *loop, stru
 			  const char *authority_file, struct error *err)
 {
 	*list = (struct auth_server_list){.by_url.compare = compare_url, .store = store};
+	list_init(&list->registering);
 	return fetcher_init(&list->fetcher, loop, authority_file, err);
 }
 
@@ -113,7 +114,9 @@ static int write_record(const struct auth_server *server, struct buf *ret, struc
  */
 
 struct registering {
+	struct list link; /* auth_server_list::registering */
 	struct auth_server_list *list;
+	bool is_undone; /* by a command that came later and was carried out already */
 	struct auth_server *server;
 	store_done_fn done;
 	void *userdata;
@@ -136,7 +139,8 @@ static void on_stored(const struct error *err, void *userdata)
 	AUTO(free_p) struct registering *r = userdata;
 	struct error own;
 
-	if (err) {
+	list_remove(&r->link);
+	if (err || r->is_undone) {
 		auth_server_free(r->server);
 	} else {
 		tell_registered(r->server);
@@ -165,10 +169,14 @@ int auth_server_list_register(struct auth_server_list *list,
 		auth_server_free(server);
 		return error_oom(err);
 	}
-	*r = (struct registering){list, server, done, userdata};
+	*r = (struct registering){
+		.list = list, .server = server, .done = done, .userdata = userdata};
 	if (write_record(server, &record, err) == 0 &&
-	    store_put(list->store, STORE_AUTH_SERVER, server->url, &record, on_stored, r, err) == 0)
+	    store_put(list->store, STORE_AUTH_SERVER, server->url, &record, on_stored, r, err) ==
+		    0) {
+		list_append(&list->registering, &r->link);
 		return 0;
+	}
 	auth_server_free(server);
 	free(r);
 	return -1;
@@ -184,6 +192,8 @@ int auth_server_list_unregister(struct auth_server_list *list, const char *url, 
 				 "no authorization server is registered with the URL '%.200s'",
 				 url);
 	log_info("authorization server unregistered (url=%s)", server->url);
+	list_for_each (r, &list->registering, struct registering, link)
+		r->is_undone = r->is_undone || strcmp(r->server->url, url) == 0;
 	remove_server(list, server);
 	return store_remove(list->store, STORE_AUTH_SERVER, url, done, userdata, err);
 }

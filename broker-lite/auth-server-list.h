@@ -7,11 +7,13 @@
 #include "broker-lite/auth-server.h"
 #include "broker-lite/sorted.h"
 #include "broker-lite/store.h"
+#include "common/list.h"
 
 #define AUTH_SERVERS_MAX 64
 
 struct auth_server_list {
 	struct sorted by_url;
+	struct list registering; /* not in the store yet */
 	struct store *store;
 	struct fetcher fetcher;
 	/* What was verified under another number has to be verified again: a server was unregistered or

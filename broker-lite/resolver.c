@@ -15,6 +15,7 @@ static int fail_to_find(struct error *err)
 			 "The requested combination of transport and sessionId does not exist");
 }
 
+/* One without a port is none that a gateway can connect to. */
 static const json_t *find_endpoint(const json_t *server, const char *protocol)
 {
 	const json_t *endpoint;
@@ -23,8 +24,9 @@ static const json_t *find_endpoint(const json_t *server, const char *protocol)
 	json_array_foreach(json_object_get(server, "Endpoints"), i, endpoint)
 	{
 		const char *own = json_get_text(endpoint, "Protocol");
+		json_int_t port = json_integer_value(json_object_get(endpoint, "Port"));
 
-		if (own && strcasecmp(own, protocol) == 0)
+		if (own && strcasecmp(own, protocol) == 0 && port > 0 && port <= 65535)
 			return endpoint;
 	}
 	return NULL;

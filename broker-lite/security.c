@@ -85,12 +85,15 @@ static void prepare_own(const struct security *security, struct check *check)
 
 static void read_files(const struct shown *shown, struct found *ret)
 {
-	if (shown->key_store &&
-	    key_store_load(shown->key_store, shown->key_store_pass, &ret->identity, &ret->err) < 0)
-		return;
-	if (shown->trust_store)
-		(void)key_store_load_authorities(shown->trust_store, shown->trust_store_pass,
-						 &ret->authorities, &ret->err);
+	struct error err = {0};
+
+	if (shown->key_store)
+		(void)key_store_load(shown->key_store, shown->key_store_pass, &ret->identity,
+				     &ret->err);
+	if (shown->trust_store &&
+	    key_store_load_authorities(shown->trust_store, shown->trust_store_pass,
+				       &ret->authorities, &err) < 0)
+		ret->err = err; /* it is worse not to know whom to let in */
 }
 
 static void do_check(void *userdata)
@@ -174,6 +177,21 @@ static int show_own(struct shown *shown, const struct check *check, X509_STORE *
 	return result;
 }
 
+/* Who may come in does not hang on what is wrong with the certificate that we show. */
+static int show_authorities(struct shown *shown, X509_STORE **authorities, struct error *err)
+{
+	struct tls_identity copy;
+	int result;
+
+	if (!*authorities || !shown->identity.certificate)
+		return 0;
+	if (copy_identity(&shown->identity, &copy, err) < 0)
+		return -1;
+	result = show(shown, &copy, authorities, err);
+	tls_identity_done(&copy);
+	return result;
+}
+
 static int apply_one(struct security *security, struct check *check, size_t i, struct error *err)
 {
 	struct shown *shown = &security->shown[i];
@@ -181,13 +199,15 @@ static int apply_one(struct security *security, struct check *check, size_t i, s
 
 	if (!shown->tls)
 		return 0;
-	if (!shown->key_store && check->own_error.code != ERR_NONE) {
-		*err = check->own_error;
-		return -1;
-	}
 	if (found->err.code != ERR_NONE) {
-		*err = found->err;
+		if (show_authorities(shown, &found->authorities, err) == 0)
+			*err = found->err;
 		return error_prefix(err, "%s", shown->name);
+	}
+	if (!shown->key_store && check->own_error.code != ERR_NONE) {
+		if (show_authorities(shown, &found->authorities, err) == 0)
+			*err = check->own_error;
+		return -1;
 	}
 	if (!shown->key_store)
 		return show_own(shown, check, &found->authorities, err);

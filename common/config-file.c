@@ -105,8 +105,10 @@ static int expect_line_end(struct reader *r, struct error *err)
 	skip_blanks(r);
 	if (!at_line_end(r))
 		return bad(r, err, "unexpected text after the value");
-	while (r->at < r->end && *r->at != '\n')
-		r->at++;
+	for (; r->at < r->end && *r->at != '\n'; r->at++) {
+		if (*r->at == '\0')
+			return bad(r, err, "NUL byte");
+	}
 	return 0;
 }
 

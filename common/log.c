@@ -130,7 +130,7 @@ static size_t unsafe_length(const unsigned char *p)
 	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9 ? 3 : 0;
 }
 
-static size_t escape(char *ret, size_t size, const char *text)
+size_t log_escape(char *ret, size_t size, const char *text)
 {
 	size_t n = 0;
 
@@ -278,7 +278,7 @@ static void log_text(enum log_level level, const struct log_fields *fields, cons
 
 	if (vsnprintf(raw, sizeof(raw), format, args) < 0)
 		raw[0] = '\0';
-	(void)escape(text, sizeof(text), raw);
+	(void)log_escape(text, sizeof(text), raw);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)stamp(head, sizeof(head), &now, level);
 	len = make_line(line, sizeof(line), head, text);

@@ -59,6 +59,12 @@ void log_hold(void);
 /** How many lines the file has lost since the program was started. */
 unsigned long log_n_dropped(void);
 
+/**
+ * The text with characters that would end the line or speak to a terminal as \xNN, as the log shows it: for
+ * what strangers say. It is cut to @size; its length.
+ */
+size_t log_escape(char *ret, size_t size, const char *text);
+
 /** Open the file again under its name, after somebody has moved it away. */
 void log_reopen_file(void);
 void log_close(void);

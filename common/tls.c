@@ -118,10 +118,20 @@ static int select_http_1_1(SSL *ssl, const unsigned char **ret, unsigned char *r
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* A session is resumed only where it was begun: a handshake that began before tls_server_set() and
+ * ends after it gets a ticket, too, and the peer has proven nothing to those who are trusted now. */
+static int set_session_context(SSL_CTX *tls)
+{
+	unsigned char context[SSL_MAX_SID_CTX_LENGTH];
+
+	return RAND_bytes(context, sizeof(context)) == 1 &&
+			       SSL_CTX_set_session_id_context(tls, context, sizeof(context)) == 1
+		       ? 0
+		       : -1;
+}
+
 static void speak(SSL_CTX *tls)
 {
-	static const unsigned char context[] = "session manager";
-
 	(void)SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
 	(void)SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					       SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -132,7 +142,6 @@ static void speak(SSL_CTX *tls)
 	(void)SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
 	/* Who wants to resume has a ticket: we remember nothing. */
 	(void)SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-	(void)SSL_CTX_set_session_id_context(tls, context, sizeof(context) - 1);
 	SSL_CTX_set_alpn_select_cb(tls, select_http_1_1, NULL);
 	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(tls, on_ticket);
 }
@@ -171,6 +180,10 @@ int tls_server_set(struct tls_server *server, const struct tls_identity *identit
 		return error_oom(err);
 	speak(tls);
 	(void)SSL_CTX_set_app_data(tls, server);
+	if (set_session_context(tls) < 0) {
+		SSL_CTX_free(tls);
+		return fail(err, "no random numbers");
+	}
 	if (SSL_CTX_use_cert_and_key(tls, identity->certificate, identity->key, identity->chain,
 				     1) != 1) {
 		SSL_CTX_free(tls);

@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 import re
+import signal
+import socket
 import sqlite3
 import time
 
@@ -663,6 +665,35 @@ def test_the_authorities_of_the_system_are_trusted(keys, certificates, monkeypat
     finally:
         server.stop()
         broker.done()
+
+
+def send_command(broker, name, url):
+    """The open socket, on which the answer is to come."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(os.path.join(broker.folder, "command.sock"))
+    body = json.dumps({"url": url})
+
+    def send():
+        sock.sendall(f"POST /{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                     f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    return sock, send
+
+
+def test_a_server_that_is_registered_anew_and_unregistered_at_once_is_not_there(broker, server, keys):
+    issuer = Issuer(server, keys["RS"])
+    broker.command("register-auth-server", "--url", issuer.url)
+    assert accepts(broker, issuer.token())
+    commands = [send_command(broker, name, issuer.url) for name in ("register-auth-server", "unregister-auth-server")]
+    broker.process.send_signal(signal.SIGSTOP)  # so that both are there when it looks
+    for _, send in commands:
+        send()
+    broker.process.send_signal(signal.SIGCONT)
+    for sock, _ in commands:
+        with sock, sock.makefile() as reply:
+            assert reply.readline().startswith("HTTP/1.1 200 ")
+            reply.read()
+    assert issuer.url not in broker.command("list-auth-servers").stdout
+    assert not accepts(broker, issuer.token())
 
 
 def test_unregistering_a_server_ends_what_its_tokens_allow(broker, server, keys):

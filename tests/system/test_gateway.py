@@ -92,6 +92,13 @@ def test_sessions_are_resolved_for_each_transport(gateway_broker):
         assert "error" in reply.json()
     assert gateway.resolve("nobody").json() == NOT_THERE
 
+    # endpoints that nobody can connect to
+    agent.server["Endpoints"] = [{"Protocol": "HTTP"}, {"Protocol": "HTTP", "Port": 0}, *ENDPOINTS[:1],
+                                 {"Protocol": "QUIC", "Port": 65536}]
+    agent.report(wait=True)
+    assert gateway.resolve(identity).json()["Port"] == 8443
+    assert gateway.resolve(identity, "QUIC").json() == NOT_THERE
+
     # a session that is not ready, a transport that is not there, a host that is away
     agent.server["Endpoints"] = ENDPOINTS[:1]
     agent.report(wait=True)

@@ -205,12 +205,23 @@ def test_another_server_gets_no_secret(broker, make_broker, host):
     assert host.join(url_of(broker), token).returncode == 0
 
 
-def serve_pem(pem, received, broker):
+def test_what_a_stranger_answers_does_not_speak_to_the_terminal(broker, host):
+    answer = json.dumps({"error": "\x1b[2Jjoined\nthis host has joined"})
+    server = serve_pem(answer, [], broker, 403)
+    refused = host.join(f"https://localhost:{server.server_port}", make_token(broker))
+    server.shutdown()
+    server.server_close()
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(
+        "the broker answered 403: \\x1b[2Jjoined\\x0athis host has joined\n")
+
+
+def serve_pem(pem, received, broker, status=200):
     """An HTTPS server with the certificate of a broker, which gives @pem to everybody."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             received.append(f"GET {self.path}")
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(pem)))
             self.end_headers()
             self.wfile.write(pem.encode())
@@ -272,6 +283,47 @@ def test_a_host_that_cannot_write_keeps_nothing(broker, host):
     refused = host.join(url_of(broker), make_token(broker))
     assert refused.returncode == 1 and "nothing was kept" in refused.stderr
     assert host.files() == before
+    (host.folder / "agent.conf.joining").rmdir()
+    for path in (host.state / "credentials.json", host.statement, host.ca):
+        path.mkdir()
+        refused = host.join(url_of(broker), make_token(broker))
+        assert refused.returncode == 1
+        assert f"nothing was kept: write {path}: Is a directory" in refused.stderr
+        assert host.files() == before
+        path.rmdir()
+
+
+def test_settings_that_cannot_be_replaced_are_told_with_what_is_written_by_then(broker, host):
+    joined = subprocess.run(
+        ["unshare", "-m", "sh", "-c", 'mount --bind "$1" "$1" && shift && exec "$@"', "sh",
+         host.conf, PROGRAM, "join", "--conf", host.conf, "--state-dir", host.state,
+         url_of(broker), make_token(broker)], capture_output=True, text=True, timeout=60)
+    assert joined.returncode == 1
+    assert "only a part of what it gave was kept" in joined.stderr
+    assert f"write {host.conf}: Device or resource busy" in joined.stderr
+    assert sorted(host.files()) == ["agent.conf", "dcvsmbroker_ca.pem", "software-statement",
+                                    "state/credentials.json"]
+
+
+@pytest.mark.parametrize("text, what", [
+    ("# a\0b\n[agent]\n", "line 2: NUL byte"),
+    ("\n[Agent]\ngeometry = '800x600'\n", None),
+    ("\n['agent']\n", None),
+])
+def test_no_text_of_odd_settings_is_lost(broker, host, text, what):
+    before = f"version = '0.1'\n{text}software_statement_path = '{host.statement}'\n"
+    before += f"\n[log]\ndirectory = '{host.folder}'\n"
+    if "Agent" in text:
+        before += f"[agent]\nsoftware_statement_path = '{host.statement}'\n"
+    host.write(before)
+    joined = host.join(url_of(broker), make_token(broker))
+    if what:
+        assert joined.returncode == 1 and what in joined.stderr
+        assert host.conf.read_text() == before
+    else:
+        assert joined.returncode == 0, joined.stderr
+        assert [line for line in host.conf.read_text().splitlines() if "broker_" not in line
+                and "ca_file" not in line] == before.splitlines()
 
 
 def test_guessing_is_limited(make_broker):

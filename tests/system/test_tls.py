@@ -1,6 +1,7 @@
 """Certificates of the broker, of its own and of the administrator, while they come and go."""
 
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -11,9 +12,9 @@ import subprocess
 import pytest
 
 from agent_helpers import Agent
-from broker_helpers import Broker, PROGRAM
+from broker_helpers import Broker, PROGRAM, free_port
 from conftest import wait_until
-from tls_helpers import own_files
+from tls_helpers import openssl, own_files
 
 
 def serial(port, ca=None):
@@ -250,3 +251,108 @@ def test_a_scanner_finds_nothing_old(broker):
         assert re.match(r"(TLS_(AES|CHACHA20)|ECDHE-.*(GCM|CHACHA20))", suite), suite
     assert "Session renegotiation not supported" in found.stdout
     assert "not vulnerable to heartbleed" in found.stdout
+
+
+class Handshake:
+    """One that a test takes step by step; what it sends first is a question to the resolver."""
+
+    def __init__(self, port, context, session=None):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.to_us, self.to_them = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.to_us, self.to_them, server_hostname="localhost",
+                                    session=session)
+
+    def begin(self):
+        """Until the broker has answered, with what it has in its hand now."""
+        with pytest.raises(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        self.exchange()
+
+    def exchange(self):
+        self.sock.sendall(self.to_them.read())
+        piece = self.sock.recv(65536)
+        if not piece:
+            raise ConnectionResetError
+        self.to_us.write(piece)
+
+    def complete(self, step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self.exchange()
+
+    def ask(self):
+        """Whether it is answered."""
+        self.complete(self.tls.do_handshake)
+        self.tls.write(b"POST /resolveSession?sessionId=x&transport=HTTP HTTP/1.1\r\n"
+                       b"Host: localhost\r\nContent-Length: 0\r\n\r\n")
+        return self.complete(lambda: self.tls.read(4096)).startswith(b"HTTP/1.1 404 ")
+
+
+class Gate:
+    """A broker that gateways show their certificate to, and who is let in: "old", at first."""
+
+    def __init__(self, unstarted, folder, version="TLSv1_3", **settings):
+        self.folder, self.version, self.port = folder, version, free_port()
+        for name in ("old", "new"):
+            openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", name + ".key", "-out",
+                    name + ".pem", "-subj", "/CN=" + name)
+        shutil.copy(folder / "old.pem", folder / "trust.pem")
+        self.broker = unstarted(
+            enable_gateway="true", gateway_to_broker_connector_https_port=self.port,
+            gateway_to_broker_connector_bind_host="127.0.0.1",
+            enable_tls_client_auth_gateway="true",
+            gateway_to_broker_connector_trust_store_file=folder / "trust.pem", **settings).start()
+        self.contexts = {name: self.context(name) for name in ("old", "new")}
+        assert self.lets_in("old") and not self.lets_in("new")
+
+    def context(self, name):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = ssl.TLSVersion[self.version]
+        context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        return context
+
+    def handshake(self, name, session=None):
+        return Handshake(self.port, self.contexts[name], session)
+
+    def lets_in(self, name, session=None):
+        try:
+            return self.handshake(name, session).ask()
+        except (ssl.SSLError, ConnectionError):
+            return False
+
+    def trust_new(self):
+        shutil.copy(self.folder / "new.pem", self.folder / "trust.pem")
+        self.broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.lets_in("new"))
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_handshake_from_before_a_change_of_trust_gets_no_ticket_for_after_it(unstarted, tmp_path,
+                                                                              version):
+    gate = Gate(unstarted, tmp_path, version)
+    early = gate.handshake("old")
+    early.begin()
+    gate.trust_new()
+    assert early.ask()  # it was let in before
+    assert early.tls.session.has_ticket
+    assert not gate.lets_in("old", early.tls.session)
+
+
+@pytest.mark.parametrize("whose", ["of the broker", "of the administrator"])
+def test_who_may_come_in_changes_though_a_certificate_is_damaged(unstarted, tmp_path, whose):
+    settings = {}
+    if whose == "of the administrator":
+        own_files(tmp_path, "own")
+        settings = {"gateway_to_broker_connector_key_store_file": tmp_path / "own.p12",
+                    "gateway_to_broker_connector_key_store_pass": "xyzzy"}
+    gate = Gate(unstarted, tmp_path, **settings)
+    damaged = (tmp_path / "own.p12" if settings else
+               pathlib.Path(gate.broker.folder) / "security/dcvsmbroker_ca.key")
+    damaged.write_text("damaged")
+    gate.trust_new()
+    assert not gate.lets_in("old")
+    wait_until(lambda: "the certificate stays as it was" in gate.broker.errors())

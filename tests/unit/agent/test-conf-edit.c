@@ -44,6 +44,8 @@ static void what_is_missing_comes_behind_the_head_of_its_table(void **state)
 	assert_edit("[agent]", "[agent]\n" ADDED);
 	assert_edit("[agents]\n", "[agents]\n\n[agent]\n" ADDED);
 	assert_edit("# [agent]\n", "# [agent]\n\n[agent]\n" ADDED);
+	/* another table for those who read the settings */
+	assert_edit("[Agent]\nbroker_port = 1\n", "[Agent]\nbroker_port = 1\n\n[agent]\n" ADDED);
 }
 
 static void a_file_without_the_table_gets_it(void **state)

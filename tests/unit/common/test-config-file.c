@@ -227,6 +227,7 @@ static void a_nul_byte_is_refused_wherever_it_stands(void **state)
 	} cases[] = {
 		{CONFIG_TOML, "a = 'x\0y'", 9},       {CONFIG_TOML, "a\0 = 1", 6},
 		{CONFIG_TOML, "a = 1\0", 6},          {CONFIG_TOML, "a = \"\\\0\"", 8},
+		{CONFIG_TOML, "# a\0b", 5},           {CONFIG_TOML, "a = 1 #\0", 8},
 		{CONFIG_PROPERTIES, "a = x\0y", 7},   {CONFIG_PROPERTIES, "a\0 = x", 6},
 		{CONFIG_PROPERTIES, "a = x\\\0y", 8}, {CONFIG_PROPERTIES, "\\\0 = x", 6},
 	};
