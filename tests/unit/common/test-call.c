@@ -147,7 +147,10 @@ static int set_up(void **state)
 	log_set_level(LOG_LEVEL_ERROR);
 	fixture = (struct fixture){
 		.failure = ERR_CONFLICT,
-		.api = {carry_out, admit, release, &fixture},
+		.api = {.carry_out = carry_out,
+			.admit = admit,
+			.release = release,
+			.userdata = &fixture},
 	};
 	*state = &fixture;
 	return 0;
