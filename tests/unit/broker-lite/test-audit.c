@@ -65,11 +65,12 @@ static json_t *line(const struct fixture *f, size_t number)
 
 static void assert_line(const struct fixture *f, size_t number, json_t *expected)
 {
-	json_auto_t *taken = expected, *written = line(f, number);
+	json_auto_t *written = line(f, number);
 
 	assert_non_null(expected);
 	if (!json_equal(written, expected))
 		fail_msg("%s", json_dumps(written, 0));
+	json_decref(expected);
 }
 
 static void a_line_tells_who_did_what_to_what(void **state)

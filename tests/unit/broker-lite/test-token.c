@@ -39,7 +39,8 @@ static void a_token_is_good_for_its_purpose_and_time(void **state)
 		assert_int_equal(key_ring_verify(ring, token.data, "agent", &found, &err), -1);
 		assert_int_equal(key_ring_verify(other, token.data, "api", &found, &err), -1);
 		assert_string_equal(err.message, "unknown key");
-		token.data[token.len - 5] ^= 1;
+		/* another character of the alphabet, which stands for other bits */
+		token.data[token.len - 5] = token.data[token.len - 5] == 'A' ? 'B' : 'A';
 		assert_int_equal(key_ring_verify(ring, token.data, "api", &found, &err), -1);
 		assert_string_equal(err.message, "bad signature");
 		assert_int_equal(key_ring_sign(ring, claims, "api", -61, &old, &err), 0);
