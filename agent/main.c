@@ -79,86 +79,68 @@ static int print_manual(const char *part)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
+enum { READY_FD = 256, PRINT, MANUAL, SHOW_VERSION };
+
+/* The numbers from 0 on are places in the texts of read_options(). */
+static const struct option known_options[] = {
+	{"conf", required_argument, NULL, 0},
+	{"state-dir", required_argument, NULL, 1},
+	{"socket", required_argument, NULL, 2},
+	{"keeper-socket", required_argument, NULL, 3},
+	{"keeper-run-dir", required_argument, NULL, 4},
+	{"handover-dir", required_argument, NULL, 5},
+	{"session-init", required_argument, NULL, 6},
+	{"ready-fd", required_argument, NULL, READY_FD},
+	{"print-settings", no_argument, NULL, PRINT},
+	{"print-manual", required_argument, NULL, MANUAL},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, SHOW_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+/* What is no text; as read_options(). */
+static int read_option(int option, struct options *o)
+{
+	struct error err;
+
+	switch (option) {
+	case READY_FD:
+		if (ready_parse(optarg, &o->ready_fd, &err) == 0)
+			return 0;
+		fprintf(stderr, "%s\n", err.message);
+		return 3;
+	case PRINT:
+		agent_config_print(SETTINGS_FILE, stdout);
+		return 1;
+	case MANUAL:
+		return print_manual(optarg) + 1;
+	case 'h':
+		print_help();
+		return 1;
+	case SHOW_VERSION:
+		puts("dcv-session-manager-agent " VERSION);
+		return 1;
+	default:
+		return 3;
+	}
+}
+
 /* 0: run; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	enum {
-		CONF = 256,
-		STATE,
-		SOCKET,
-		KEEPER_SOCKET,
-		KEEPER_RUN_DIR_,
-		HANDOVER,
-		SESSION_INIT_,
-		READY_FD,
-		PRINT,
-		MANUAL,
-		SHOW_VERSION
-	};
-	static const struct option table[] = {
-		{"conf", required_argument, NULL, CONF},
-		{"state-dir", required_argument, NULL, STATE},
-		{"socket", required_argument, NULL, SOCKET},
-		{"keeper-socket", required_argument, NULL, KEEPER_SOCKET},
-		{"keeper-run-dir", required_argument, NULL, KEEPER_RUN_DIR_},
-		{"handover-dir", required_argument, NULL, HANDOVER},
-		{"session-init", required_argument, NULL, SESSION_INIT_},
-		{"ready-fd", required_argument, NULL, READY_FD},
-		{"print-settings", no_argument, NULL, PRINT},
-		{"print-manual", required_argument, NULL, MANUAL},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, SHOW_VERSION},
-		{NULL, 0, NULL, 0},
-	};
-	struct error err;
-	int option;
+	const char **const texts[] = {&o->conf,          &o->state_folder,   &o->socket,
+				      &o->keeper_socket, &o->keeper_run_dir, &o->handover_folder,
+				      &o->session_init};
+	int option, status = 0;
 
-	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
-		switch (option) {
-		case CONF:
-			o->conf = optarg;
-			break;
-		case STATE:
-			o->state_folder = optarg;
-			break;
-		case SOCKET:
-			o->socket = optarg;
-			break;
-		case KEEPER_SOCKET:
-			o->keeper_socket = optarg;
-			break;
-		case KEEPER_RUN_DIR_:
-			o->keeper_run_dir = optarg;
-			break;
-		case HANDOVER:
-			o->handover_folder = optarg;
-			break;
-		case SESSION_INIT_:
-			o->session_init = optarg;
-			break;
-		case READY_FD:
-			if (ready_parse(optarg, &o->ready_fd, &err) < 0) {
-				fprintf(stderr, "%s\n", err.message);
-				return 3;
-			}
-			break;
-		case PRINT:
-			agent_config_print(SETTINGS_FILE, stdout);
-			return 1;
-		case MANUAL:
-			return print_manual(optarg) + 1;
-		case 'h':
-			print_help();
-			return 1;
-		case SHOW_VERSION:
-			puts("dcv-session-manager-agent " VERSION);
-			return 1;
-		default:
-			return 3;
-		}
+	while (status == 0 && (option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
+		if (option < (int)ARRAY_SIZE(texts))
+			*texts[option] = optarg;
+		else
+			status = read_option(option, o);
 	}
-	if (optind == argc)
-		return 0;
+	if (status != 0 || optind == argc)
+		return status;
 	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
 	return 3;
 }
