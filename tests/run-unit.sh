@@ -1,11 +1,9 @@
 #!/bin/sh
-# run-unit.sh TESTS...: run cmocka programs, one line for each, the whole output of those that fail.
-# Ends with "N passed, N failed".
+# run-unit.sh TESTS...: run cmocka programs, as many at a time as there are processors; one line for each,
+# the whole output of those that fail. Ends with "N passed, N failed".
 set -u
 
 UNIT_TIMEOUT_S=${UNIT_TIMEOUT_S:-120}
-passed=0
-failed=0
 
 # The sum of N over lines "[  WORD  ] N test(s)", as cmocka ends each group of tests.
 count() {
@@ -13,8 +11,10 @@ count() {
 		awk '{ n += $1 } END { print n + 0 }'
 }
 
-for test in "$@"; do
-	output=$(timeout "$UNIT_TIMEOUT_S" "$test" 2>&1)
+# One program; the last line of the output begins with its name. In one go, so that the lines of two do
+# not mix.
+run_one() {
+	output=$(timeout "$UNIT_TIMEOUT_S" "$1" 2>&1)
 	status=$?
 	n_passed=$(count PASSED "$output")
 	n_failed=$(count FAILED "$output")
@@ -22,14 +22,21 @@ for test in "$@"; do
 	if [ "$n_failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$n_passed" -eq 0 ]; }; then
 		n_failed=1
 	fi
-	if [ "$n_failed" -gt 0 ]; then
-		printf '%s\n' "$output"
-		echo "exit status $status"
-	fi
-	echo "${test##*/unit/}: $n_passed passed, $n_failed failed"
-	passed=$((passed + n_passed))
-	failed=$((failed + n_failed))
-done
+	[ "$n_failed" -eq 0 ] || output="$output
+exit status $status
+"
+	[ "$n_failed" -gt 0 ] || output=
+	printf '%s%s: %s passed, %s failed\n' "$output" "${1##*/unit/}" "$n_passed" "$n_failed"
+}
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+if [ "$1" = --one ]; then
+	run_one "$2"
+	exit
+fi
+results=$(mktemp) || exit 1
+trap 'rm -f "$results"' EXIT
+printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 sh "$0" --one | tee "$results"
+# Of every program, also of one that could not even be told about.
+sed -n 's/^[a-z-]*\/test-[a-z0-9-]*: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$results" |
+	awk -v wanted="$#" '{ passed += $1; failed += $2 }
+		END { failed += wanted - NR; print passed + 0 " passed, " failed + 0 " failed"; exit failed > 0 }'
