@@ -287,18 +287,6 @@ static int take_identity(struct contents *c, const char *name, struct tls_identi
 	return 0;
 }
 
-int key_store_read(const struct buf *bytes, const char *name, const char *pass,
-		   struct tls_identity *ret, struct error *err)
-{
-	AUTO(contents_done) struct contents c = {.certificates = sk_X509_new_null()};
-
-	if (!c.certificates)
-		return error_oom(err);
-	if (read_contents(bytes, name, pass, &c, err) < 0)
-		return -1;
-	return take_identity(&c, name, ret, err);
-}
-
 int key_store_load(const char *files, const char *pass, struct tls_identity *ret, struct error *err)
 {
 	AUTO(contents_done) struct contents c = {.certificates = sk_X509_new_null()};

@@ -7,7 +7,6 @@
 #ifndef COMMON_KEY_STORE_H
 #define COMMON_KEY_STORE_H
 
-#include "common/buf.h"
 #include "common/error.h"
 #include "common/tls.h"
 
@@ -20,10 +19,6 @@
  */
 int key_store_load(const char *files, const char *pass, struct tls_identity *ret,
 		   struct error *err);
-
-/** The same from bytes; @name is what errors call them. */
-int key_store_read(const struct buf *bytes, const char *name, const char *pass,
-		   struct tls_identity *ret, struct error *err);
 
 /** Read certificates alone: of authorities, or of peers themselves; X509_STORE_free() it. */
 int key_store_load_authorities(const char *file, const char *pass, X509_STORE **ret,
