@@ -117,6 +117,7 @@ int keeper_serve(const struct options *options, int fd)
 		return clean(options, &request, fd);
 	case OPERATION_STOP:
 	case OPERATION_CAPTURE:
+	case OPERATION_CONNECT:
 		break;
 	}
 	(void)error_set(&err, ERR_INVALID, "the first message must be start or clean");

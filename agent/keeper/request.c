@@ -18,10 +18,8 @@ static const struct {
 	const char *name;
 	enum operation operation;
 } operations[] = {
-	{"start", OPERATION_START},
-	{"stop", OPERATION_STOP},
-	{"capture", OPERATION_CAPTURE},
-	{"clean", OPERATION_CLEAN},
+	{"start", OPERATION_START},     {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
+	{"connect", OPERATION_CONNECT}, {"clean", OPERATION_CLEAN},
 };
 
 /* Which fields there are, which operations they belong to, and how long they may be. */
@@ -39,7 +37,8 @@ static const struct field {
 	{"AUTORUN_FILE", OPERATION_START, false, offsetof(struct request, autorun_file),
 	 FILE_MAX_BYTES},
 	{"REASON", OPERATION_STOP, false, offsetof(struct request, reason), REASON_MAX_BYTES},
-	{"TAG", OPERATION_CAPTURE, true, offsetof(struct request, tag), TAG_MAX_BYTES},
+	{"TAG", OPERATION_CAPTURE | OPERATION_CONNECT, true, offsetof(struct request, tag),
+	 TAG_MAX_BYTES},
 	{"NUMBER", OPERATION_CLEAN, true, offsetof(struct request, number_text), 16},
 };
 
@@ -58,7 +57,8 @@ static int parse_operation(struct request *r, const char *name, struct error *er
 			return 0;
 		}
 	}
-	return error_set(err, ERR_INVALID, "OPERATION: expected start, stop, capture or clean");
+	return error_set(err, ERR_INVALID,
+			 "OPERATION: expected start, stop, capture, connect or clean");
 }
 
 static int parse_field(struct request *r, const char *entry, struct error *err)

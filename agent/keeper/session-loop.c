@@ -52,9 +52,9 @@ static struct program *find_program(struct session *s, pid_t pid)
 		if (programs[i]->pid == pid)
 			return programs[i];
 	}
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		if (s->captures[i].program.pid == pid)
-			return &s->captures[i].program;
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		if (s->errands[i].program.pid == pid)
+			return &s->errands[i].program;
 	}
 	return NULL;
 }
@@ -115,9 +115,9 @@ static void exec_decided(struct session *s, void *data)
 		session_fail(s, err.code, err.message);
 }
 
-static void capture_decided(struct session *s, void *data)
+static void errand_decided(struct session *s, void *data)
 {
-	session_capture_decided(s, data);
+	session_errand_decided(s, data);
 }
 
 static void output_arrived(struct session *s, void *data)
@@ -134,11 +134,11 @@ static void await_programs(struct session *s, struct turn *turn)
 		await(turn, &programs[i]->exec_fd, exec_decided, programs[i]);
 		await(turn, &programs[i]->output.fd, output_arrived, &programs[i]->output);
 	}
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		struct capture *capture = &s->captures[i];
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		struct errand *errand = &s->errands[i];
 
-		await(turn, &capture->program.exec_fd, capture_decided, capture);
-		await(turn, &capture->program.output.fd, output_arrived, &capture->program.output);
+		await(turn, &errand->program.exec_fd, errand_decided, errand);
+		await(turn, &errand->program.output.fd, output_arrived, &errand->program.output);
 	}
 	await(turn, &s->xserver.display_fd, display_told, NULL);
 }
@@ -154,6 +154,9 @@ void session_handle(struct session *s, struct peer *peer, const struct request *
 		return;
 	case OPERATION_CAPTURE:
 		session_capture(s, peer, request->tag);
+		return;
+	case OPERATION_CONNECT:
+		session_connect(s, peer, request->tag);
 		return;
 	case OPERATION_START:
 	case OPERATION_CLEAN:

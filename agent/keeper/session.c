@@ -245,8 +245,8 @@ static bool is_purpose(const struct session *s, pid_t pid)
 {
 	if (pid == s->xserver.program.pid || pid == s->xlock.helper)
 		return false;
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		if (pid == s->captures[i].program.pid)
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		if (pid == s->errands[i].program.pid)
 			return false;
 	}
 	for (size_t i = 0; i < s->n_bystanders; i++) {
@@ -406,8 +406,9 @@ static void session_init(struct session *s, const struct options *options,
 		.init = PROGRAM_NONE,
 		.autorun = PROGRAM_NONE,
 	};
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
-		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++)
+		s->errands[i] =
+			(struct errand){.program = PROGRAM_NONE, .reply_fd = -1, .event = ""};
 }
 
 static int begin(struct session *s, int fd, struct error *err)

@@ -30,7 +30,7 @@
 #include "agent/keeper/xlock.h"
 #include "agent/keeper/xserver.h"
 
-#define SESSION_CAPTURES_MAX 4
+#define SESSION_ERRANDS_MAX 8 /* half of them of a kind */
 #define SESSION_BYSTANDERS_MAX 64
 
 enum session_state {
@@ -69,12 +69,13 @@ struct session {
 	struct xserver xserver;
 	struct program init;
 	struct program autorun;
-	struct capture {
+	struct errand {
 		struct program program;
-		int reply_fd; /* for the peer, until the program runs */
+		int reply_fd;      /* for the peer, until the program runs */
+		const char *event; /* of the answer */
 		char tag[72];
 		unsigned long peer; /* its serial */
-	} captures[SESSION_CAPTURES_MAX];
+	} errands[SESSION_ERRANDS_MAX];
 	pid_t bystanders[SESSION_BYSTANDERS_MAX]; /* children that PAM modules started */
 	size_t n_bystanders;
 	struct ending ending;
@@ -107,11 +108,14 @@ void session_loop(struct session *session);
 /** One request of a peer. */
 void session_handle(struct session *session, struct peer *peer, const struct request *request);
 
-/** Start the capture program for a peer, or tell it why not (session-capture.c). */
+/** Start the capture program for a peer, or tell it why not (session-errand.c). */
 void session_capture(struct session *session, struct peer *peer, const char *tag);
 
-/** The exec of a capture program is decided: hand over its socket, or tell why there is none. */
-void session_capture_decided(struct session *session, struct capture *capture);
+/** Connect to the X server for a peer, or tell it why not. */
+void session_connect(struct session *session, struct peer *peer, const char *tag);
+
+/** What comes of it is decided: hand over its socket, or tell why there is none. */
+void session_errand_decided(struct session *session, struct errand *errand);
 
 /** Tell one peer, or all, how the session stands ("state"). */
 void session_tell_state(struct session *session, struct peer *peer);

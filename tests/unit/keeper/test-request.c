@@ -99,6 +99,7 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED("OPERATION=start\0SESSION_ID=..\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=start\0SESSION_ID=\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=capture\0", "TAG is missing");
+	REFUSED("OPERATION=connect\0", "TAG is missing");
 	REFUSED("OPERATION=clean\0NUMBER=1x\0", "NUMBER: expected");
 	REFUSED("OPERATION=clean\0NUMBER=-1\0", "NUMBER: expected");
 }
