@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/guests.h"
 #include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -16,6 +17,7 @@ static void on_changed(void *userdata)
 {
 	struct agent *agent = userdata;
 
+	guests_look(agent->guests);
 	if (agent->is_ready)
 		agent->on_change(agent->userdata);
 }

@@ -14,6 +14,8 @@
 #include "agent/token.h"
 #include "common/loop.h"
 
+struct guests;
+
 struct agent {
 	struct loop *loop;
 	const struct agent_config *config;
@@ -21,6 +23,7 @@ struct agent {
 	struct server server;
 	struct engine *engine;
 	struct token_key token_key;
+	struct guests *guests;   /* NULL: nobody can be connected by the web viewer */
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;
 	long long broker_certificate_end_s; /* since 1970, as it was last seen; 0: not seen */

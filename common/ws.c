@@ -47,7 +47,7 @@ static int enqueue(struct ws *ws, bool is_binary, const void *bytes, size_t len,
 
 	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
 		return error_set(err, ERR_UNREACHABLE, "the connection is closing");
-	if (len > ws->role->handler->message_max_bytes)
+	if (!is_binary && len > ws->role->handler->message_max_bytes)
 		return error_set(err, ERR_TOO_LARGE, "message of %zu bytes, limit %zu", len,
 				 ws->role->handler->message_max_bytes);
 	if (len > ws->role->handler->queue_max_bytes - ws->queued_bytes) {

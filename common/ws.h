@@ -58,7 +58,7 @@ const char *ws_peer_address(const struct ws *ws);
  */
 int ws_send(struct ws *ws, const void *text, size_t len, struct error *err);
 
-/** Server: the same with a binary message. */
+/** Server: the same with a binary message, of any length that the queue has room for. */
 int ws_send_binary(struct ws *ws, const void *bytes, size_t len, struct error *err);
 
 /** Server: is something that was sent still here? Then drained() comes. */

@@ -2,6 +2,7 @@
 
 LIBEXECDIR ?= $(PREFIX)/libexec/dcv-session-manager
 MANDIR ?= $(PREFIX)/share/man
+VIEWER_SHARE = $(PREFIX)/share/dcv-session-viewer
 BROKER_SHARE = $(PREFIX)/share/dcv-session-manager-broker
 BROKER_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-broker/session-manager-broker.properties
 AGENT_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-agent/agent.conf
@@ -35,7 +36,10 @@ install: all manuals $(BUILD)/session-manager-broker.properties $(BUILD)/agent.c
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
-	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(BUILD)/dcv-session-viewer \
+	    $(DESTDIR)$(LIBEXECDIR)
+	install -d $(DESTDIR)$(VIEWER_SHARE)
+	install -m 644 $(wildcard agent/viewer/page/*) $(DESTDIR)$(VIEWER_SHARE)
 	install -m 644 packaging/pam/dcv-session-keeper $(DESTDIR)$(SYSCONFDIR)/pam.d
 	install -d $(DESTDIR)$(BROKER_SHARE)/bin
 	install -m 755 packaging/gen-gateway-certificates.sh $(DESTDIR)$(BROKER_SHARE)/bin
@@ -51,5 +55,5 @@ uninstall:
 	rm -f $(foreach p,dcv-session-manager-agent dcv-session-manager-broker dcvctl dcvsm \
 	    dcv-screenshot,$(DESTDIR)$(PREFIX)/bin/$(p))
 	rm -f $(foreach m,$(notdir $(MANUALS)),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
-	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE)
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE) $(DESTDIR)$(VIEWER_SHARE)
 	rm -f $(DESTDIR)$(SYSCONFDIR)/pam.d/dcv-session-keeper

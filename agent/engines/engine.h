@@ -52,8 +52,10 @@ struct engine_events {
 /** What a report tells of an engine. Owned by it. */
 struct engine_status {
 	char *version;
-	json_t *endpoints; /* of the API; NULL: none. An address that is missing is the host's */
-	char *trouble;     /* why no session can be reached or made now; NULL: all is well */
+	/* Of the API; NULL: none. An address that is missing is the host's. The web viewer's are set
+	 * by guests.c. */
+	json_t *endpoints;
+	char *trouble; /* why no session can be reached or made now; NULL: all is well */
 };
 
 /** Bounds and format of a screenshot. Pixels, at least 1. */

@@ -48,19 +48,10 @@ void rfb_encodings_add(struct rfb_encodings *encodings, int32_t number)
 	encodings->numbers[encodings->n++] = number;
 }
 
-/* A server draws the pointer into the picture for a client that cannot draw it, or that does not know
- * where others have moved it. Who may not see it has both sent, and rfb-rectangle.c empties them. */
-static size_t hide_pointer(unsigned char *message, size_t n)
-{
-	rfb_put_u32(message + 4 + 4 * n++, (uint32_t)RFB_CURSOR);
-	rfb_put_u32(message + 4 + 4 * n++, (uint32_t)RFB_CURSOR_POSITION);
-	return n;
-}
-
 int rfb_encodings_append(const struct rfb_encodings *encodings, uint32_t features, struct buf *out,
 			 struct error *err)
 {
-	unsigned char message[4 + 4 * (RFB_ENCODINGS_MAX + 2)] = {2};
+	unsigned char message[4 + 4 * (RFB_ENCODINGS_MAX + 1)] = {2};
 	size_t n = 0;
 
 	for (size_t i = 0; i < encodings->n; i++) {
@@ -69,8 +60,11 @@ int rfb_encodings_append(const struct rfb_encodings *encodings, uint32_t feature
 		if ((features & needs) == needs)
 			rfb_put_u32(message + 4 + 4 * n++, (uint32_t)encodings->numbers[i]);
 	}
+	/* A server draws the pointer into the picture for a client that does not draw it. Who may not
+	 * see it has it sent, and rfb-rectangle.c empties it. *Trap*: Xvnc draws it nevertheless where
+	 * somebody else has moved it. */
 	if (!(features & BIT(pointer)))
-		n = hide_pointer(message, n);
+		rfb_put_u32(message + 4 + 4 * n++, (uint32_t)RFB_CURSOR);
 	rfb_put_u16(message + 2, (unsigned)n);
 	return buf_append(out, message, 4 + 4 * n, err);
 }

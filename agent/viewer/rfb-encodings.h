@@ -26,7 +26,6 @@ enum rfb_encoding {
 	RFB_FENCE = -312,
 	RFB_CONTINUOUS_UPDATES = -313,
 	RFB_EXTENDED_CLIPBOARD = -1063131698, /* 0xc0a1e5ce */
-	RFB_CURSOR_POSITION = 0x574d5666,     /* VMware's; asked for by us alone */
 };
 
 #define RFB_ENCODINGS_MAX 40

@@ -90,13 +90,6 @@ static int begin_cursor(struct rfb *rfb, struct buf *out, struct error *err)
 	return end_with_body(rfb, n_pixels(rfb) * rfb->pixel.bytes + bitmap_bytes(rfb), may);
 }
 
-static int begin_cursor_position(struct rfb *rfb, struct buf *out, struct error *err)
-{
-	if (pass_no_pointer(out, err) < 0)
-		return -1;
-	return end_with_body(rfb, 0, true);
-}
-
 /* --- screens, ZRLE -----------------------------------------------------------------------------
  */
 
@@ -310,17 +303,11 @@ static const struct {
 	int32_t number;
 	rfb_portion_fn *begin;
 } encodings[] = {
-	{RFB_RAW, begin_raw},
-	{RFB_COPY_RECT, begin_copy},
-	{RFB_HEXTILE, begin_hextile},
-	{RFB_TIGHT, begin_tight},
-	{RFB_ZRLE, begin_zrle},
-	{RFB_DESKTOP_SIZE, begin_empty},
-	{RFB_LAST_RECT, begin_last},
-	{RFB_CURSOR, begin_cursor},
-	{RFB_QEMU_KEY, begin_empty},
-	{RFB_EXTENDED_DESKTOP_SIZE, begin_screens},
-	{RFB_CURSOR_POSITION, begin_cursor_position},
+	{RFB_RAW, begin_raw},         {RFB_COPY_RECT, begin_copy},
+	{RFB_HEXTILE, begin_hextile}, {RFB_TIGHT, begin_tight},
+	{RFB_ZRLE, begin_zrle},       {RFB_DESKTOP_SIZE, begin_empty},
+	{RFB_LAST_RECT, begin_last},  {RFB_CURSOR, begin_cursor},
+	{RFB_QEMU_KEY, begin_empty},  {RFB_EXTENDED_DESKTOP_SIZE, begin_screens},
 };
 
 int rfb_rectangle_begin(struct rfb *rfb, struct buf *out, struct error *err)
