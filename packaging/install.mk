@@ -51,12 +51,10 @@ install: all manuals $(BUILD)/session-manager-broker.properties $(BUILD)/agent.c
 	install -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(MANDIR)/man8
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	install -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
-	for program in agent broker; do \
-	    install -m 644 packaging/systemd/dcv-session-manager-$$program.sysusers \
-	        $(DESTDIR)$(SYSUSERSDIR)/dcv-session-manager-$$program.conf && \
-	    install -m 644 packaging/systemd/dcv-session-manager-$$program.tmpfiles \
-	        $(DESTDIR)$(TMPFILESDIR)/dcv-session-manager-$$program.conf || exit 1; \
-	done
+	$(foreach f,$(wildcard packaging/systemd/*.sysusers),install -m 644 $(f) \
+	    $(DESTDIR)$(SYSUSERSDIR)/$(notdir $(f:.sysusers=.conf)) &&) true
+	$(foreach f,$(wildcard packaging/systemd/*.tmpfiles),install -m 644 $(f) \
+	    $(DESTDIR)$(TMPFILESDIR)/$(notdir $(f:.tmpfiles=.conf)) &&) true
 	# What an administrator has written there stays.
 	test -e $(DESTDIR)$(BROKER_SETTINGS) || \
 	    install -m 640 $(BUILD)/session-manager-broker.properties $(DESTDIR)$(BROKER_SETTINGS)
@@ -70,8 +68,8 @@ uninstall:
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE) $(DESTDIR)$(VIEWER_SHARE)
 	rm -f $(DESTDIR)$(SYSCONFDIR)/pam.d/dcv-session-keeper
 	rm -f $(foreach u,$(notdir $(UNITS)),$(DESTDIR)$(UNITDIR)/$(u))
-	rm -f $(foreach p,agent broker,$(DESTDIR)$(SYSUSERSDIR)/dcv-session-manager-$(p).conf \
-	    $(DESTDIR)$(TMPFILESDIR)/dcv-session-manager-$(p).conf)
+	rm -f $(foreach f,$(wildcard packaging/systemd/*.sysusers),$(DESTDIR)$(SYSUSERSDIR)/$(notdir $(f:.sysusers=.conf)))
+	rm -f $(foreach f,$(wildcard packaging/systemd/*.tmpfiles),$(DESTDIR)$(TMPFILESDIR)/$(notdir $(f:.tmpfiles=.conf)))
 
 # --- packages ----------------------------------------------------------------------------------
 
