@@ -76,7 +76,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        lint check-format format manuals install uninstall deb clean
+        lint check-format format manuals install uninstall deb check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -147,6 +147,10 @@ check-unit: unit
 
 check-system: all doubles
 	@PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD)
+
+# The packages that make deb has made.
+check-boot:
+	@DCV_PACKAGES=$(abspath $(BUILD))/deb PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
 
 check-fuzz: targets
 	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
