@@ -19,7 +19,8 @@ struct caller {
 
 /**
  * The process that made @request. Root, our own uid and the members of @admin_group, supplementary
- * ones too, are administrators. ERR_DENIED for a uid without a name.
+ * ones too, are administrators. ERR_DENIED for a uid without a name. May block in name services,
+ * but not for root.
  */
 struct caller *caller_from_peer(const struct http_request *request, const char *admin_group,
 				struct error *err);

@@ -302,8 +302,7 @@ static void prepare(void *userdata)
 	struct dcv_preparation *p = userdata;
 
 	p->result = -1;
-	if (account_find(&p->account, p->owner, p->config->minimum_uid, ACCOUNT_TO_NAME, &p->err) <
-		    0 ||
+	if (account_find(&p->account, p->owner, p->config, ACCOUNT_TO_NAME, &p->err) < 0 ||
 	    (p->init_file && session_file_find("init file", p->config->init_folder, p->init_file,
 					       &p->init_path, &p->err) < 0) ||
 	    (p->autorun_file && session_file_find("autorun file", p->config->autorun_folder,

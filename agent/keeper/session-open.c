@@ -56,8 +56,7 @@ static int open_owner(struct session *s, struct error *err)
 	guard_peers(s, &last_word);
 	pam_init(&s->pam);
 	cgroup_note_origin(&s->cgroup);
-	rc = account_find(&s->owner, s->request->owner, s->config->minimum_uid, ACCOUNT_TO_BECOME,
-			  err);
+	rc = account_find(&s->owner, s->request->owner, s->config, ACCOUNT_TO_BECOME, err);
 	if (rc == 0 && s->options->is_root)
 		rc = pam_open(&s->pam, &s->owner, s->options->pam_dir, err);
 	if (rc == 0)
