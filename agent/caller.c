@@ -73,3 +73,8 @@ bool caller_owns(const struct caller *caller, const char *owner)
 {
 	return caller->is_admin || strcmp(caller->name, owner) == 0;
 }
+
+bool caller_owns_session(const struct caller *caller, const struct session *session)
+{
+	return caller->is_admin || session_is_of(session, caller->name);
+}

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "agent/session.h"
 #include "common/error.h"
 #include "common/http-server.h"
 #include "common/operations.h"
@@ -31,5 +32,6 @@ int caller_check(const struct caller *caller, const struct operation *op, struct
 
 /** May the caller see and touch what belongs to @owner? */
 bool caller_owns(const struct caller *caller, const char *owner);
+bool caller_owns_session(const struct caller *caller, const struct session *session);
 
 #endif

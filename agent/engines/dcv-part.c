@@ -345,6 +345,7 @@ static void on_prepared(void *userdata)
 	if (!part)
 		return;
 	part->preparation = NULL;
+	session_set_account(part->session, p->account.name);
 	if (part->end_reason) {
 		end_part(part, NULL, ERR_NONE);
 		return;
@@ -428,7 +429,7 @@ static void take_facts(struct engine_session *part, const struct dcv_session *fo
 static bool is_users_session(const struct engine_session *part, const struct dcv_session *found)
 {
 	return part->session->is_host_made || found->is_console || !found->user ||
-	       strcmp(found->user, part->session->owner) == 0;
+	       session_is_of(part->session, found->user);
 }
 
 static void become_ready(struct engine_session *part)

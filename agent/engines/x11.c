@@ -254,6 +254,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	replace_part(part);
+	session_set_account(part->session, message_get(message, "ACCOUNT"));
 	if (state && strcmp(state, "ready") == 0)
 		x11->events.ready(part->session, x11->events.userdata);
 	else if (state && strcmp(state, "ending") == 0)

@@ -22,7 +22,7 @@
  *
  * From the keeper, EVENT= one of
  *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
- *             [RENDER_NODE]
+ *             [RENDER_NODE] [ACCOUNT, the owner's name in name services]
  *             after accept on the control socket, and as first answer to "start"
  *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
  *    ending   REASON [LEFT]

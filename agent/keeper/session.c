@@ -34,7 +34,7 @@ void session_tell_state(struct session *s, struct peer *peer)
 				  "XAUTHORITY",
 				  is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
 				  "REASON", s->reason[0] ? s->reason : NULL, "RENDER_NODE",
-				  s->request->render_node, NULL))
+				  s->request->render_node, "ACCOUNT", s->owner.name, NULL))
 		peer_send(peer, &packet, -1);
 }
 

@@ -39,12 +39,15 @@ class Directory:
                                          in self.environment.items()))
         self.homes = []
 
-    def add(self, asked, name=None, failure="notfound", n_failures=0, shell="/bin/sh"):
-        """A user with a home folder, as accounts of the system are in other tests."""
-        uid = random.randrange(700000, 2000000000)
+    def add(self, asked, name=None, failure="notfound", n_failures=0, shell="/bin/sh", uid=None):
+        """A user with a home folder, as accounts of the system are in other tests; with the uid of one
+        who is there already, another name of theirs."""
         home = self.folder / f"home-{uid}"
-        home.mkdir(mode=0o700)
-        os.chown(home, uid, uid)
+        if not uid:
+            uid = random.randrange(700000, 1800000000)
+            home = self.folder / f"home-{uid}"
+            home.mkdir(mode=0o700)
+            os.chown(home, uid, uid)
         user = types.SimpleNamespace(name=name or asked, uid=uid, gid=uid, home=str(home))
         with open(self.folder / "users", "a", encoding="utf-8") as file:
             file.write(f"{asked}:{user.name}:{uid}:{uid}:{home}:{shell}:{failure}:{n_failures}\n")
@@ -127,6 +130,30 @@ def test_a_user_of_the_directory_is_a_caller_like_any_other(directory, agent):
     assert "user CORP\\zoe may create sessions for themselves only" in json.dumps(answer).replace("\\\\", "\\")
     answer = agent.call_as(mira, "/deleteSessions", [wanted])[1]
     assert answer["SuccessfulList"] == [{"SessionId": session_id, "State": "DELETING"}]
+
+
+def test_all_names_of_an_account_are_one_owners(directory):
+    one, other = "CORP\\both", "both@corp.example"
+    user = directory.add(one, other)
+    directory.add(other, uid=user.uid)
+    agent = Agent(prefix=directory.prefix, settings="max_concurrent_sessions_per_user = 1")
+    reason = f"user {other} has the allowed 1 sessions on this host"
+    try:
+        session_id = agent.create_ready(one)
+        assert [s["Owner"] for s in agent.call_as(user, "/describeSessions")[1]["Sessions"]] == [one]
+        assert agent.try_create(other) == reason
+        agent.restart()
+        assert agent.try_create(other) == reason
+        # the account's own name goes where the other one was given
+        answer = agent.call_as(user, "/deleteSessions", [{"SessionId": session_id, "Owner": other}])[1]
+        assert answer["SuccessfulList"]
+        agent.wait_for(session_id, "DELETED")
+        # whose name this is shows late
+        session_id = agent.create_ready(other)
+        assert agent.end_of(agent.create(one)) == reason
+        assert agent.find(session_id)["State"] == "READY"
+    finally:
+        agent.done()
 
 
 def test_dcvctl_takes_and_shows_names_of_a_directory(directory, agent):
