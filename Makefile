@@ -134,6 +134,12 @@ DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubl
 $(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+# A module for glibc's name services, which loads it by its name. Loaded by programs without sanitizers
+# as well.
+DOUBLES += $(BUILD)/doubles/libnss_dcvdouble.so.2
+$(BUILD)/doubles/libnss_dcvdouble.so.2: tests/doubles/nss/nss.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(WERROR) -O2 -g -fPIC -shared $< -o $@
 doubles: $(DOUBLES)
 
 unit: $(UNIT_TESTS)
