@@ -80,7 +80,7 @@ static struct session *on_found(const struct found_session *found, void *userdat
 	struct agent *agent = userdata;
 	struct session *session = session_list_find(&agent->sessions, found->id);
 
-	if (session && strcmp(session->owner, found->owner) != 0) {
+	if (session && !session_is_of(session, found->owner)) {
 		/* The id of one that has ended was used once more. Ours that lives stays ours. */
 		if (session->state != SESSION_DELETED) {
 			log_warning("session %s belongs to %s, not to %s", found->id,
@@ -145,8 +145,18 @@ static void on_searched(void *userdata)
 
 static void on_session_ready(struct session *session, void *userdata)
 {
-	if (session->state == SESSION_CREATING)
-		apply(userdata, session, SESSION_EVENT_READY, NULL);
+	struct agent *agent = userdata;
+	struct error err, problem;
+
+	if (session->state != SESSION_CREATING)
+		return;
+	if (session_list_check_account(&agent->sessions, session, &err) == 0) {
+		apply(agent, session, SESSION_EVENT_READY, NULL);
+		return;
+	}
+	session_set_failure(session, ERR_DENIED); /* no fault of the host, which has room */
+	if (agent_end_session(agent, session, err.message, &problem) < 0)
+		log_error("%s", problem.message);
 }
 
 static void on_session_ending(struct session *session, const char *reason, void *userdata)
@@ -158,7 +168,8 @@ static void on_session_ending(struct session *session, const char *reason, void 
 static void on_session_ended(struct session *session, const char *reason, enum error_code code,
 			     void *userdata)
 {
-	session_set_failure(session, code);
+	if (code != ERR_NONE)
+		session_set_failure(session, code);
 	apply(userdata, session, SESSION_EVENT_ENDED, reason);
 }
 
