@@ -87,7 +87,9 @@ static void print_manual_entry(const struct setting *s, FILE *file)
 		(void)fprintf(file, " (accepted, without effect)\n");
 	} else {
 		(void)fprintf(file, " (%s", wanted);
-		(void)fprintf(file, *value ? "; default: %s)\n" : ")\n", value);
+		(void)fputs(*value ? "; default: " : "", file);
+		scdoc_print(file, value);
+		(void)fputs(")\n", file);
 	}
 	(void)fputc('\t', file);
 	scdoc_print_sentence(file, s->help);

@@ -319,10 +319,9 @@ static void what_has_no_effect_is_said(void **state)
 	struct fixture *f = *state;
 	struct error err;
 
-	assert_int_equal(load(f,
-			      "version = '0.1'\n[agent]\nidle_minutes = 30\nmetrics_port = 9\n",
-			      &err),
-			 0);
+	assert_int_equal(
+		load(f, "version = '0.1'\n[agent]\nidle_minutes = 30\nmetrics_port = 9\n", &err),
+		0);
 	assert_int_equal(log_catch_count(&f->log, "line 3: idle_minutes has no effect: this "
 						  "version ends no idle sessions"),
 			 1);
