@@ -93,6 +93,7 @@ function notice(title, text, canRetry) {
 	$("notice-title").textContent = title;
 	$("notice-text").textContent = text;
 	$("again").hidden = !canRetry;
+	$("notice").classList.toggle("is-passing", canRetry);
 	$("notice").hidden = false;
 	if (canRetry)
 		$("again").focus();
@@ -135,7 +136,7 @@ function applyFeatures() {
 /* --- the connection -------------------------------------------------------------------------- */
 
 function drop() {
-	const {rfb, socket} = state;
+	const {rfb, channel, socket} = state;
 
 	clearTimeout(state.timer);
 	clearInterval(state.ping);
@@ -147,7 +148,7 @@ function drop() {
 		socket.onclose = null;
 		socket.close();
 	}
-	if (rfb)
+	if (rfb && channel.onclose) /* it has not heard yet */
 		rfb.disconnect();
 	$("screen").replaceChildren();
 }
@@ -172,8 +173,10 @@ function connect() {
 function onClose(event) {
 	const reason = REASONS[event.code];
 
-	if (state.channel && state.channel.onclose)
+	if (state.channel && state.channel.onclose) {
 		state.channel.onclose(event);
+		state.channel.onclose = null;
+	}
 	drop();
 	if (reason) {
 		notice(...reason);
