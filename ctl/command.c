@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/requests.h"
 #include "ctl/check-permissions.h"
+#include "ctl/print.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
 #define SESSION_ID                                                                                 \
@@ -131,6 +132,13 @@ const struct command commands[N_COMMANDS] = {
 	 .options = {id_##_options, ARRAY_SIZE(id_##_options), &id_##_params}},
 #include "common/operations.def"
 #undef OPERATION
+	{.op = &operations[OPERATION_get_session_connection_data],
+	 .id = "connect",
+	 .help = "Print the address that opens a session in a browser",
+	 .options = {get_session_connection_data_options,
+		     ARRAY_SIZE(get_session_connection_data_options),
+		     &get_session_connection_data_params},
+	 .print = print_url},
 	{.id = "check_permissions",
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
@@ -139,7 +147,7 @@ const struct command commands[N_COMMANDS] = {
 
 bool command_is_for(const struct command *command, enum program program)
 {
-	return command->op || program == PROGRAM_DCVCTL;
+	return (command->op && !command->print) || program == PROGRAM_DCVCTL;
 }
 
 /* Two operations take many sessions where their command takes one. */

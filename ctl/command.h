@@ -1,6 +1,5 @@
 /**
- * The commands: one for each operation of the API, with its options, and those of dcvctl that ask no
- * service.
+ * The commands: one for each operation of the API, with its options, and those that dcvctl alone has.
  */
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
@@ -14,16 +13,18 @@
 #include "ctl/option.h"
 
 struct command {
-	const struct operation *op; /* NULL: a command of our own */
+	const struct operation *op; /* NULL: a command that asks no service */
 	const char *id;             /* as in operations.def; with '_' between the words */
 	const char *help;
 	struct option_table options;
+	/** Our own way of asking for an operation: what people are shown of the answer. */
+	int (*print)(const json_t *answer, struct buf *out, struct error *err);
 	/** Our own: do it, print the outcome. */
 	enum exit_status (*run)(const struct arguments *args, bool wants_json);
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 1)
+#define N_COMMANDS (N_OPERATIONS + 2)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40

@@ -139,7 +139,8 @@ static enum exit_status print_for_people(const struct run *run, const json_t *an
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 
-	if (print_answer(run->command->op, answer, &text, &err) < 0)
+	if ((run->command->print ? run->command->print(answer, &text, &err)
+				 : print_answer(run->command->op, answer, &text, &err)) < 0)
 		return fail(&err, STATUS_OTHER);
 	return write_out(text.data ? text.data : "", text.len);
 }

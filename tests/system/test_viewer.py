@@ -234,6 +234,26 @@ def test_the_shape_of_the_pointer_is_told_to_those_who_may_see_it(viewer, make_s
     assert rfb.cursor == (0, 0, b"")
 
 
+def test_dcvctl_connect_prints_the_address(viewer, make_session, alice):
+    def connect(session_id):
+        return subprocess.run([os.path.join(BUILD, "dcvctl"), "--socket", viewer.agent.socket, "connect",
+                               session_id, alice.name], capture_output=True, text=True, check=False)
+
+    session_id = make_session()
+    address = connect(session_id).stdout.strip()
+    path, _, fragment = address.partition("#")
+    assert fragment == session_id
+    assert viewer.get("/" + path.split("/", 3)[3])[0] == 200
+    assert f":{viewer.port}/" in address
+    viewer.stop()
+    wait_for(lambda: viewer.server()["Port"] == "0", "the agent to notice")
+    try:
+        done = connect(session_id)
+        assert done.returncode == 255 and "dcv-session-viewer" in done.stderr and not done.stdout
+    finally:
+        viewer.start()
+
+
 def test_a_client_that_makes_no_sense_is_put_out(viewer, make_session, alice):
     session_id = make_session()
     for nonsense in (b"\x07", b"\xff\x01" + bytes(10), b"\x06\0\0\0\x7f\xff\xff\xff",
