@@ -13,6 +13,7 @@ from random import Random
 
 import pytest
 
+from broker_helpers import Broker
 from keeper_helpers import BUILD, User, wait_for
 from rfb_client import (CONTINUOUS_UPDATES, COPY_RECT, CURSOR, EXTENDED_CLIPBOARD,
                         EXTENDED_DESKTOP_SIZE, FENCE, HEXTILE, LAST_RECT, RAW, TIGHT, ZRLE, Rfb)
@@ -427,3 +428,39 @@ def test_random_and_mutated_tokens_are_not_accepted(viewer, make_session, alice)
         assert (answer.status, b"viewer.js" in answer.read()) == (401, False), "".join(tried)
     assert viewer.get(f"/?authToken={token}")[0] == 200
     Rfb(guest, [RAW]).whole()
+
+
+@pytest.fixture
+def broker():
+    it = Broker().start().log_in()
+    yield it
+    it.done()
+
+
+def test_tokens_of_a_broker_are_shown_to_it(broker, people, alice):
+    it = Viewer(people[0], settings=(
+        f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
+        f"ca_file = '{broker.http.verify}'\n"
+        f"software_statement_path = '{broker.folder}/security/default-software-statement'\n"))
+    try:
+        wait_for(lambda: [s["Port"] for s in broker.ok("/describeServers")["Servers"]] ==
+                 [str(it.port)], "the host to be known")
+        session_id = broker.create(Owner=alice.name, InitFile="init.sh")
+        wait_for(lambda: broker.state(session_id) == "READY", "the session")
+        data = broker.ok(f"/sessionConnectionData/{session_id}/{alice.name}", method="GET")
+        server, token = data["Session"]["Server"], data["ConnectionToken"]
+        assert (server["Port"], server["WebUrlPath"]) == (str(it.port), "/")
+        assert it.get(f"/?authToken={token}")[0] == 200
+        browser = it.browser(session_id, token=token)
+        assert browser.event("admitted")["owner"]
+        Rfb(browser, [RAW]).whole()
+        wait_for(lambda: broker.session(session_id)["NumOfConnections"] == 1, "the broker to know")
+        forged = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
+        assert it.get(f"/?authToken={forged}")[0] == 401
+        assert it.browser(session_id, token=forged).closing() == 4401
+        broker.stop()
+        assert it.get(f"/?authToken={token}")[0] == 503
+        Rfb(it.guest(session_id, alice.name), [RAW]).whole()  # by a token of the host's own
+        it.agent.delete(session_id, alice.name)
+    finally:
+        it.done()
