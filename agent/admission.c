@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/text.h"
 
+#define ASKING_MAX 32
 #define PATH "/agent/validate-authentication-token"
 
 struct admission {
@@ -15,9 +16,11 @@ struct admission {
 	const struct agent_config *config;
 	const struct token_key *key; /* borrowed */
 	struct http_client *client;  /* NULL: there is no broker */
+	size_t n_asking;             /* the broker */
 };
 
 struct asking {
+	struct admission *admission;
 	admission_fn fn;
 	void *userdata;
 	char *user;
@@ -117,6 +120,7 @@ static void on_response(int status, const char *body, size_t len, const struct e
 {
 	struct asking *asking = userdata;
 
+	asking->admission->n_asking--;
 	if (status == 0)
 		asking->err = *err;
 	else if (status != 200 || strlen(body) != len)
@@ -163,11 +167,18 @@ static int ask_broker(struct admission *admission, const struct admission_questi
 	};
 	struct error ignored;
 
+	/* whoever tries tokens without end does so at this host alone */
+	if (admission->n_asking >= ASKING_MAX)
+		return error_set(err, ERR_LIMIT, "the broker is asked about %d tokens already",
+				 ASKING_MAX);
 	if (append_form(&form, question, err) < 0)
 		return -1;
 	request.body = form.data;
 	(void)http_client_refresh(admission->client, &ignored); /* the link tells of a failure */
-	return http_client_post(admission->client, &request, on_response, asking, err);
+	if (http_client_post(admission->client, &request, on_response, asking, err) < 0)
+		return -1;
+	admission->n_asking++;
+	return 0;
 }
 
 static int begin(struct admission *admission, const struct admission_question *question,
@@ -187,6 +198,7 @@ int admission_ask(struct admission *admission, const struct admission_question *
 
 	if (!asking)
 		return error_oom(err);
+	asking->admission = admission;
 	asking->fn = fn;
 	asking->userdata = userdata;
 	if (begin(admission, question, asking, err) == 0)

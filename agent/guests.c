@@ -1,6 +1,5 @@
 #include "agent/guests.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -580,13 +579,6 @@ void guests_update(struct guests *guests, const struct session *session)
 	}
 }
 
-static uid_t find_user(const char *name)
-{
-	const struct passwd *entry = getpwnam(name);
-
-	return entry ? entry->pw_uid : (uid_t)-1;
-}
-
 struct guests *guests_new(struct agent *agent, const char *path, struct error *err)
 {
 	struct guests *guests = calloc(1, sizeof(*guests));
@@ -599,9 +591,8 @@ struct guests *guests_new(struct agent *agent, const char *path, struct error *e
 	list_init(&guests->guests);
 	guests->admission = admission_new(agent->loop, agent->config, &agent->token_key, err);
 	if (guests->admission)
-		guests->listener = packet_listener_new(agent->loop, path,
-						       find_user(agent->config->viewer_user),
-						       on_accept, guests, err);
+		guests->listener = packet_listener_new(
+			agent->loop, path, agent->config->viewer_user, on_accept, guests, err);
 	if (guests->listener)
 		return guests;
 	guests_free(guests);

@@ -1,5 +1,6 @@
 #include "agent/packet-listener.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +15,8 @@
 struct packet_listener {
 	uv_poll_t poll; /* first */
 	int fd;
-	uid_t uid;
+	const char *user;
+	uid_t uid; /* of the user; (uid_t)-1: not known yet */
 	packet_accept_fn accept;
 	void *userdata;
 };
@@ -32,15 +34,19 @@ void packet_listener_free(struct packet_listener *listener)
 	close_p(&listener->fd);
 }
 
-static bool may_talk(const struct packet_listener *listener, int fd)
+static bool may_talk(struct packet_listener *listener, int fd)
 {
+	const struct passwd *entry;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return false;
-	if (peer.uid == 0 || peer.uid == geteuid() ||
-	    (listener->uid != (uid_t)-1 && peer.uid == listener->uid))
+	if (peer.uid == 0 || peer.uid == geteuid())
+		return true;
+	if (listener->uid == (uid_t)-1 && (entry = getpwnam(listener->user)))
+		listener->uid = entry->pw_uid;
+	if (listener->uid != (uid_t)-1 && peer.uid == listener->uid)
 		return true;
 	log_warning("connection refused (uid=%u, pid=%d)", peer.uid, peer.pid);
 	return false;
@@ -77,7 +83,7 @@ static int listen_at(const char *path, int *ret_fd, struct error *err)
 	return 0;
 }
 
-struct packet_listener *packet_listener_new(struct loop *loop, const char *path, uid_t uid,
+struct packet_listener *packet_listener_new(struct loop *loop, const char *path, const char *user,
 					    packet_accept_fn accept, void *userdata,
 					    struct error *err)
 {
@@ -87,7 +93,8 @@ struct packet_listener *packet_listener_new(struct loop *loop, const char *path,
 		(void)error_oom(err);
 		return NULL;
 	}
-	listener->uid = uid;
+	listener->user = user;
+	listener->uid = (uid_t)-1;
 	listener->accept = accept;
 	listener->userdata = userdata;
 	listener->fd = -1;

@@ -2,9 +2,6 @@
 #ifndef AGENT_PACKET_LISTENER_H
 #define AGENT_PACKET_LISTENER_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
 #include "common/error.h"
 #include "common/loop.h"
 
@@ -13,8 +10,11 @@ struct packet_listener;
 /** A peer is there; @fd is taken. */
 typedef void (*packet_accept_fn)(int fd, void *userdata);
 
-/** Listen. A peer that is neither root nor of our own user must be of @uid; (uid_t)-1: nobody else. */
-struct packet_listener *packet_listener_new(struct loop *loop, const char *path, uid_t uid,
+/**
+ * Listen. A peer that is neither root nor of our own user must be of @user, an account that may come to be
+ * later; borrowed.
+ */
+struct packet_listener *packet_listener_new(struct loop *loop, const char *path, const char *user,
 					    packet_accept_fn accept, void *userdata,
 					    struct error *err);
 

@@ -336,8 +336,10 @@ def test_new_permissions_hold_at_once(viewer, make_session, alice, bob):
     rfb.resize(300, 200)
     rfb.whole()
     assert rfb.width == 640
-    update(viewer, session_id, alice.name, OPEN)
-    guest.event("features")
+    # bob's own group, and one in which he is not
+    update(viewer, session_id, alice.name, ALL + "%any% allow display\n"
+           f"osgroup:{bob.name} allow mouse\nosgroup:{alice.name} allow keyboard\n")
+    assert guest.event("features")["features"] == ["display", "mouse"]
     rfb.resize(300, 200)
     while rfb.width != 300:
         rfb.request(incremental=True)
