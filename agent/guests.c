@@ -17,6 +17,7 @@
 #include "common/text.h"
 
 #define GUESTS_MAX 4096
+#define PER_USER_MAX 32 /* in a session without a limit, too */
 
 struct guests {
 	struct agent *agent;
@@ -248,18 +249,19 @@ static void refuse(struct guest *guest, int status, const char *why)
 /* Somebody whose connection broke comes again before it is noticed that they have gone. */
 static bool make_room(struct guest *guest, const struct session *session)
 {
+	long long n = 0, n_own = 0, most = session->max_concurrent_clients;
 	struct guest *older = NULL;
-	long long n = 0;
 
 	list_for_each (other, &guest->guests->guests, struct guest, link) {
 		if (other == guest || !(other->is_inside || other->is_awaited) ||
 		    strcmp(other->session_id, session->id) != 0)
 			continue;
 		n++;
+		n_own += strcmp(other->user, guest->user) == 0;
 		if (!older && other->token && strcmp(other->token, guest->token) == 0)
 			older = other;
 	}
-	if (session->max_concurrent_clients <= 0 || n < session->max_concurrent_clients)
+	if ((most <= 0 || n < most) && n_own < PER_USER_MAX)
 		return true;
 	if (!older)
 		return false;
@@ -297,7 +299,7 @@ static void come_in(struct guest *guest, struct session *session)
 		return;
 	}
 	if (!guest->is_checking && !make_room(guest, session)) {
-		refuse(guest, 429, "MaxConcurrentClients is reached");
+		refuse(guest, 429, "there are as many as may be");
 		return;
 	}
 	if (guest->is_checking) {

@@ -313,6 +313,14 @@ def test_connections_are_counted(viewer, make_session, alice, bob):
     assert viewer.agent.find(session_id)["LastDisconnectionTime"]
 
 
+def test_connections_that_stop_half_way_keep_nobody_else_out(viewer, make_session, alice, bob):
+    session_id = make_session()
+    idle = [viewer.guest(session_id, bob.name) for _ in range(12)]
+    for browser in idle:
+        assert browser.read(12) == b"RFB 003.008\n"
+    Rfb(viewer.guest(session_id, alice.name), [RAW]).whole()
+
+
 def test_max_concurrent_clients_holds_but_who_comes_again_takes_the_place(viewer, make_session,
                                                                           alice, bob):
     session_id = make_session(MaxConcurrentClients=1)
