@@ -32,6 +32,8 @@ static void on_expired(struct session *session, void *userdata)
 	else
 		(void)snprintf(reason, sizeof(reason), "the session does not end; ordered again");
 	log_warning("session %s: %s", session->id, reason);
+	if (session->state == SESSION_CREATING)
+		metrics_count_failed_creation(&agent->metrics, ERR_TIMEOUT);
 	if (agent_end_session(agent, session, reason, &err) < 0)
 		log_error("session %s: %s", session->id, err.message);
 }
@@ -140,8 +142,13 @@ static void on_searched(void *userdata)
 
 static void on_session_ready(struct session *session, void *userdata)
 {
-	if (session->state == SESSION_CREATING)
-		apply(userdata, session, SESSION_EVENT_READY, NULL);
+	struct agent *agent = userdata;
+
+	if (session->state != SESSION_CREATING)
+		return;
+	metrics_count_creation(&agent->metrics,
+			       (double)(time_now_ms() - session->creation_time_ms) / 1000);
+	apply(agent, session, SESSION_EVENT_READY, NULL);
 }
 
 static void on_session_ending(struct session *session, const char *reason, void *userdata)
@@ -153,8 +160,12 @@ static void on_session_ending(struct session *session, const char *reason, void 
 static void on_session_ended(struct session *session, const char *reason, enum error_code code,
 			     void *userdata)
 {
+	struct agent *agent = userdata;
+
 	session_set_failure(session, code);
-	apply(userdata, session, SESSION_EVENT_ENDED, reason);
+	if (!session->was_ready && code != ERR_NONE)
+		metrics_count_failed_creation(&agent->metrics, code);
+	apply(agent, session, SESSION_EVENT_ENDED, reason);
 }
 
 /* --- sessions ----------------------------------------------------------------------------------
@@ -232,6 +243,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 				.on_ready = options->on_ready,
 				.on_change = options->on_change,
 				.userdata = options->userdata};
+	metrics_init(&agent->metrics);
 	if (asprintf(&key_path, "%s/token.key", options->state_folder) < 0) {
 		key_path = NULL;
 		return error_oom(err);

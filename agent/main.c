@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/metrics-port.h"
 #include "common/ready.h"
 #include "common/service.h"
 
@@ -45,6 +46,7 @@ struct program {
 	struct link *link;
 	struct watch *watch;
 	struct ec2 *ec2;
+	struct metrics_port metrics_port;
 	struct service service;
 	int lock_fd;
 };
@@ -334,6 +336,9 @@ static int build(struct program *p, struct error *err)
 	p->ec2 = ec2_new(&p->loop, on_ec2, p, err);
 	if (!p->control || !p->watch || !p->ec2)
 		return -1;
+	if (metrics_port_open(&p->metrics_port, &p->loop, p->config.metrics_bind_host,
+			      p->config.metrics_port, metrics_append, &p->agent, err) < 0)
+		return error_prefix(err, "agent.metrics_port");
 	if (!p->config.broker_host) {
 		log_info("no broker_host in %s: this host works by itself", p->options.conf);
 		return 0;
@@ -354,6 +359,7 @@ static int run(struct program *p, struct error *err)
 	if (result == 0)
 		loop_run(&p->loop);
 	loop_done(&p->loop);
+	metrics_port_done(&p->metrics_port);
 	control_free(p->control);
 	link_free(p->link);
 	ec2_free(p->ec2);

@@ -320,15 +320,14 @@ static void what_has_no_effect_is_said(void **state)
 	struct error err;
 
 	assert_int_equal(load(f,
-			      "version = '0.1'\n[agent]\nidle_minutes = 30\nmetrics_port = 9\n"
+			      "version = '0.1'\n[agent]\nidle_minutes = 30\n"
 			      "[viewer]\nport = 1\n",
 			      &err),
 			 0);
 	assert_int_equal(log_catch_count(&f->log, "line 3: idle_minutes has no effect: this "
 						  "version ends no idle sessions"),
 			 1);
-	assert_int_equal(log_catch_count(&f->log, "line 4: metrics_port has no effect"), 1);
-	assert_int_equal(log_catch_count(&f->log, "line 6: port has no effect"), 1);
+	assert_int_equal(log_catch_count(&f->log, "line 5: port has no effect"), 1);
 }
 
 static void an_earlier_name_is_the_same_setting(void **state)
