@@ -201,13 +201,6 @@ int agent_end_session(struct agent *agent, struct session *session, const char *
 /* --- life --------------------------------------------------------------------------------------
  */
 
-static bool is_dcv_wanted(const struct agent_config *config)
-{
-	if (strcmp(config->engine, "auto") == 0)
-		return access(config->dcv_root, X_OK) == 0;
-	return strcmp(config->engine, "dcv") == 0;
-}
-
 static struct engine *make_engine(struct agent *agent, const struct agent_options *options,
 				  struct error *err)
 {
@@ -229,7 +222,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 					.keeper_run_dir = options->keeper_run_dir,
 					.events = events};
 
-	return is_dcv_wanted(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
+	return engine_is_dcv(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
 }
 
 int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,

@@ -19,8 +19,6 @@
 #define BACKOFF_MOST_MS 60000
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
-#define CLOCK_SKEW_MOST_MS 60000 /* what certificates and tokens bear */
-
 /* Changes that come together are told together. */
 #define REPORT_DELAY_MS 20
 
@@ -264,7 +262,7 @@ static void on_hello(struct link *link, const json_t *body)
 		link->message_max_bytes = (unsigned long long)limit;
 	link->agent->clock_skew_ms = time_ms > 0 ? time_now_ms() - time_ms : 0;
 	link->agent->has_clock_skew = time_ms > 0;
-	if (llabs(link->agent->clock_skew_ms) > CLOCK_SKEW_MOST_MS)
+	if (llabs(link->agent->clock_skew_ms) > LINK_CLOCK_SKEW_MOST_MS)
 		log_warning("the clock of this host is %lld s off the broker's",
 			    link->agent->clock_skew_ms / 1000);
 }

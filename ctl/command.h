@@ -23,7 +23,7 @@ struct command {
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 1)
+#define N_COMMANDS (N_OPERATIONS + 2)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40
