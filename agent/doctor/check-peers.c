@@ -59,14 +59,19 @@ static void on_keeper_packet(const struct message *message, int *fd, void *userd
 	answered(p);
 }
 
-static void on_keeper_closed(const struct error *why, void *userdata)
+static void tell_refusal(struct peers *p, const struct error *why)
 {
-	struct peers *p = userdata;
-
 	packet_socket_free(TAKE(p->keeper));
 	finding_add(p->d->findings, "keeper", FINDING_ERROR, keeper_advice,
 		    "the keeper at %s does not talk to us: %s", p->d->options->keeper_socket,
 		    why->message);
+}
+
+static void on_keeper_closed(const struct error *why, void *userdata)
+{
+	struct peers *p = userdata;
+
+	tell_refusal(p, why);
 	answered(p);
 }
 
@@ -97,7 +102,10 @@ static void check_keeper(struct peers *p)
 	}
 	if (ask_keeper(p, &err) == 0)
 		return;
-	packet_socket_free(TAKE(p->keeper));
+	if (p->keeper) { /* it has hung up before we could speak */
+		tell_refusal(p, &err);
+		return;
+	}
 	if (err.code == ERR_DENIED && geteuid() != 0)
 		finding_add(p->d->findings, "keeper", FINDING_NOT_CHECKED, "Ask as root.",
 			    "the keeper is there for root and the agent only: %s", err.message);
