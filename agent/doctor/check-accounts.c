@@ -9,7 +9,7 @@
 #include "common/cleanup.h"
 #include "common/finding.h"
 
-#define PATIENCE_MS 3000 /* for a home folder that somebody mounts */
+#define PATIENCE_MS 2000 /* for a home folder that somebody mounts */
 
 void doctor_check_settings(struct doctor *d)
 {

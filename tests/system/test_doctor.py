@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from agent_helpers import Agent
-from broker_helpers import free_port
+from broker_helpers import Broker, free_port
 from keeper_helpers import BUILD, PAM_DIR, User
 from link_client import wait_until
 
@@ -37,6 +37,14 @@ def alice():
     user = User()
     yield user
     user.remove()
+
+
+@pytest.fixture(scope="module")
+def broker():
+    """One that nobody breaks."""
+    made = Broker().start().log_in()
+    yield made
+    made.done()
 
 
 class Findings:
