@@ -117,6 +117,7 @@ static void read_version(const json_t *server, json_t *findings)
 static void read_availability(const json_t *server, json_t *findings)
 {
 	const char *reason = json_get_text(server, "UnavailabilityReason");
+	const char *trouble = json_get_text(json_object_get(server, "Local"), "EngineTrouble");
 
 	if (!reason)
 		finding_add(findings, "availability", FINDING_OK, NULL,
@@ -130,7 +131,8 @@ static void read_availability(const json_t *server, json_t *findings)
 	else
 		finding_add(findings, "availability", FINDING_ERROR,
 			    "See agent.log, and what is said here of the keeper and the programs.",
-			    "this host cannot hold sessions now (%s)", reason);
+			    "this host cannot hold sessions now (%s)%s%s", reason,
+			    trouble ? ": " : "", trouble ? trouble : "");
 }
 
 static void read_link(const json_t *server, json_t *findings)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/doctor/doctor.h"
+#include "agent/engines/engine.h"
 #include "agent/keeper/pam.h"
 #include "agent/trust.h"
 #include "common/cleanup.h"
@@ -216,6 +217,10 @@ void doctor_check_pam(struct doctor *d)
 				       d->options->pam_dir ? NULL : "/usr/lib/pam.d"};
 	struct error err = {0};
 
+	/* Another product's sessions are its own affair, and a keeper without root opens none. */
+	if ((d->has_config && engine_is_dcv(&d->config)) ||
+	    (geteuid() != 0 && d->has_agent && d->agent.uid == geteuid()))
+		return;
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && folders[i]; i++) {
 		AUTO(free_p) char *path = NULL;
 

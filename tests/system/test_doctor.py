@@ -357,6 +357,38 @@ def test_a_keeper_that_hangs_up_is_an_error(standing, tmp_path):
     assert check == "keeper" and "does not talk to us" in text
 
 
+def test_an_agent_whose_keeper_has_ended_says_why_it_is_of_no_use(make_host):
+    host = make_host()
+    host.keeper.process.terminate()
+    host.keeper.process.wait()
+    findings = host.examine()
+    assert findings.of("ERROR", "keeper") and findings.of("OK", "agent")
+    (found,) = findings.of("ERROR", "availability")
+    assert host.keeper.path in found["Text"]
+
+
+def test_an_ordinary_user_can_try_it_without_root(make_host, alice):
+    """Agent, keeper and folders of one's own: nothing is wrong but that it is for oneself."""
+    agent = Agent(user=alice.name, start=False, prefix=(
+        "setpriv", f"--reuid={alice.uid}", f"--regid={alice.gid}", "--init-groups"),
+        settings="default_session = '/bin/true'\n")
+    try:
+        agent.start()
+        done = subprocess.run(
+            [*agent.prefix, DCVCTL, "--socket", agent.socket, "--output", "json", "doctor",
+             "--agent-conf", agent.keeper.conf, "--state-dir", agent.state_folder,
+             "--agent-user", "no-such-user", "--keeper-socket", agent.keeper.path,
+             "--keeper-log-dir", agent.keeper.log_dir],
+            text=True, capture_output=True, timeout=60, check=False)
+        findings = Findings(done)
+    finally:
+        agent.done()
+    assert findings.of("ERROR") == [] and findings.of("NOT_CHECKED") == []
+    warnings = [f for f in findings.of("WARNING") if f["Check"] != "disk"]
+    assert [f["Check"] for f in warnings] == ["account", "keeper"]
+    assert alice.name in findings.of("OK", "owner")[0]["Text"]
+
+
 def test_an_agent_that_does_not_run_is_an_error_and_the_rest_is_still_checked(make_host):
     host = make_host(start=False)
     findings = host.examine()

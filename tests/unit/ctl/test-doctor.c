@@ -76,8 +76,8 @@ static void a_running_agent_tells_version_availability_and_link(void **state)
 		      FINDING_WARNING, FINDING_ERROR);
 	assert_server(VERSION, "SERVER_FULL", "{\"BrokerLinked\":false}", FINDING_OK, FINDING_OK,
 		      FINDING_ERROR);
-	assert_server(VERSION, "UNHEALTHY_DCV_SERVER", "{}", FINDING_OK, FINDING_ERROR,
-		      N_FINDING_STATES);
+	assert_server(VERSION, "UNHEALTHY_DCV_SERVER", "{\"EngineTrouble\":\"no keeper\"}",
+		      FINDING_OK, FINDING_ERROR, N_FINDING_STATES);
 }
 
 int main(void)
