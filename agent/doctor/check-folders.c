@@ -79,9 +79,10 @@ static char *parent_of(const char *path)
 struct need {
 	const char *what; /* "the folder of the log" */
 	const char *path;
-	int mode;            /* for access() */
-	bool may_be_made;    /* by the agent itself, where it is missing */
-	const char *mending; /* the command, without its last word, the path */
+	int mode;              /* for access() */
+	bool may_be_made;      /* by the agent itself, where it is missing */
+	const char *mending;   /* the command, without its last word, the path */
+	bool is_made_at_start; /* by the service manager, and removed when the agent stops */
 };
 
 static void check_need(struct doctor *d, const struct need *need)
@@ -100,6 +101,9 @@ static void check_need(struct doctor *d, const struct need *need)
 	if (problem == 0)
 		finding_add(d->findings, "folders", FINDING_OK, NULL, "the agent can %s %s %s",
 			    verb, need->what, need->path);
+	else if (problem == ENOENT && need->is_made_at_start)
+		finding_add(d->findings, "folders", FINDING_WARNING, advice, "%s %s is not there",
+			    need->what, need->path);
 	else if (problem == UNKNOWN)
 		finding_add(d->findings, "folders", FINDING_NOT_CHECKED, "Ask as root.",
 			    "whether the agent can %s %s %s", verb, need->what, need->path);
@@ -115,10 +119,11 @@ static void check_needs(struct doctor *d)
 	static const char readable[] = "chgrp %s";
 	AUTO(free_p) char *socket_folder = parent_of(d->options->socket);
 	const struct need always[] = {
-		{"what survives a restart,", d->options->state_folder, R_OK | W_OK | X_OK, true,
+		{"what survives a restart in", d->options->state_folder, R_OK | W_OK | X_OK, true,
 		 own},
-		{"the folder of its socket,", socket_folder ? socket_folder : "", W_OK | X_OK,
-		 false, "install -d -o %s -g %s"},
+		{"the folder of its socket", socket_folder ? socket_folder : "", W_OK | X_OK, false,
+		 "Its service makes it at the start; without systemd: install -d -o %s -g %s",
+		 true},
 		{"the log in", d->config.log_directory, W_OK | X_OK, false, own},
 	};
 	const struct need linked[] = {

@@ -75,7 +75,7 @@ static void on_keeper_closed(const struct error *why, void *userdata)
 	answered(p);
 }
 
-/* A word that no keeper takes as the first one is answered by "failed", and leaves no trace. */
+/* A word that no keeper takes as the first one is answered by "failed", and begins nothing. */
 static int ask_keeper(struct peers *p, struct error *err)
 {
 	static const struct packet_socket_handler handler = {on_keeper_packet, on_keeper_closed};

@@ -250,6 +250,13 @@ def test_a_log_folder_that_the_agent_cannot_write_is_an_error(standing, modes):
     assert "root:" in text and "mode 0755" in text
 
 
+def test_a_folder_that_comes_with_the_service_is_only_a_warning(make_host):
+    host = make_host(start=False)
+    host.agent.socket = os.path.join(host.keeper.folder, "none", "agent.sock")
+    (found,) = host.examine().of("WARNING", "folders")
+    assert os.path.dirname(host.agent.socket) in found["Text"] and "systemd" in found["Advice"]
+
+
 def test_a_statement_that_the_agent_cannot_read_is_an_error(make_host, broker):
     host = make_host(broker, start=False)
     os.chmod(host.statement, 0o600)
