@@ -28,7 +28,8 @@ struct agent {
 	bool is_linked;
 	struct error link_trouble; /* why it is not; ERR_NONE: it was not tried yet */
 	struct metrics metrics;
-	bool is_ready; /* the sessions that were there before us are known */
+	bool is_new_boot; /* the host was started since an agent ran here */
+	bool is_ready;    /* the sessions that were there before us are known */
 	void (*on_ready)(void *userdata);
 	void (*on_change)(void *userdata); /* what a report would say has changed */
 	void *userdata;
