@@ -76,13 +76,16 @@ static char *parent_of(const char *path)
 	return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
 }
 
+/* What is missing may come by itself: the agent makes it, or the service manager when it starts the
+ * agent, and removes it when that stops. */
+enum maker { MADE_BY_NOBODY, MADE_BY_AGENT, MADE_BY_SERVICE };
+
 struct need {
 	const char *what; /* "the folder of the log" */
 	const char *path;
-	int mode;              /* for access() */
-	bool may_be_made;      /* by the agent itself, where it is missing */
-	const char *mending;   /* the command, without its last word, the path */
-	bool is_made_at_start; /* by the service manager, and removed when the agent stops */
+	int mode;            /* for access() */
+	enum maker maker;    /* where it is missing */
+	const char *mending; /* the command, without its last word, the path */
 };
 
 static void check_need(struct doctor *d, const struct need *need)
@@ -92,7 +95,7 @@ static void check_need(struct doctor *d, const struct need *need)
 	const char *verb = need->mode & W_OK ? "write" : "read";
 	char advice[512], mode[128];
 
-	if (problem == ENOENT && need->may_be_made && parent &&
+	if (problem == ENOENT && need->maker == MADE_BY_AGENT && parent &&
 	    access_as_agent(d, parent, W_OK | X_OK) == 0)
 		problem = 0;
 	describe_mode(need->path, mode, sizeof(mode));
@@ -101,7 +104,7 @@ static void check_need(struct doctor *d, const struct need *need)
 	if (problem == 0)
 		finding_add(d->findings, "folders", FINDING_OK, NULL, "the agent can %s %s %s",
 			    verb, need->what, need->path);
-	else if (problem == ENOENT && need->is_made_at_start)
+	else if (problem == ENOENT && need->maker == MADE_BY_SERVICE)
 		finding_add(d->findings, "folders", FINDING_WARNING, advice, "%s %s is not there",
 			    need->what, need->path);
 	else if (problem == UNKNOWN)
@@ -119,19 +122,19 @@ static void check_needs(struct doctor *d)
 	static const char readable[] = "chgrp %s";
 	AUTO(free_p) char *socket_folder = parent_of(d->options->socket);
 	const struct need always[] = {
-		{"what survives a restart in", d->options->state_folder, R_OK | W_OK | X_OK, true,
-		 own},
-		{"the folder of its socket", socket_folder ? socket_folder : "", W_OK | X_OK, false,
-		 "Its service makes it at the start; without systemd: install -d -o %s -g %s",
-		 true},
-		{"the log in", d->config.log_directory, W_OK | X_OK, false, own},
+		{"what survives a restart in", d->options->state_folder, R_OK | W_OK | X_OK,
+		 MADE_BY_AGENT, own},
+		{"the folder of its socket", socket_folder ? socket_folder : "", W_OK | X_OK,
+		 MADE_BY_SERVICE,
+		 "Its service makes it at the start; without systemd: install -d -o %s -g %s"},
+		{"the log in", d->config.log_directory, W_OK | X_OK, MADE_BY_NOBODY, own},
 	};
 	const struct need linked[] = {
-		{"the broker's authority", d->config.ca_file, R_OK, false, "chmod a+r"},
-		{"the software statement", d->config.software_statement_path, R_OK, false,
+		{"the broker's authority", d->config.ca_file, R_OK, MADE_BY_NOBODY, "chmod a+r"},
+		{"the software statement", d->config.software_statement_path, R_OK, MADE_BY_NOBODY,
 		 "Copy the broker's statement there, then: chmod 640, and chgrp %s"},
 	};
-	const struct need tags = {"the tags in", d->config.tags_folder, R_OK | X_OK, false,
+	const struct need tags = {"the tags in", d->config.tags_folder, R_OK | X_OK, MADE_BY_NOBODY,
 				  readable};
 
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++) {
