@@ -80,7 +80,7 @@ static struct session *on_found(const struct found_session *found, void *userdat
 	struct agent *agent = userdata;
 	struct session *session = session_list_find(&agent->sessions, found->id);
 
-	if (session && strcmp(session->owner, found->owner) != 0) {
+	if (session && !session_is_of(session, found->owner)) {
 		/* The id of one that has ended was used once more. Ours that lives stays ours. */
 		if (session->state != SESSION_DELETED) {
 			log_warning("session %s belongs to %s, not to %s", found->id,
@@ -146,12 +146,19 @@ static void on_searched(void *userdata)
 static void on_session_ready(struct session *session, void *userdata)
 {
 	struct agent *agent = userdata;
+	struct error err, problem;
 
 	if (session->state != SESSION_CREATING)
 		return;
-	metrics_count_creation(&agent->metrics,
-			       (double)(time_now_ms() - session->creation_time_ms) / 1000);
-	apply(agent, session, SESSION_EVENT_READY, NULL);
+	if (session_list_check_account(&agent->sessions, session, &err) == 0) {
+		metrics_count_creation(&agent->metrics,
+				       (double)(time_now_ms() - session->creation_time_ms) / 1000);
+		apply(agent, session, SESSION_EVENT_READY, NULL);
+		return;
+	}
+	session_set_failure(session, ERR_DENIED); /* no fault of the host, which has room */
+	if (agent_end_session(agent, session, err.message, &problem) < 0)
+		log_error("%s", problem.message);
 }
 
 static void on_session_ending(struct session *session, const char *reason, void *userdata)
@@ -165,9 +172,10 @@ static void on_session_ended(struct session *session, const char *reason, enum e
 {
 	struct agent *agent = userdata;
 
-	session_set_failure(session, code);
-	if (!session->was_ready && code != ERR_NONE)
-		metrics_count_failed_creation(&agent->metrics, code);
+	if (code != ERR_NONE)
+		session_set_failure(session, code);
+	if (!session->was_ready && session->failure != ERR_NONE)
+		metrics_count_failed_creation(&agent->metrics, session->failure);
 	apply(agent, session, SESSION_EVENT_ENDED, reason);
 }
 

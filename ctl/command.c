@@ -154,7 +154,9 @@ const struct command commands[N_COMMANDS] = {
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
 	 .run = check_permissions},
 	{.id = "doctor",
-	 .help = "Find what keeps this host from holding sessions, and say what to do",
+	 .help = "Find what keeps this host from holding sessions, and say what to do; exit status "
+		 "0: "
+		 "nothing, 1: warnings, 2: errors",
 	 .options = {doctor_options, ARRAY_SIZE(doctor_options), NULL},
 	 .run = doctor},
 };

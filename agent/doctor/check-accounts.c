@@ -86,7 +86,7 @@ static void try_owner(struct doctor *d, const char *name)
 	AUTO(account_done) struct account owner = {0};
 	struct error err = {0};
 
-	if (account_find(&owner, name, d->config.minimum_uid, ACCOUNT_TO_BECOME, &err) < 0)
+	if (account_find(&owner, name, &d->config, ACCOUNT_TO_BECOME, &err) < 0)
 		finding_add(d->findings, "owner", FINDING_ERROR,
 			    "See the account: getent passwd, chage -l, passwd -S; minimum_uid in "
 			    "agent.conf says whose uids are people's.",

@@ -14,13 +14,15 @@
  *  - RUN_DIR/NUMBER/control of every living session. On accept the keeper says "state".
  *
  * From the agent, OPERATION= one of
- *    start    SESSION_ID OWNER [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...]   begin a session
+ *    start    SESSION_ID OWNER [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...] [RENDER_NODE]
+ *                                                                 begin a session
  *    stop     [REASON]                                            end it; may be said repeatedly
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
  *
  * From the keeper, EVENT= one of
  *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
+ *             [RENDER_NODE] [ACCOUNT, the owner's name in name services]
  *             after accept on the control socket, and as first answer to "start"
  *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
  *    ending   REASON [LEFT]
