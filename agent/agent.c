@@ -17,6 +17,7 @@ static void on_changed(void *userdata)
 {
 	struct agent *agent = userdata;
 
+	idle_look_soon(agent->idle);
 	if (agent->is_ready)
 		agent->on_change(agent->userdata);
 }
@@ -179,6 +180,13 @@ static void on_session_ended(struct session *session, const char *reason, enum e
 	apply(agent, session, SESSION_EVENT_ENDED, reason);
 }
 
+static void on_session_used(struct session *session, long long cpu_ms, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	idle_used(agent->idle, session, cpu_ms);
+}
+
 /* --- sessions ----------------------------------------------------------------------------------
  */
 
@@ -220,6 +228,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 					     .ready = on_session_ready,
 					     .ending = on_session_ending,
 					     .ended = on_session_ended,
+					     .used = on_session_used,
 					     .changed = on_changed,
 					     .userdata = agent};
 	const struct dcv_options dcv = {.loop = agent->loop,
@@ -260,13 +269,18 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;
-	return server_init(&agent->server, config, &agent->sessions, agent->engine,
-			   options->state_folder, err);
+	if (server_init(&agent->server, config, &agent->sessions, agent->engine,
+			options->state_folder, err) < 0)
+		return -1;
+	agent->idle = idle_new(agent, err);
+	return agent->idle ? 0 : -1;
 }
 
 void agent_done(struct agent *agent)
 {
 	agent->is_ready = false; /* nothing that is taken down is news */
+	idle_free(agent->idle);
+	agent->idle = NULL;
 	server_done(&agent->server);
 	if (agent->engine)
 		agent->engine->ops->free(agent->engine);

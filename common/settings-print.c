@@ -46,7 +46,8 @@ static void format_default(const struct setting *s, const char *otherwise, char 
 	(void)snprintf(ret, size, "%s", otherwise ? otherwise : "");
 	if (s->type == SETTING_BOOLEAN)
 		(void)snprintf(ret, size, "%s", s->default_number ? "true" : "false");
-	else if (s->type == SETTING_INTEGER && s->default_number >= s->min)
+	else if ((s->type == SETTING_INTEGER || s->type == SETTING_MINUTES) &&
+		 s->default_number >= s->min)
 		(void)snprintf(ret, size, "%lld", s->default_number);
 	else if (s->type == SETTING_LIST)
 		format_list(s->default_text, ret, size);

@@ -178,6 +178,7 @@ void session_close(struct session *s)
 	xserver_done(&s->xserver);
 	program_done(&s->init);
 	program_done(&s->autorun);
+	program_done(&s->notice);
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		program_done(&s->captures[i].program);
 		close_p(&s->captures[i].reply_fd);
