@@ -14,15 +14,17 @@
  *  - RUN_DIR/NUMBER/control of every living session. On accept the keeper says "state".
  *
  * From the agent, OPERATION= one of
- *    start    SESSION_ID OWNER [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...]   begin a session
+ *    start    SESSION_ID OWNER [TYPE=virtual|console] [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...]
+ *             begin a session; a console session has no files
  *    stop     [REASON]                                            end it; may be said repeatedly
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
  *
  * From the keeper, EVENT= one of
- *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
+ *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
+ *             [XAUTHORITY] [REASON]
  *             after accept on the control socket, and as first answer to "start"
- *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
+ *    ready    DISPLAY [XAUTHORITY]   the X server answers and the session's first program runs
  *    ending   REASON [LEFT]
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
  *    failed   REASON CODE [NUMBER] answer to a "start" or "clean" that could not be done, last
