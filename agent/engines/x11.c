@@ -166,7 +166,7 @@ static int send_start(struct engine_session *part, struct error *err)
 	if (message_add(&packet, "OPERATION", "start", err) < 0 ||
 	    message_add(&packet, "SESSION_ID", s->id, err) < 0 ||
 	    message_add(&packet, "OWNER", s->owner, err) < 0 ||
-	    message_add(&packet, "TYPE", is_console(s) ? "console" : "virtual", err) < 0 ||
+	    (is_console(s) && message_add(&packet, "TYPE", "console", err) < 0) ||
 	    (s->init_file && message_add(&packet, "INIT_FILE", s->init_file, err) < 0) ||
 	    (s->autorun_file && message_add(&packet, "AUTORUN_FILE", s->autorun_file, err) < 0))
 		return -1;
