@@ -26,7 +26,7 @@ static int find(void *data, char ***ret_argv, struct error *err)
 	(void)ret_argv;
 	_Static_assert(sizeof(found) <= PIPE_BUF, "it is written whole");
 	if (local_display_find(&found, plan->seat, plan->owner, err) < 0)
-		return error_blame_host(err);
+		return -1;
 	_exit(write(PROGRAM_PASSED_FD, &found, sizeof(found)) == sizeof(found) ? 0 : 1);
 }
 
@@ -38,7 +38,7 @@ int console_start(struct console *console, const struct program_context *context
 	int fds[2];
 
 	if (seat_find(&console->seat, context->owner, err) < 0)
-		return error_blame_host(err);
+		return -1;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe");
 	console->answer_fd = fds[0];
@@ -66,7 +66,7 @@ static int watch_server(struct console *console, const struct local_display *fou
 	if (console->server_pidfd < 0 && errno != ESRCH)
 		return error_errno(err, "watch the X server of display :%d", found->number);
 	if (console->server_pidfd < 0 || strcmp(name, found->server_name) != 0)
-		return error_set(err, ERR_CONFLICT, "the X server of display :%d has ended",
+		return error_set(err, ERR_UNSUPPORTED, "the X server of display :%d has ended",
 				 found->number);
 	return 0;
 }

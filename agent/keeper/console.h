@@ -26,8 +26,9 @@ struct console {
 			  .server_pidfd = -1})
 
 /**
- * Look for the login, then for its display: answer_fd and finder.exec_fd tell more. What goes wrong is
- * the host's state and no fault of the request.
+ * Look for the login, then for its display: answer_fd and finder.exec_fd tell more.
+ *
+ * Errors: as those of seat_find().
  */
 int console_start(struct console *console, const struct program_context *context, int log_fd,
 		  struct error *err);

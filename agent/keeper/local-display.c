@@ -116,11 +116,11 @@ static int reach(int display, const struct account *owner, pid_t *ret_server, st
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/.X11-unix/X%d", display);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0) {
-		(void)error_errno(err, "connect to the X server of display :%d", display);
-		return error_blame_host(err);
+		return error_set(err, ERR_UNSUPPORTED, "connect to the X server of display :%d: %s",
+				 display, strerror(errno));
 	}
 	if (peer.uid != 0 && peer.uid != owner->uid)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "the X server of display :%d is neither user %s's nor root's",
 				 display, owner->name);
 	*ret_server = peer.pid;
@@ -187,13 +187,13 @@ static int check_file(const char *path, const struct account *owner, struct erro
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		(void)error_errno(err, "X authority file %s", path);
-		return error_blame_host(err);
+		return error_set(err, ERR_UNSUPPORTED, "X authority file %s: %s", path,
+				 strerror(errno));
 	}
 	if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != owner->uid) ||
 	    (st.st_mode & 022))
 		return error_set(
-			err, ERR_CONFLICT,
+			err, ERR_UNSUPPORTED,
 			"X authority file %s: expected a regular file that only user %s or "
 			"root may write",
 			path, owner->name);
@@ -237,14 +237,14 @@ static int check_server(const struct local_display *found, const struct seat *se
 			const struct account *owner, struct error *err)
 {
 	if (strcmp(found->server_name, "Xwayland") == 0)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "the desktop of user %s at the local seat runs on Wayland; a "
 				 "console session needs Xorg",
 				 owner->name);
 	/* From a text console one can start X servers that nobody sees. */
 	if (seat->is_text && strcmp(found->server_name, "Xorg") != 0 &&
 	    strcmp(found->server_name, "X") != 0)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "display :%d of user %s is no X server of the local seat",
 				 found->number, owner->name);
 	return 0;
@@ -273,7 +273,7 @@ static int try(struct local_display *ret, const struct candidate *candidate,
 	if (authority)
 		XauDisposeAuth(authority);
 	if (!is_in)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "display :%d does not let user %s in (X authority file: %s)",
 				 found.number, owner->name,
 				 found.authority[0] ? found.authority : "none");
@@ -285,11 +285,11 @@ static int no_display(const struct seat *seat, const struct account *owner, stru
 {
 	if (seat->is_text)
 		return error_set(
-			err, ERR_CONFLICT,
+			err, ERR_UNSUPPORTED,
 			"user %s is logged in at the local seat at a text console, without "
 			"an X display",
 			owner->name);
-	return error_set(err, ERR_CONFLICT,
+	return error_set(err, ERR_UNSUPPORTED,
 			 "the X display of user %s at the local seat is not known: no program of "
 			 "the login has one",
 			 owner->name);

@@ -28,7 +28,7 @@ struct local_display {
 /**
  * Find the one that lets us in. Asks X servers, which may hang.
  *
- * Errors: ERR_CONFLICT when there is none, or it is Wayland's after all.
+ * Errors: ERR_UNSUPPORTED when there is none, or it is Wayland's after all.
  */
 int local_display_find(struct local_display *ret, const struct seat *seat,
 		       const struct account *owner, struct error *err);

@@ -34,15 +34,16 @@ int seat_display_number(const char *display)
 static int no_login(int problem, struct error *err)
 {
 	if (problem == -ENXIO)
-		return error_set(err, ERR_CONFLICT, "this host has no local seat (" SEAT ")");
+		return error_set(err, ERR_UNSUPPORTED, "this host has no local seat (" SEAT ")");
 	if (problem != -ENODATA) {
 		errno = -problem;
-		return error_errno(err, "ask logind for the local seat");
+		(void)error_errno(err, "ask logind for the local seat");
+		return error_blame_host(err);
 	}
 	if (sd_seat_can_graphical(SEAT) == 0)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "nobody is logged in at the local seat, which has no screen");
-	return error_set(err, ERR_CONFLICT, "nobody is logged in at the local seat");
+	return error_set(err, ERR_UNSUPPORTED, "nobody is logged in at the local seat");
 }
 
 /* Who somebody else is, is not the owner's business. */
@@ -55,12 +56,12 @@ static int check_user(const char *login, const struct account *owner, struct err
 		return no_login(-ENODATA, err); /* it has ended this moment */
 	if (strcmp(class, "greeter") == 0)
 		return error_set(
-			err, ERR_CONFLICT,
+			err, ERR_UNSUPPORTED,
 			"nobody is logged in at the local seat: it shows the login screen");
 	if (strncmp(class, "user", 4) != 0)
 		return no_login(-ENODATA, err);
 	if (uid != owner->uid)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "another user than %s is logged in at the local seat",
 				 owner->name);
 	return 0;
@@ -73,7 +74,7 @@ static int check_type(struct seat *seat, const struct account *owner, struct err
 	if (sd_session_get_type(seat->login, &type) < 0)
 		return no_login(-ENODATA, err);
 	if (strcmp(type, "wayland") == 0 || strcmp(type, "mir") == 0)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "the desktop of user %s at the local seat runs on Wayland; a "
 				 "console session needs Xorg, which the login screen may offer",
 				 owner->name);
@@ -90,7 +91,8 @@ static int find_logind(struct seat *seat, const struct account *owner, struct er
 	if (rc < 0) {
 		errno = -rc;
 		seat->monitor_fd = -1;
-		return error_errno(err, "watch logind");
+		(void)error_errno(err, "watch logind");
+		return error_blame_host(err);
 	}
 	/* what changes from here on is told by the monitor */
 	rc = sd_seat_get_active(SEAT, &seat->login, NULL);
@@ -100,7 +102,7 @@ static int find_logind(struct seat *seat, const struct account *owner, struct er
 	if (check_user(seat->login, owner, err) < 0 || check_type(seat, owner, err) < 0)
 		return -1;
 	if (seat_is_over(seat))
-		return error_set(err, ERR_CONFLICT, "user %s is logging out of the local seat",
+		return error_set(err, ERR_UNSUPPORTED, "user %s is logging out of the local seat",
 				 owner->name);
 	if (sd_session_get_display(seat->login, &seat->display) < 0)
 		seat->display = NULL; /* usual with GDM, and with startx */
@@ -155,10 +157,10 @@ static int find_utmp(struct seat *seat, const struct account *owner, struct erro
 		close_p(&seat->pidfd);
 	}
 	if (has_other)
-		return error_set(err, ERR_CONFLICT,
+		return error_set(err, ERR_UNSUPPORTED,
 				 "another user than %s is logged in at this host's X display",
 				 owner->name);
-	return error_set(err, ERR_CONFLICT,
+	return error_set(err, ERR_UNSUPPORTED,
 			 "nobody is logged in at an X display of this host (no logind runs, and "
 			 "utmp has none)");
 }

@@ -30,9 +30,9 @@ struct seat {
 /**
  * Find the login of @owner. End with seat_done().
  *
- * Errors: ERR_CONFLICT with a sentence that says what is there instead: no seat, nobody, the login
- * screen, somebody else, Wayland. Nothing is wrong with the request then; on another host it may be
- * otherwise.
+ * Errors: ERR_UNSUPPORTED with a sentence that says what is there instead: no seat, nobody, the login
+ * screen, somebody else, Wayland. That is nothing that an administrator would have to mend, and on
+ * another host it may be otherwise.
  */
 int seat_find(struct seat *ret, const struct account *owner, struct error *err);
 

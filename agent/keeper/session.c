@@ -204,7 +204,9 @@ static int advance_console_start(struct session *s, struct error *err)
 {
 	if (s->state == SESSION_WAITING) {
 		s->state = SESSION_XSERVER;
-		return console_start(&s->console, &s->context, s->log_fd, err);
+		if (console_start(&s->console, &s->context, s->log_fd, err) < 0)
+			session_fail(s, err->code, err->message);
+		return 0;
 	}
 	if (s->console.display < 0)
 		return 0;

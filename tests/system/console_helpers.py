@@ -82,6 +82,9 @@ class Seat:
         for folder in ("seats", "sessions"):
             os.makedirs(os.path.join(self.run, "systemd", folder), exist_ok=True)
 
+    def stop_logind(self):
+        shutil.rmtree(os.path.join(self.run, "systemd"), ignore_errors=True)
+
     def has_seat(self, graphical=True, active=None):
         self.start_logind()
         lines = [f"CAN_GRAPHICAL={int(graphical)}"]
@@ -114,7 +117,7 @@ class Seat:
 
     def start_server(self, *options, program=XORG):
         """An X server as a login screen starts it: as root, with an authority file of its own."""
-        if program == XORG:
+        if os.path.realpath(program) == XORG:
             path = os.path.join(self.folder, "xorg.conf")
             with open(path, "w", encoding="ascii") as file:
                 file.write(CONFIGURATION)
