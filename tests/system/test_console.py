@@ -153,7 +153,7 @@ def test_a_login_that_closes_has_ended(agent, seat):
 def test_it_ends_with_the_x_server(agent, seat):
     server = seat.start_x11_login()
     session_id = agent.create_ready(seat.user.name, **CONSOLE)
-    server.process.kill()
+    server.process.terminate()
     server.process.wait()
     assert agent.end_of(session_id) == (
         f"the X server of the local seat ({server.display}) has ended")
