@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/boot.h"
 #include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -77,7 +78,7 @@ static struct session *on_found(const struct found_session *found, void *userdat
 	struct agent *agent = userdata;
 	struct session *session = session_list_find(&agent->sessions, found->id);
 
-	if (session && strcmp(session->owner, found->owner) != 0) {
+	if (session && !session_is_of(session, found->owner)) {
 		/* The id of one that has ended was used once more. Ours that lives stays ours. */
 		if (session->state != SESSION_DELETED) {
 			log_warning("session %s belongs to %s, not to %s", found->id,
@@ -109,7 +110,9 @@ static void settle_lost_session(struct agent *agent, struct session *session)
 		session_permissions_restore(session, agent->config);
 		return;
 	}
-	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
+	apply(agent, session, SESSION_EVENT_ENDED,
+	      agent->is_new_boot ? "the host was shut down or rebooted"
+				 : "the session ended while the agent was away");
 }
 
 static void settle_sessions(struct agent *agent)
@@ -140,8 +143,18 @@ static void on_searched(void *userdata)
 
 static void on_session_ready(struct session *session, void *userdata)
 {
-	if (session->state == SESSION_CREATING)
-		apply(userdata, session, SESSION_EVENT_READY, NULL);
+	struct agent *agent = userdata;
+	struct error err, problem;
+
+	if (session->state != SESSION_CREATING)
+		return;
+	if (session_list_check_account(&agent->sessions, session, &err) == 0) {
+		apply(agent, session, SESSION_EVENT_READY, NULL);
+		return;
+	}
+	session_set_failure(session, ERR_DENIED); /* no fault of the host, which has room */
+	if (agent_end_session(agent, session, err.message, &problem) < 0)
+		log_error("%s", problem.message);
 }
 
 static void on_session_ending(struct session *session, const char *reason, void *userdata)
@@ -153,7 +166,8 @@ static void on_session_ending(struct session *session, const char *reason, void 
 static void on_session_ended(struct session *session, const char *reason, enum error_code code,
 			     void *userdata)
 {
-	session_set_failure(session, code);
+	if (code != ERR_NONE)
+		session_set_failure(session, code);
 	apply(userdata, session, SESSION_EVENT_ENDED, reason);
 }
 
@@ -240,6 +254,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	    session_list_init(&agent->sessions, loop, config, options->state_folder, &handler,
 			      err) < 0)
 		return -1;
+	agent->is_new_boot = boot_is_new(options->state_folder);
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;

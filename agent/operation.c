@@ -79,7 +79,7 @@ static struct session *find_owned(const struct request *request, const char *id,
 	struct session *session =
 		session_list_find_for(&request->agent->sessions, request->caller, id);
 
-	if (!session || session->state == SESSION_DELETED || strcmp(session->owner, owner) != 0)
+	if (!session || session->state == SESSION_DELETED || !session_is_of(session, owner))
 		return NULL;
 	return session;
 }
@@ -202,7 +202,7 @@ static bool passes_filters(const struct agent *agent, const struct session *sess
 		const char *value = json_get_text(filter, "Value");
 
 		if (strcmp(key, "owner") == 0
-			    ? strcmp(session->owner, value) != 0
+			    ? !session_is_of(session, value)
 			    : !has_tag(&agent->server, key + strlen(FILTER_TAG), value))
 			return false;
 	}
@@ -241,7 +241,7 @@ static struct session **select_sessions(const struct request *request,
 	if (!selected)
 		return NULL;
 	list_for_each (s, sessions, struct session, link) {
-		if (caller_owns(request->caller, s->owner) && is_listed(r->session_ids, s->id) &&
+		if (caller_owns_session(request->caller, s) && is_listed(r->session_ids, s->id) &&
 		    passes_filters(request->agent, s, r->filters))
 			selected[n++] = s;
 	}

@@ -60,6 +60,7 @@ void session_free(struct session *session)
 	free(session->id);
 	free(session->name);
 	free(session->owner);
+	free(session->account);
 	free(session->init_file);
 	free(session->autorun_file);
 	json_decref(session->autorun_arguments);
@@ -99,6 +100,20 @@ struct session *session_new(const char *id, const struct create_session_request 
 	s->creation_time_ms = creation_time_ms;
 	s->state = SESSION_CREATING;
 	return TAKE(s);
+}
+
+bool session_is_of(const struct session *session, const char *name)
+{
+	return strcmp(session->owner, name) == 0 ||
+	       (session->account && strcmp(session->account, name) == 0);
+}
+
+void session_set_account(struct session *session, const char *account)
+{
+	if (!account || (session->account && strcmp(session->account, account) == 0))
+		return;
+	free(session->account);
+	(void)copy(&session->account, account);
 }
 
 const char *session_state_name(enum session_state state)
@@ -168,6 +183,7 @@ json_t *session_to_record(const struct session *s)
 
 	if (!record)
 		return NULL;
+	json_set_text(record, "Account", s->account);
 	json_set_text(record, "InitFile", s->init_file);
 	json_set_text(record, "AutorunFile", s->autorun_file);
 	if (s->autorun_arguments)
@@ -239,5 +255,6 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	s->was_ready = state == SESSION_READY || json_is_true(json_object_get(record, "WasReady"));
 	s->failure = error_find_wire_name(json_get_text(record, "FailureCode"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
+	session_set_account(s, json_get_text(record, "Account"));
 	return s;
 }

@@ -1,6 +1,6 @@
-#include <ctype.h>
 #include <string.h>
 
+#include "common/scdoc.h"
 #include "common/settings.h"
 
 #define WIDTH 92 /* of a comment's text */
@@ -72,13 +72,6 @@ static void print_entry(const struct setting *s, enum config_grammar grammar,
 	(void)fprintf(file, "%s%s = %s%s%s\n\n", mark, s->key, quote, value, quote);
 }
 
-/* As scdoc has it: what would begin bold or underlined text is a character. */
-static void print_escaped(FILE *file, const char *text)
-{
-	for (; *text; text++)
-		(void)fprintf(file, strchr("*_\\", *text) ? "\\%c" : "%c", *text);
-}
-
 static void print_manual_entry(const struct setting *s, FILE *file)
 {
 	char wanted[160], value[256];
@@ -96,9 +89,9 @@ static void print_manual_entry(const struct setting *s, FILE *file)
 		(void)fprintf(file, " (%s", wanted);
 		(void)fprintf(file, *value ? "; default: %s)\n" : ")\n", value);
 	}
-	(void)fprintf(file, "\t%c", toupper((unsigned char)s->help[0]));
-	print_escaped(file, s->help + 1);
-	(void)fprintf(file, ".\n\n");
+	(void)fputc('\t', file);
+	scdoc_print_sentence(file, s->help);
+	(void)fprintf(file, "\n\n");
 }
 
 static void print_title(const char *title, enum settings_form form, FILE *file)

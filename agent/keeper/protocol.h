@@ -15,14 +15,14 @@
  *
  * From the agent, OPERATION= one of
  *    start    SESSION_ID OWNER [TYPE=virtual|console] [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...]
- *             begin a session; a console session has no files
+ *             [RENDER_NODE]        begin a session; a console session has no files
  *    stop     [REASON]                                            end it; may be said repeatedly
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
  *
  * From the keeper, EVENT= one of
  *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
- *             [XAUTHORITY] [REASON]
+ *             [XAUTHORITY] [REASON] [RENDER_NODE] [ACCOUNT, the owner's name in name services]
  *             after accept on the control socket, and as first answer to "start"
  *    ready    DISPLAY [XAUTHORITY]   the X server answers and the session's first program runs
  *    ending   REASON [LEFT]

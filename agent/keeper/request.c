@@ -39,6 +39,8 @@ static const struct field {
 	{"INIT_FILE", OPERATION_START, false, offsetof(struct request, init_file), FILE_MAX_BYTES},
 	{"AUTORUN_FILE", OPERATION_START, false, offsetof(struct request, autorun_file),
 	 FILE_MAX_BYTES},
+	{"RENDER_NODE", OPERATION_START, false, offsetof(struct request, render_node),
+	 FILE_MAX_BYTES},
 	{"REASON", OPERATION_STOP, false, offsetof(struct request, reason), REASON_MAX_BYTES},
 	{"TAG", OPERATION_CAPTURE, true, offsetof(struct request, tag), TAG_MAX_BYTES},
 	{"NUMBER", OPERATION_CLEAN, true, offsetof(struct request, number_text), 16},

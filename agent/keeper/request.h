@@ -24,6 +24,7 @@ struct request {
 	const char *type;
 	const char *init_file;
 	const char *autorun_file;
+	const char *render_node; /* path of the GPU's; NULL: none is wanted */
 	const char *reason;
 	const char *tag;
 	const char *number_text;

@@ -1,7 +1,6 @@
 """A real agent with a real keeper in temporary folders, the API over its socket, and callers of it."""
 
 import base64
-import contextlib
 import http.client
 import json
 import os
@@ -265,23 +264,6 @@ class Agent:
         assert shot["SessionId"] == session_id
         assert [image["Primary"] for image in shot["Images"]] == [True]
         return base64.b64decode(shot["Images"][0]["Data"], validate=True)
-
-
-@contextlib.contextmanager
-def namespace(*flags, script):
-    """A prefix for commands that are to run in new namespaces, in which the script has run. It says
-    "ready" when it has, and is ended by a line on its input."""
-    process = subprocess.Popen(["unshare", *flags, "sh", "-e", "-c", script],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert select.select([process.stdout], [], [], PATIENCE)[0]
-        assert process.stdout.readline() == "ready\n"
-        yield ("nsenter", "-t", str(process.pid), *flags)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stdin.close()
 
 
 def command_line(pid):

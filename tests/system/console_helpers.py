@@ -8,8 +8,8 @@ import struct
 import subprocess
 import tempfile
 
-from agent_helpers import namespace
 from keeper_helpers import User, uid_of, wait_for
+from namespace_helpers import namespace
 from xserver import XServer
 
 XORG = "/usr/lib/xorg/Xorg"

@@ -14,8 +14,9 @@ import textwrap
 
 import pytest
 
-from agent_helpers import Agent, namespace
+from agent_helpers import Agent
 from keeper_helpers import PATIENCE, wait_for
+from namespace_helpers import namespace
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and keepers need root")
 

@@ -124,7 +124,8 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	f->engine->ops->free(f->engine);
+	if (f->engine)
+		f->engine->ops->free(f->engine);
 	assert_null(f->session->part);
 	session_free(f->session);
 	for (size_t i = 0; i < KEEPERS_MAX && i < f->n_keepers; i++)
@@ -283,6 +284,55 @@ static void arguments_go_along_byte_by_byte(void **state)
 	(void)await_connection(f, f->listener);
 	assert_string_equal(receive(f, 0), START "AUTORUN_FILE=run.sh|ARGUMENT=--a b|ARGUMENT=|"
 						 "ARGUMENT=$(x) 'q' \"|");
+}
+
+/* Devices that every host has stand for GPUs. */
+static void set_gpus(struct fixture *f, const char *patterns, size_t size)
+{
+	free(f->config.gl_render_nodes);
+	f->config.gl_render_nodes = memcpy(malloc(size), patterns, size);
+}
+
+#define SET_GPUS(f, patterns) set_gpus(f, patterns "\0", sizeof(patterns) + 1)
+
+static void a_found_session_keeps_its_gpu_and_the_next_one_has_another(void **state)
+{
+	struct fixture *f = *state;
+	const struct create_session_request request = {
+		.name = "n", .owner = "alice", .type = "VIRTUAL", .dcv_gl_enabled = true};
+	struct error err;
+	struct session *second = session_new("s2", &request, 0, &err);
+
+	SET_GPUS(f, "/dev/null\0/dev/zero");
+	make_number(f, true);
+	assert_int_equal(f->engine->ops->search(f->engine, &err), 0);
+	assert_int_equal(await_connection(f, f->control), 0);
+	SAY(f, 0, STATE("ready") "\0RENDER_NODE=/dev/null");
+	run_until(&f->loop, f->n_ready == 1);
+	assert_int_equal(f->engine->ops->create(f->engine, second, &err), 0);
+	(void)await_connection(f, f->listener);
+	assert_string_equal(receive(f, 1), "OPERATION=start|SESSION_ID=s2|OWNER=alice|"
+					   "RENDER_NODE=/dev/zero|");
+	f->engine->ops->free(f->engine);
+	f->engine = NULL;
+	session_free(second);
+}
+
+static void without_a_gpu_nobody_is_given_one(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	SET_GPUS(f, "/dev/no-such-device*");
+	create(f); /* who wants none has no need of one */
+	f->engine->ops->end(f->engine, f->session, "x");
+	(void)await_connection(f, f->listener);
+	(void)receive(f, 0);
+	SAY(f, 0, "EVENT=ended\0REASON=x");
+	run_until(&f->loop, f->n_ended == 1);
+	f->session->is_gl_wanted = true;
+	assert_fails(f->engine->ops->create(f->engine, f->session, &err), ERR_UNSUPPORTED);
+	assert_null(f->session->part);
 }
 
 static void more_than_a_packet_holds_is_refused_at_once(void **state)
@@ -700,6 +750,8 @@ int main(void)
 		TEST(a_session_that_fails_tells_why_and_whose_fault_it_was),
 		TEST(a_failure_that_was_asked_for_is_nobodys_fault),
 		TEST(arguments_go_along_byte_by_byte),
+		TEST(a_found_session_keeps_its_gpu_and_the_next_one_has_another),
+		TEST(without_a_gpu_nobody_is_given_one),
 		TEST(more_than_a_packet_holds_is_refused_at_once),
 		TEST(a_console_session_is_ordered_as_one),
 		TEST(without_a_listener_nothing_begins),

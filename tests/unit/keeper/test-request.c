@@ -23,6 +23,7 @@ static void a_start_is_taken_apart(void **state)
 	assert_int_equal(
 		PARSE(&r,
 		      "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0INIT_FILE=a.sh\0"
+		      "RENDER_NODE=/dev/dri/renderD128\0"
 		      "AUTORUN_FILE=b.sh\0ARGUMENT=one\0ARGUMENT=\0ARGUMENT=$(x) \"y\"\n\0",
 		      &err),
 		0);
@@ -31,6 +32,7 @@ static void a_start_is_taken_apart(void **state)
 	assert_string_equal(r.owner, "alice");
 	assert_string_equal(r.init_file, "a.sh");
 	assert_string_equal(r.autorun_file, "b.sh");
+	assert_string_equal(r.render_node, "/dev/dri/renderD128");
 	assert_int_equal(r.n_arguments, 3);
 	assert_string_equal(r.arguments[0], "one");
 	assert_string_equal(r.arguments[1], "");
