@@ -319,6 +319,16 @@ static void on_ending(struct engine_session *part, const struct message *message
 	x11->events.ending(part->session, message_get(message, "REASON"), x11->events.userdata);
 }
 
+static void on_usage(struct engine_session *part, const struct message *message)
+{
+	const char *text = message_get(message, "CPU_MS");
+	long long cpu_ms = -1;
+
+	if (text)
+		(void)number_parse(text, 0, LLONG_MAX / 1000, &cpu_ms);
+	part->engine->events.used(part->session, cpu_ms, part->engine->events.userdata);
+}
+
 static void on_packet(const struct message *message, int *fd, void *userdata)
 {
 	struct engine_session *part = userdata;
@@ -336,6 +346,8 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		on_ending(part, message);
 	else if (strcmp(event, "capture") == 0)
 		on_capture(part, message, fd);
+	else if (strcmp(event, "usage") == 0 && part->session)
+		on_usage(part, message);
 	else if (strcmp(event, "failed") == 0)
 		on_refused(part, message);
 	else if (strcmp(event, "ended") == 0)
@@ -605,6 +617,27 @@ static void screenshot(struct engine *engine, struct session *session,
 	answer_fail(answer, &err);
 }
 
+static void usage(struct engine *engine, struct session *session)
+{
+	struct engine_session *part = session->part;
+	struct error err;
+
+	(void)engine;
+	if (part && part->step == STEP_CONNECTED && send_text(part, "usage", NULL, NULL, &err) < 0)
+		log_warning("keeper %lld: %s", part->number, err.message);
+}
+
+static int notify(struct engine *engine, struct session *session, const char *text,
+		  struct error *err)
+{
+	struct engine_session *part = session->part;
+
+	(void)engine;
+	if (!part || part->step != STEP_CONNECTED)
+		return error_set(err, ERR_UNAVAILABLE, "there is no connection to its keeper");
+	return send_text(part, "notify", "TEXT", text, err);
+}
+
 static void engine_free(struct engine *engine)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
@@ -622,6 +655,8 @@ static const struct engine_ops ops = {
 	.create = create,
 	.end = end,
 	.screenshot = screenshot,
+	.usage = usage,
+	.notify = notify,
 	.free = engine_free,
 };
 

@@ -13,7 +13,9 @@ enum operation {
 	OPERATION_START = 1,
 	OPERATION_STOP = 2,
 	OPERATION_CAPTURE = 4,
-	OPERATION_CLEAN = 8
+	OPERATION_CLEAN = 8,
+	OPERATION_USAGE = 16,
+	OPERATION_NOTIFY = 32
 };
 
 struct request {
@@ -27,6 +29,7 @@ struct request {
 	const char *render_node; /* path of the GPU's; NULL: none is wanted */
 	const char *reason;
 	const char *tag;
+	const char *text;
 	const char *number_text;
 	const char **arguments; /* of the autorun file, n_arguments and a NULL */
 	size_t n_arguments;

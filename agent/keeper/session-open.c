@@ -197,6 +197,7 @@ void session_close(struct session *s)
 	program_done(&s->init);
 	program_done(&s->autorun);
 	console_done(&s->console);
+	program_done(&s->notice);
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		program_done(&s->captures[i].program);
 		close_p(&s->captures[i].reply_fd);

@@ -280,7 +280,7 @@ static bool has_ended(const struct program *program)
 /* Whether a child is none of those that serve the session without being its purpose. */
 static bool is_purpose(const struct session *s, pid_t pid)
 {
-	if (pid == s->xserver.program.pid || pid == s->xlock.helper)
+	if (pid == s->xserver.program.pid || pid == s->xlock.helper || pid == s->notice.pid)
 		return false;
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		if (pid == s->captures[i].program.pid)
@@ -463,6 +463,7 @@ static void session_init(struct session *s, const struct options *options,
 		.init = PROGRAM_NONE,
 		.autorun = PROGRAM_NONE,
 		.console = CONSOLE_NONE,
+		.notice = PROGRAM_NONE,
 	};
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
 		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};

@@ -24,7 +24,8 @@ struct fixture {
 	size_t n_keepers;
 	bool knows_sessions;    /* on_found gives f->session */
 	const char *found_type; /* of the last one; a literal */
-	unsigned n_found, n_searched, n_ready, n_ending, n_ended;
+	unsigned n_found, n_searched, n_ready, n_ending, n_ended, n_used;
+	long long cpu_ms;
 	char reason[256];
 	enum error_code code;
 	struct error shot;
@@ -78,6 +79,15 @@ static void on_ended(struct session *session, const char *reason, enum error_cod
 	note(f, reason);
 }
 
+static void on_used(struct session *session, long long cpu_ms, void *userdata)
+{
+	struct fixture *f = userdata;
+
+	assert_ptr_equal(session, f->session);
+	f->n_used++;
+	f->cpu_ms = cpu_ms;
+}
+
 static int listen_at(const char *path, int backlog)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -100,7 +110,7 @@ static int set_up(void **state)
 		.config = &f.config,
 		.keeper_socket = f.listen_path,
 		.keeper_run_dir = f.run_dir,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL, &f},
+		.events = {on_found, on_searched, on_ready, on_ending, on_ended, on_used, NULL, &f},
 	};
 	struct error err;
 
@@ -225,6 +235,28 @@ static void a_session_is_ordered_becomes_ready_and_ends(void **state)
 	run_until(&f->loop, f->n_ended == 1);
 	/* who ended it has told why already */
 	assert_string_equal(f->reason, "(none)");
+}
+
+static void the_keeper_tells_what_the_session_has_used_and_tells_the_owner(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	create_ready(f);
+	f->engine->ops->usage(f->engine, f->session);
+	assert_string_equal(receive(f, 0), "OPERATION=usage|");
+	SAY(f, 0, "EVENT=usage\0CPU_MS=12345678901");
+	run_until(&f->loop, f->n_used == 1);
+	assert_int_equal(f->cpu_ms, 12345678901);
+	SAY(f, 0, "EVENT=usage\0CPU_MS=-5");
+	run_until(&f->loop, f->n_used == 2);
+	assert_int_equal(f->cpu_ms, -1);
+	assert_int_equal(f->engine->ops->notify(f->engine, f->session, "it ends", &err), 0);
+	assert_string_equal(receive(f, 0), "OPERATION=notify|TEXT=it ends|");
+	close_p(&f->keepers[0]);
+	run_until(&f->loop, f->n_ended == 1);
+	assert_fails(f->engine->ops->notify(f->engine, f->session, "x", &err), ERR_UNAVAILABLE);
+	f->engine->ops->usage(f->engine, f->session); /* nobody to ask, and no harm */
 }
 
 static void a_session_that_fails_tells_why_and_whose_fault_it_was(void **state)
@@ -747,6 +779,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_ordered_becomes_ready_and_ends),
+		TEST(the_keeper_tells_what_the_session_has_used_and_tells_the_owner),
 		TEST(a_session_that_fails_tells_why_and_whose_fault_it_was),
 		TEST(a_failure_that_was_asked_for_is_nobodys_fault),
 		TEST(arguments_go_along_byte_by_byte),

@@ -77,6 +77,8 @@ static void the_other_operations_have_their_fields(void **state)
 	AUTO(request_done) struct request stop = {0};
 	AUTO(request_done) struct request capture = {0};
 	AUTO(request_done) struct request clean = {0};
+	AUTO(request_done) struct request usage = {0};
+	AUTO(request_done) struct request notify = {0};
 	struct error err = {0};
 
 	(void)state;
@@ -86,6 +88,10 @@ static void the_other_operations_have_their_fields(void **state)
 	assert_string_equal(capture.tag, "7");
 	assert_int_equal(PARSE(&clean, "OPERATION=clean\0NUMBER=12\0", &err), 0);
 	assert_int_equal(clean.number, 12);
+	assert_int_equal(PARSE(&usage, "OPERATION=usage\0", &err), 0);
+	assert_int_equal(usage.operation, OPERATION_USAGE);
+	assert_int_equal(PARSE(&notify, "OPERATION=notify\0TEXT=-x $(y)\0", &err), 0);
+	assert_string_equal(notify.text, "-x $(y)");
 }
 
 static void assert_refused(const char *packet, size_t len, const char *sentence)
@@ -126,6 +132,8 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED("OPERATION=start\0SESSION_ID=..\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=start\0SESSION_ID=\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=capture\0", "TAG is missing");
+	REFUSED("OPERATION=notify\0", "TEXT is missing");
+	REFUSED("OPERATION=usage\0TEXT=x\0", "unknown field 'TEXT'");
 	REFUSED("OPERATION=clean\0NUMBER=1x\0", "NUMBER: expected");
 	REFUSED("OPERATION=clean\0NUMBER=-1\0", "NUMBER: expected");
 }
