@@ -35,7 +35,7 @@
  *                                  tells whether the request is to blame (error_blames_request()).
  *                                  NUMBER: of the session that has the SESSION_ID already
  *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
- *    usage    CPU_MS               milliseconds of CPU time, of all processors
+ *    usage    [CPU_MS]             milliseconds of CPU time, of all processors; not of a console
  *    cleaned  NUMBER               last word
  *
  * "ending" is said again, with LEFT, the number of processes that do not end, when the end takes 10 s

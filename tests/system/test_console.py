@@ -130,6 +130,16 @@ def test_permissions_are_checked_kept_and_updated_as_those_of_others(agent, seat
     assert answer["SuccessfulList"] == [], answer
 
 
+def test_how_busy_it_is_is_not_known(agent, seat):
+    """Its programs are not ours: the idle policy must not take somebody who sits there for idle."""
+    seat.start_x11_login()
+    agent.create_ready(seat.user.name, **CONSOLE)
+    number, = agent.keeper.numbers()
+    control = agent.keeper.control(number)
+    control.send(("OPERATION", "usage"))
+    assert "CPU_MS" not in control.until("usage")
+
+
 def test_it_ends_with_the_login(agent, seat):
     server = seat.start_x11_login()
     session_id = agent.create_ready(seat.user.name, **CONSOLE)
