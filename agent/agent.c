@@ -19,6 +19,7 @@ static void on_changed(void *userdata)
 	struct agent *agent = userdata;
 
 	guests_look(agent->guests);
+	idle_look_soon(agent->idle);
 	if (agent->is_ready)
 		agent->on_change(agent->userdata);
 }
@@ -35,6 +36,8 @@ static void on_expired(struct session *session, void *userdata)
 	else
 		(void)snprintf(reason, sizeof(reason), "the session does not end; ordered again");
 	log_warning("session %s: %s", session->id, reason);
+	if (session->state == SESSION_CREATING)
+		metrics_count_failed_creation(&agent->metrics, ERR_TIMEOUT);
 	if (agent_end_session(agent, session, reason, &err) < 0)
 		log_error("session %s: %s", session->id, err.message);
 }
@@ -151,6 +154,8 @@ static void on_session_ready(struct session *session, void *userdata)
 	if (session->state != SESSION_CREATING)
 		return;
 	if (session_list_check_account(&agent->sessions, session, &err) == 0) {
+		metrics_count_creation(&agent->metrics,
+				       (double)(time_now_ms() - session->creation_time_ms) / 1000);
 		apply(agent, session, SESSION_EVENT_READY, NULL);
 		return;
 	}
@@ -168,9 +173,20 @@ static void on_session_ending(struct session *session, const char *reason, void 
 static void on_session_ended(struct session *session, const char *reason, enum error_code code,
 			     void *userdata)
 {
+	struct agent *agent = userdata;
+
 	if (code != ERR_NONE)
 		session_set_failure(session, code);
-	apply(userdata, session, SESSION_EVENT_ENDED, reason);
+	if (!session->was_ready && session->failure != ERR_NONE)
+		metrics_count_failed_creation(&agent->metrics, session->failure);
+	apply(agent, session, SESSION_EVENT_ENDED, reason);
+}
+
+static void on_session_used(struct session *session, long long cpu_ms, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	idle_used(agent->idle, session, cpu_ms);
 }
 
 /* --- sessions ----------------------------------------------------------------------------------
@@ -206,13 +222,6 @@ int agent_end_session(struct agent *agent, struct session *session, const char *
 /* --- life --------------------------------------------------------------------------------------
  */
 
-static bool is_dcv_wanted(const struct agent_config *config)
-{
-	if (strcmp(config->engine, "auto") == 0)
-		return access(config->dcv_root, X_OK) == 0;
-	return strcmp(config->engine, "dcv") == 0;
-}
-
 static struct engine *make_engine(struct agent *agent, const struct agent_options *options,
 				  struct error *err)
 {
@@ -221,6 +230,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 					     .ready = on_session_ready,
 					     .ending = on_session_ending,
 					     .ended = on_session_ended,
+					     .used = on_session_used,
 					     .changed = on_changed,
 					     .userdata = agent};
 	const struct dcv_options dcv = {.loop = agent->loop,
@@ -234,7 +244,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 					.keeper_run_dir = options->keeper_run_dir,
 					.events = events};
 
-	return is_dcv_wanted(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
+	return engine_is_dcv(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
 }
 
 int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
@@ -248,6 +258,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 				.on_ready = options->on_ready,
 				.on_change = options->on_change,
 				.userdata = options->userdata};
+	metrics_init(&agent->metrics);
 	if (asprintf(&key_path, "%s/token.key", options->state_folder) < 0) {
 		key_path = NULL;
 		return error_oom(err);
@@ -260,13 +271,18 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;
-	return server_init(&agent->server, config, &agent->sessions, agent->engine,
-			   options->state_folder, err);
+	if (server_init(&agent->server, config, &agent->sessions, agent->engine,
+			options->state_folder, err) < 0)
+		return -1;
+	agent->idle = idle_new(agent, err);
+	return agent->idle ? 0 : -1;
 }
 
 void agent_done(struct agent *agent)
 {
 	agent->is_ready = false; /* nothing that is taken down is news */
+	idle_free(agent->idle);
+	agent->idle = NULL;
 	server_done(&agent->server);
 	if (agent->engine)
 		agent->engine->ops->free(agent->engine);

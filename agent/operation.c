@@ -5,7 +5,9 @@
 
 #include "agent/disk.h"
 #include "agent/guests.h"
+#include "agent/idle.h"
 #include "agent/session-permissions.h"
+#include "agent/tags.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
@@ -183,15 +185,9 @@ static int run_create_sessions(const struct request *request, const void *fields
 
 static bool has_tag(const struct server *server, const char *key, const char *value)
 {
-	size_t i;
-	json_t *tag;
+	const char *found = tags_get(server->tags, key, strlen(key));
 
-	json_array_foreach(server->tags, i, tag)
-	{
-		if (strcmp(json_get_text(tag, "Key"), key) == 0)
-			return strcmp(json_get_text(tag, "Value"), value) == 0;
-	}
-	return false;
+	return found && strcmp(found, value) == 0;
 }
 
 static bool passes_filters(const struct agent *agent, const struct session *session,
@@ -259,6 +255,10 @@ static int append_session(const struct request *request, const struct session *s
 	if (!object || json_object_set_new(object, "Server",
 					   server_to_short_json(&request->agent->server)) < 0)
 		return error_oom(err);
+	if (!request->context) /* beyond the API, and told at the local socket only */
+		(void)json_object_set_new(
+			object, "Local",
+			json_pack("{s:o}", "Idle", idle_to_json(request->agent, session)));
 	return json_append(text, object, err);
 }
 
@@ -521,7 +521,14 @@ static json_t *pack_local(const struct agent *agent)
 {
 	json_t *local = json_pack("{s:o}", "FreeBytes", disk_free_bytes(""));
 	long long end_s = agent->broker_certificate_end_s;
+	struct error trouble;
 
+	if (agent->engine->ops->check(agent->engine, &trouble) < 0)
+		json_set_text(local, "EngineTrouble", trouble.message);
+	if (agent->config->broker_host)
+		(void)json_object_set_new(local, "BrokerLinked", json_boolean(agent->is_linked));
+	if (agent->config->broker_host && !agent->is_linked)
+		json_set_text(local, "BrokerTrouble", agent->link_trouble.message);
 	if (end_s > 0)
 		(void)json_object_set_new(
 			local, "BrokerCertificateDaysLeft",

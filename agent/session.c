@@ -135,6 +135,7 @@ int session_apply(struct session *session, enum session_event event, const char 
 		session->failure = ERR_NONE;
 		session->was_ready = false;
 		session->end_time_ms = 0;
+		session->idle = (struct idle_state){0};
 	}
 	if (event == SESSION_EVENT_READY)
 		session->was_ready = true;
@@ -193,6 +194,7 @@ json_t *session_to_record(const struct session *s)
 		(void)json_object_set_new(record, "DcvGlEnabled", json_true());
 	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
 	(void)json_object_set_new(record, "WasReady", json_boolean(s->was_ready));
+	(void)json_object_set_new(record, "Idle", idle_state_to_json(&s->idle));
 	if (s->failure != ERR_NONE)
 		json_set_text(record, "FailureCode", error_wire_name(s->failure));
 	if (s->end_time_ms > 0)
@@ -222,6 +224,7 @@ static bool are_texts(const json_t *array)
 struct session *session_from_record(const json_t *record, struct error *err)
 {
 	long long end_time_ms = json_integer_value(json_object_get(record, "EndTimeMs"));
+	const char *left = json_get_text(record, "LastDisconnectionTime");
 	const struct create_session_request request = {
 		.name = json_get_text(record, "Name"),
 		.owner = json_get_text(record, "Owner"),
@@ -257,6 +260,9 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	s->attempt = json_integer_value(json_object_get(record, "Attempt"));
 	s->was_ready = state == SESSION_READY || json_is_true(json_object_get(record, "WasReady"));
 	s->failure = error_find_wire_name(json_get_text(record, "FailureCode"));
+	if (left)
+		(void)time_parse(left, &s->disconnection_time_ms);
+	s->idle = idle_state_from_json(json_object_get(record, "Idle"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
 	session_set_account(s, json_get_text(record, "Account"));
 	return s;

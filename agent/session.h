@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "agent/idle-rule.h"
 #include "common/error.h"
 #include "common/list.h"
 #include "common/requests.h"
@@ -52,6 +53,7 @@ struct session {
 	long long n_connections;          /* as the engine tells */
 	long long disconnection_time_ms;  /* when the last client left, since 1970; 0: never */
 	long long attempt;                /* which order of the broker made it; 0: none */
+	struct idle_state idle;           /* idle.c keeps it */
 	enum session_state state;
 	char *state_reason;
 	bool was_ready;

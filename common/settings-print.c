@@ -46,7 +46,8 @@ static void format_default(const struct setting *s, const char *otherwise, char 
 	(void)snprintf(ret, size, "%s", otherwise ? otherwise : "");
 	if (s->type == SETTING_BOOLEAN)
 		(void)snprintf(ret, size, "%s", s->default_number ? "true" : "false");
-	else if (s->type == SETTING_INTEGER && s->default_number >= s->min)
+	else if ((s->type == SETTING_INTEGER || s->type == SETTING_MINUTES) &&
+		 s->default_number >= s->min)
 		(void)snprintf(ret, size, "%lld", s->default_number);
 	else if (s->type == SETTING_LIST)
 		format_list(s->default_text, ret, size);
@@ -82,11 +83,11 @@ static void print_manual_entry(const struct setting *s, FILE *file)
 		return;
 	}
 	format_default(s, NULL, value, sizeof(value));
-	(void)fprintf(file, "*%s*", s->key);
 	if (s->type == SETTING_FOREIGN) {
-		(void)fprintf(file, " (accepted, without effect)\n");
+		(void)fprintf(file, "*%s* (accepted, without effect)\n", s->key);
 	} else {
-		(void)fprintf(file, " (%s", wanted);
+		(void)fprintf(file, "*%s* (", s->key);
+		scdoc_print(file, wanted);
 		(void)fputs(*value ? "; default: " : "", file);
 		scdoc_print(file, value);
 		(void)fputs(")\n", file);

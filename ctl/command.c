@@ -8,6 +8,8 @@
 #include "common/json.h"
 #include "common/requests.h"
 #include "ctl/check-permissions.h"
+#include "ctl/doctor.h"
+#include "ctl/print-idle.h"
 #include "ctl/print.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
@@ -106,6 +108,12 @@ static const struct option_spec close_servers_options[] = {
 	{"force", .field = "Force", .help = "although sessions run there; they go on"},
 };
 
+static const struct option_spec describe_idle_options[] = {
+	{"session-ids", IDS, .field = "SessionIds", .help = "these sessions only"},
+	{"owner", .field = "Filters", .kind = OPTION_OWNER, .value = "USER",
+	 .help = "sessions of this owner only"},
+};
+
 static const char *const unknown_feature_choices[] = {"error", "warn", NULL};
 static const char *const outputs[] = {"table", "json", NULL};
 
@@ -122,6 +130,23 @@ static const struct option_spec check_permissions_options[] = {
 	 .value = "error|warn", .help = "what a feature that we do not know is (error)"},
 	{"output", .kind = OPTION_CHOICE, .choices = outputs, .value = "table|json",
 	 .help = "as the general option"},
+};
+
+static const struct option_spec doctor_options[] = {
+	{"owner", .kind = OPTION_TEXT, .value = "USER",
+	 .help = "also try whether this user could have a session"},
+	{"json", .kind = OPTION_FLAG, .help = "print the findings as JSON"},
+	{"agent-conf", .kind = OPTION_TEXT, .value = "FILE",
+	 .help = "the agent's settings (/etc/dcv-session-manager-agent/agent.conf)"},
+	{"socket", .kind = OPTION_TEXT, .value = "PATH", .help = "the agent's socket"},
+	{"state-dir", .kind = OPTION_TEXT, .value = "FOLDER", .help = "as the agent's"},
+	{"agent-user", .kind = OPTION_TEXT, .value = "USER",
+	 .help = "as the keeper's (dcvsmagent)"},
+	{"keeper-socket", .kind = OPTION_TEXT, .value = "PATH", .help = "as the agent's"},
+	{"keeper-log-dir", .kind = OPTION_TEXT, .value = "FOLDER",
+	 .help = "as the keeper's --log-dir"},
+	{"pam-dir", .kind = OPTION_TEXT, .value = "FOLDER", .help = "as the keeper's"},
+	{"xserver", .kind = OPTION_TEXT, .value = "PROGRAM", .help = "as the keeper's (Xvnc)"},
 };
 
 const struct command commands[N_COMMANDS] = {
@@ -143,11 +168,23 @@ const struct command commands[N_COMMANDS] = {
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
 	 .run = check_permissions},
+	{.id = "doctor",
+	 .help = "Find what keeps this host from holding sessions, and say what to do; exit "
+		 "status 0: nothing, 1: warnings, 2: errors",
+	 .options = {doctor_options, ARRAY_SIZE(doctor_options), NULL},
+	 .run = doctor},
+	{.op = &operations[OPERATION_describe_sessions],
+	 .id = "describe_idle",
+	 .help = "Show which sessions of this host are idle, and when they will be ended",
+	 .options = {describe_idle_options, ARRAY_SIZE(describe_idle_options),
+		     &describe_sessions_params},
+	 .print = print_idle,
+	 .is_local = true},
 };
 
 bool command_is_for(const struct command *command, enum program program)
 {
-	return (command->op && !command->print) || program == PROGRAM_DCVCTL;
+	return command < commands + N_OPERATIONS || program == PROGRAM_DCVCTL;
 }
 
 /* Two operations take many sessions where their command takes one. */

@@ -1,5 +1,6 @@
 /**
- * The commands: one for each operation of the API, with its options, and those that dcvctl alone has.
+ * The commands: one for each operation of the API, with its options, and those of dcvctl alone: what
+ * asks no service, and what an agent tells beyond the API.
  */
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
@@ -13,18 +14,19 @@
 #include "ctl/option.h"
 
 struct command {
-	const struct operation *op; /* NULL: a command that asks no service */
+	const struct operation *op; /* what it asks; NULL: no service */
 	const char *id;             /* as in operations.def; with '_' between the words */
 	const char *help;
 	struct option_table options;
-	/** Our own way of asking for an operation: what people are shown of the answer. */
-	int (*print)(const json_t *answer, struct buf *out, struct error *err);
-	/** Our own: do it, print the outcome. */
+	/** Asks no service: do it, print the outcome. */
 	enum exit_status (*run)(const struct arguments *args, bool wants_json);
+	/** Asks in a way of our own: append the answer for people. */
+	int (*print)(const json_t *answer, struct buf *out, struct error *err);
+	bool is_local; /* for the agent of this host alone */
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 2)
+#define N_COMMANDS (N_OPERATIONS + 4)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40

@@ -62,6 +62,9 @@ static int read_command_line(struct run *run, int argc, char **argv, struct erro
 		return -1;
 	if (run->specific.wants_help)
 		return 0;
+	if (run->command->is_local && !config_is_local(&run->general, run->program))
+		return error_set(err, ERR_USAGE, "%s asks the agent of this host, and no broker",
+				 argv[n - 1]);
 	return arguments_complete(&run->specific, run->program,
 				  config_is_local(&run->general, run->program), err);
 }
@@ -139,8 +142,10 @@ static enum exit_status print_for_people(const struct run *run, const json_t *an
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 
-	if ((run->command->print ? run->command->print(answer, &text, &err)
-				 : print_answer(run->command->op, answer, &text, &err)) < 0)
+	int failed = run->command->print ? run->command->print(answer, &text, &err)
+					 : print_answer(run->command->op, answer, &text, &err);
+
+	if (failed < 0)
 		return fail(&err, STATUS_OTHER);
 	return write_out(text.data ? text.data : "", text.len);
 }
@@ -239,8 +244,10 @@ enum exit_status program_run(int argc, char **argv)
 		return status;
 	output = arguments_text(&run.general, "output");
 	run.wants_json = run.program == PROGRAM_DCVSM || (output && strcmp(output, "json") == 0);
-	if (run.command->run)
+	if (run.command->run) {
+		arguments_inherit(&run.specific, &run.general);
 		return run.command->run(&run.specific, run.wants_json);
+	}
 	status = configure(&run);
 	return status == STATUS_SUCCESS ? carry_out(&run) : status;
 }

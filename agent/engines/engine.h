@@ -44,6 +44,8 @@ struct engine_events {
 	 */
 	void (*ended)(struct session *session, const char *reason, enum error_code code,
 		      void *userdata);
+	/** What usage() has found: CPU time of the session's processes so far; -1: not known. */
+	void (*used)(struct session *session, long long cpu_ms, void *userdata);
 	/** Something of a session or of the engine's status is not what it was. */
 	void (*changed)(void *userdata);
 	void *userdata;
@@ -102,6 +104,14 @@ struct engine_ops {
 	 */
 	void (*connect)(struct engine *engine, struct session *session,
 			struct connection_wish *wish);
+	/**
+	 * Look how much CPU time the session's processes have used; the event `used` follows, or
+	 * nothing. NULL: the engine does not know which they are.
+	 */
+	void (*usage)(struct engine *engine, struct session *session);
+	/** Show the owner a text in the session. NULL: the engine has no way to. */
+	int (*notify)(struct engine *engine, struct session *session, const char *text,
+		      struct error *err);
 	/** Let go of every part without ending a session. */
 	void (*free)(struct engine *engine);
 };
@@ -114,6 +124,9 @@ struct engine {
 
 void engine_status_done(struct engine_status *status);
 
+/** Which one the settings ask for on this host: the Amazon DCV server, or else our own. */
+bool engine_is_dcv(const struct agent_config *config);
+
 struct x11_options {
 	struct loop *loop;
 	const struct agent_config *config;
@@ -122,7 +135,7 @@ struct x11_options {
 	struct engine_events events;
 };
 
-/** Sessions on X servers of our own, each with a keeper. Strings are borrowed. */
+/** Sessions on X servers of our own and the one at the local seat, each with a keeper. Borrows strings. */
 struct engine *x11_engine_new(const struct x11_options *options, struct error *err);
 
 struct dcv_options {

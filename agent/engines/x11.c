@@ -171,6 +171,11 @@ static int send_text(struct engine_session *part, const char *operation, const c
 	return packet_socket_send(part->socket, &packet, err);
 }
 
+static bool is_console(const struct session *s)
+{
+	return strcmp(s->type, "CONSOLE") == 0;
+}
+
 static int send_start(struct engine_session *part, struct error *err)
 {
 	const struct session *s = part->session;
@@ -179,6 +184,7 @@ static int send_start(struct engine_session *part, struct error *err)
 	if (message_add(&packet, "OPERATION", "start", err) < 0 ||
 	    message_add(&packet, "SESSION_ID", s->id, err) < 0 ||
 	    message_add(&packet, "OWNER", s->owner, err) < 0 ||
+	    (is_console(s) && message_add(&packet, "TYPE", "console", err) < 0) ||
 	    (s->init_file && message_add(&packet, "INIT_FILE", s->init_file, err) < 0) ||
 	    (s->autorun_file && message_add(&packet, "AUTORUN_FILE", s->autorun_file, err) < 0))
 		return -1;
@@ -246,6 +252,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 	const char *reason = message_get(message, "REASON");
 	const char *id = message_get(message, "SESSION_ID"), *owner = message_get(message, "OWNER");
 	const char *number = message_get(message, "NUMBER");
+	const char *type = message_get(message, "TYPE");
 	const char *state = message_get(message, "STATE");
 
 	if (number)
@@ -258,7 +265,10 @@ static void on_state(struct engine_session *part, const struct message *message)
 	}
 	if (!part->session && id && owner) {
 		const struct found_session found = {
-			.id = id, .owner = owner, .type = "VIRTUAL", .name = ""};
+			.id = id,
+			.owner = owner,
+			.type = type && strcmp(type, "console") == 0 ? "CONSOLE" : "VIRTUAL",
+			.name = ""};
 
 		part->session = x11->events.found(&found, x11->events.userdata);
 		timer_stop(part->timer);
@@ -343,6 +353,16 @@ static void on_ending(struct engine_session *part, const struct message *message
 	x11->events.ending(part->session, message_get(message, "REASON"), x11->events.userdata);
 }
 
+static void on_usage(struct engine_session *part, const struct message *message)
+{
+	const char *text = message_get(message, "CPU_MS");
+	long long cpu_ms = -1;
+
+	if (text)
+		(void)number_parse(text, 0, LLONG_MAX / 1000, &cpu_ms);
+	part->engine->events.used(part->session, cpu_ms, part->engine->events.userdata);
+}
+
 static void on_packet(const struct message *message, int *fd, void *userdata)
 {
 	struct engine_session *part = userdata;
@@ -362,6 +382,8 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		on_capture(part, message, fd);
 	else if (strcmp(event, "connect") == 0)
 		on_connection(part, message, fd);
+	else if (strcmp(event, "usage") == 0 && part->session)
+		on_usage(part, message);
 	else if (strcmp(event, "failed") == 0)
 		on_refused(part, message);
 	else if (strcmp(event, "ended") == 0)
@@ -585,9 +607,6 @@ static int create(struct engine *engine, struct session *session, struct error *
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
 	struct engine_session *part;
 
-	if (strcmp(session->type, "VIRTUAL") != 0)
-		return error_set(err, ERR_UNSUPPORTED,
-				 "this host's engine (x11) has virtual sessions only");
 	part = part_new(x11, err);
 	if (!part)
 		return -1;
@@ -657,6 +676,27 @@ static void connect_for(struct engine *engine, struct session *session,
 	wish->give(wish, -1, &err);
 }
 
+static void usage(struct engine *engine, struct session *session)
+{
+	struct engine_session *part = session->part;
+	struct error err;
+
+	(void)engine;
+	if (part && part->step == STEP_CONNECTED && send_text(part, "usage", NULL, NULL, &err) < 0)
+		log_warning("keeper %lld: %s", part->number, err.message);
+}
+
+static int notify(struct engine *engine, struct session *session, const char *text,
+		  struct error *err)
+{
+	struct engine_session *part = session->part;
+
+	(void)engine;
+	if (!part || part->step != STEP_CONNECTED)
+		return error_set(err, ERR_UNAVAILABLE, "there is no connection to its keeper");
+	return send_text(part, "notify", "TEXT", text, err);
+}
+
 static void engine_free(struct engine *engine)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
@@ -675,6 +715,8 @@ static const struct engine_ops ops = {
 	.end = end,
 	.screenshot = screenshot,
 	.connect = connect_for,
+	.usage = usage,
+	.notify = notify,
 	.free = engine_free,
 };
 

@@ -11,6 +11,7 @@
 #define OWNER_MAX_BYTES 256
 #define REASON_MAX_BYTES 1024
 #define TAG_MAX_BYTES 64
+#define TEXT_MAX_BYTES 1024
 #define FILE_MAX_BYTES 4095
 #define NUMBER_MAX 1000000
 
@@ -19,7 +20,8 @@ static const struct {
 	enum operation operation;
 } operations[] = {
 	{"start", OPERATION_START},     {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
-	{"connect", OPERATION_CONNECT}, {"clean", OPERATION_CLEAN},
+	{"clean", OPERATION_CLEAN},     {"usage", OPERATION_USAGE}, {"notify", OPERATION_NOTIFY},
+	{"connect", OPERATION_CONNECT},
 };
 
 /* Which fields there are, which operations they belong to, and how long they may be. */
@@ -33,6 +35,7 @@ static const struct field {
 	{"SESSION_ID", OPERATION_START, true, offsetof(struct request, session_id),
 	 KEEPER_SESSION_ID_MAX_BYTES},
 	{"OWNER", OPERATION_START, true, offsetof(struct request, owner), OWNER_MAX_BYTES},
+	{"TYPE", OPERATION_START, false, offsetof(struct request, type), 16},
 	{"INIT_FILE", OPERATION_START, false, offsetof(struct request, init_file), FILE_MAX_BYTES},
 	{"AUTORUN_FILE", OPERATION_START, false, offsetof(struct request, autorun_file),
 	 FILE_MAX_BYTES},
@@ -41,6 +44,7 @@ static const struct field {
 	{"REASON", OPERATION_STOP, false, offsetof(struct request, reason), REASON_MAX_BYTES},
 	{"TAG", OPERATION_CAPTURE | OPERATION_CONNECT, true, offsetof(struct request, tag),
 	 TAG_MAX_BYTES},
+	{"TEXT", OPERATION_NOTIFY, true, offsetof(struct request, text), TEXT_MAX_BYTES},
 	{"NUMBER", OPERATION_CLEAN, true, offsetof(struct request, number_text), 16},
 };
 
@@ -59,8 +63,9 @@ static int parse_operation(struct request *r, const char *name, struct error *er
 			return 0;
 		}
 	}
-	return error_set(err, ERR_INVALID,
-			 "OPERATION: expected start, stop, capture, connect or clean");
+	return error_set(
+		err, ERR_INVALID,
+		"OPERATION: expected start, stop, capture, clean, usage, notify or connect");
 }
 
 static int parse_field(struct request *r, const char *entry, struct error *err)
@@ -99,6 +104,17 @@ static int check_session_id(const char *id, struct error *err)
 	return 0;
 }
 
+static int check_type(struct request *r, struct error *err)
+{
+	r->is_console = r->type && strcmp(r->type, "console") == 0;
+	if (r->type && !r->is_console && strcmp(r->type, "virtual") != 0)
+		return error_set(err, ERR_INVALID, "TYPE: expected virtual or console");
+	if (r->is_console && (r->init_file || r->autorun_file))
+		return error_set(err, ERR_INVALID, "a console session starts no %s",
+				 r->init_file ? "INIT_FILE" : "AUTORUN_FILE");
+	return 0;
+}
+
 static int check(struct request *r, struct error *err)
 {
 	long long number = 0;
@@ -112,6 +128,8 @@ static int check(struct request *r, struct error *err)
 		return -1;
 	if (r->owner && !r->owner[0])
 		return error_set(err, ERR_INVALID, "OWNER is empty");
+	if (check_type(r, err) < 0)
+		return -1;
 	if (r->n_arguments > 0 && !r->autorun_file)
 		return error_set(err, ERR_INVALID, "ARGUMENT without AUTORUN_FILE");
 	if (r->number_text && !number_parse(r->number_text, 1, NUMBER_MAX, &number))

@@ -4,6 +4,7 @@
 #ifndef AGENT_KEEPER_REQUEST_H
 #define AGENT_KEEPER_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -13,7 +14,9 @@ enum operation {
 	OPERATION_STOP = 2,
 	OPERATION_CAPTURE = 4,
 	OPERATION_CLEAN = 8,
-	OPERATION_CONNECT = 16
+	OPERATION_USAGE = 16,
+	OPERATION_NOTIFY = 32,
+	OPERATION_CONNECT = 64
 };
 
 struct request {
@@ -21,15 +24,18 @@ struct request {
 	/* all point into the packet; NULL where absent */
 	const char *session_id;
 	const char *owner;
+	const char *type;
 	const char *init_file;
 	const char *autorun_file;
 	const char *render_node; /* path of the GPU's; NULL: none is wanted */
 	const char *reason;
 	const char *tag;
+	const char *text;
 	const char *number_text;
 	const char **arguments; /* of the autorun file, n_arguments and a NULL */
 	size_t n_arguments;
 	int number;
+	bool is_console; /* type */
 	char *packet;
 };
 

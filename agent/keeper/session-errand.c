@@ -138,6 +138,9 @@ static int prepare_connection(void *data, char ***ret_argv, struct error *err)
 
 static int start_connection(struct session *s, struct errand *errand, struct error *err)
 {
+	if (!s->xserver.rfb)
+		return error_set(err, ERR_UNSUPPORTED,
+				 "a console session has no server for viewers");
 	/* it does not wait for a server that does not accept */
 	errand->reply_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (errand->reply_fd < 0)

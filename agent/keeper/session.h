@@ -10,6 +10,9 @@
  *     CLEARING   for the lock again, because the X server left its socket behind
  *     GONE
  *
+ * A console session (console.h) goes from WAITING to XSERVER, where its display is looked for, to
+ * READY; it starts no programs but those that capture, and nothing else is ever ended with it.
+ *
  * Everything that can go wrong, and every request to stop, leads to ENDING at once. While starting,
  * a failure makes the last word "failed", otherwise it is "ended".
  */
@@ -19,6 +22,7 @@
 #include "agent/account.h"
 #include "agent/config.h"
 #include "agent/keeper/cgroup.h"
+#include "agent/keeper/console.h"
 #include "agent/keeper/ending.h"
 #include "agent/keeper/environment.h"
 #include "agent/keeper/folder.h"
@@ -67,6 +71,7 @@ struct session {
 
 	struct xlock xlock;
 	struct xserver xserver;
+	struct console console;
 	struct program init;
 	struct program autorun;
 	struct errand {
@@ -76,6 +81,7 @@ struct session {
 		char tag[72];
 		unsigned long peer; /* its serial */
 	} errands[SESSION_ERRANDS_MAX];
+	struct program notice;                    /* shows the owner a text */
 	pid_t bystanders[SESSION_BYSTANDERS_MAX]; /* children that PAM modules started */
 	size_t n_bystanders;
 	struct ending ending;
@@ -116,6 +122,15 @@ void session_connect(struct session *session, struct peer *peer, const char *tag
 
 /** What comes of it is decided: hand over its socket, or tell why there is none. */
 void session_errand_decided(struct session *session, struct errand *errand);
+
+/** Tell a peer how much CPU time the session has used (session-idle.c). */
+void session_tell_usage(struct session *session, struct peer *peer);
+
+/** Show the owner a text. What goes wrong is logged. */
+void session_notify(struct session *session, const char *text);
+
+/** The exec of the program that shows it is decided. */
+void session_notice_decided(struct session *session);
 
 /** Tell one peer, or all, how the session stands ("state"). */
 void session_tell_state(struct session *session, struct peer *peer);

@@ -86,7 +86,9 @@ static void a_session_that_is_found_alive_forgets_its_end(void **state)
 	(void)state;
 	s->failure = ERR_DENIED;
 	assert_int_equal(session_apply(s, SESSION_EVENT_ENDED, "killed", &err), 0);
+	s->idle.empty_since_ms = 5;
 	assert_int_equal(session_apply(s, SESSION_EVENT_FOUND, NULL, &err), 0);
+	assert_int_equal(s->idle.empty_since_ms, 0);
 	assert_null(s->state_reason);
 	assert_int_equal(s->failure, ERR_NONE);
 	assert_int_equal(s->end_time_ms, 0);
@@ -205,6 +207,8 @@ static void everything_survives_in_the_record(void **state)
 	s->was_ready = true;
 	s->attempt = 3;
 	session_set_account(s, "alice@corp.example");
+	s->disconnection_time_ms = 1772438411500;
+	idle_state_look(&s->idle, 77, 0, s->disconnection_time_ms);
 	record = session_to_record(s);
 	again = session_from_record(record, &err);
 	assert_non_null(again);
@@ -218,6 +222,8 @@ static void everything_survives_in_the_record(void **state)
 	assert_int_equal(again->end_time_ms, 1772438411999);
 	assert_int_equal(again->max_concurrent_clients, 7);
 	assert_int_equal(again->attempt, 3);
+	assert_int_equal(again->disconnection_time_ms, 1772438411500);
+	assert_int_equal(again->idle.empty_since_ms, 77);
 	assert_int_equal(again->failure, ERR_NOT_FOUND);
 	assert_true(again->was_ready);
 	assert_string_equal(again->account, "alice@corp.example");

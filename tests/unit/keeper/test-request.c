@@ -40,6 +40,26 @@ static void a_start_is_taken_apart(void **state)
 	assert_null(r.arguments[3]);
 }
 
+static void a_session_is_virtual_unless_it_is_said_otherwise(void **state)
+{
+	AUTO(request_done) struct request none = {0};
+	AUTO(request_done) struct request given = {0};
+	AUTO(request_done) struct request console = {0};
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(PARSE(&none, "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0", &err), 0);
+	assert_false(none.is_console);
+	assert_int_equal(
+		PARSE(&given, "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0TYPE=virtual\0", &err),
+		0);
+	assert_false(given.is_console);
+	assert_int_equal(PARSE(&console,
+			       "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0TYPE=console\0", &err),
+			 0);
+	assert_true(console.is_console);
+}
+
 static void absent_files_are_told_from_empty_names(void **state)
 {
 	AUTO(request_done) struct request r = {0};
@@ -57,6 +77,8 @@ static void the_other_operations_have_their_fields(void **state)
 	AUTO(request_done) struct request stop = {0};
 	AUTO(request_done) struct request capture = {0};
 	AUTO(request_done) struct request clean = {0};
+	AUTO(request_done) struct request usage = {0};
+	AUTO(request_done) struct request notify = {0};
 	struct error err = {0};
 
 	(void)state;
@@ -66,6 +88,10 @@ static void the_other_operations_have_their_fields(void **state)
 	assert_string_equal(capture.tag, "7");
 	assert_int_equal(PARSE(&clean, "OPERATION=clean\0NUMBER=12\0", &err), 0);
 	assert_int_equal(clean.number, 12);
+	assert_int_equal(PARSE(&usage, "OPERATION=usage\0", &err), 0);
+	assert_int_equal(usage.operation, OPERATION_USAGE);
+	assert_int_equal(PARSE(&notify, "OPERATION=notify\0TEXT=-x $(y)\0", &err), 0);
+	assert_string_equal(notify.text, "-x $(y)");
 }
 
 static void assert_refused(const char *packet, size_t len, const char *sentence)
@@ -94,6 +120,11 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED(START "TAG=1\0", "unknown field 'TAG'");
 	REFUSED(START "COLOUR=1\0", "unknown field 'COLOUR'");
 	REFUSED(START "ARGUMENT=1\0", "ARGUMENT without AUTORUN_FILE");
+	REFUSED(START "TYPE=\0", "TYPE: expected virtual or console");
+	REFUSED(START "TYPE=CONSOLE\0", "TYPE: expected virtual or console");
+	REFUSED(START "TYPE=console\0INIT_FILE=a\0", "a console session starts no INIT_FILE");
+	REFUSED(START "TYPE=console\0AUTORUN_FILE=a\0", "a console session starts no AUTORUN_FILE");
+	REFUSED("OPERATION=stop\0TYPE=console\0", "unknown field 'TYPE'");
 	REFUSED("OPERATION=stop\0ARGUMENT=1\0", "unknown field 'ARGUMENT'");
 	REFUSED("OPERATION=start\0OWNER=alice\0", "SESSION_ID is missing");
 	REFUSED("OPERATION=start\0SESSION_ID=s1\0", "OWNER is missing");
@@ -102,6 +133,8 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED("OPERATION=start\0SESSION_ID=\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=capture\0", "TAG is missing");
 	REFUSED("OPERATION=connect\0", "TAG is missing");
+	REFUSED("OPERATION=notify\0", "TEXT is missing");
+	REFUSED("OPERATION=usage\0TEXT=x\0", "unknown field 'TEXT'");
 	REFUSED("OPERATION=clean\0NUMBER=1x\0", "NUMBER: expected");
 	REFUSED("OPERATION=clean\0NUMBER=-1\0", "NUMBER: expected");
 }
@@ -119,6 +152,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_start_is_taken_apart),
+		cmocka_unit_test(a_session_is_virtual_unless_it_is_said_otherwise),
 		cmocka_unit_test(absent_files_are_told_from_empty_names),
 		cmocka_unit_test(the_other_operations_have_their_fields),
 		cmocka_unit_test(what_is_wrong_is_said),
