@@ -40,6 +40,8 @@ const commands = {
 	click: (p, {selector}) => p.click(selector).then(() => true),
 	type: (p, {text}) => p.keyboard.type(text).then(() => true),
 	press: (p, {text}) => p.keyboard.press(text).then(() => true),
+	down: (p, {text}) => p.keyboard.down(text).then(() => true),
+	up: (p, {text}) => p.keyboard.up(text).then(() => true),
 	move: (p, {x, y}) => p.mouse.move(x, y).then(() => true),
 	fill: (p, {selector, text}) => p.fill(selector, text).then(() => true),
 	size: (p, {width, height}) => p.setViewportSize({width, height}).then(() => true),

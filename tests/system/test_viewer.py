@@ -315,9 +315,10 @@ def test_connections_are_counted(viewer, make_session, alice, bob):
 
 def test_connections_that_stop_half_way_keep_nobody_else_out(viewer, make_session, alice, bob):
     session_id = make_session()
-    idle = [viewer.guest(session_id, bob.name) for _ in range(12)]
-    for browser in idle:
+    idle = [viewer.guest(session_id, bob.name) for _ in range(32)]
+    for browser in idle[:12]:
         assert browser.read(12) == b"RFB 003.008\n"
+    assert viewer.browser(session_id, bob.name).closing() == 4429
     Rfb(viewer.guest(session_id, alice.name), [RAW]).whole()
 
 

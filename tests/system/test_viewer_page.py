@@ -105,6 +105,15 @@ def test_the_address_opens_the_desktop_and_does_not_keep_the_token(viewer, chrom
     agree(lambda: state_of(viewer, session)["x"] == 60)
     chromium.do("alice", "type", text="made by hand\n")
     agree(lambda: typed.read_text(encoding="utf-8") == "made by hand\n")
+    # one combination leads out of the desktop, and leaves no key down there
+    for key in ("Control", "Alt", "Shift"):
+        chromium.do("alice", "down", text=key)
+    chromium.do("alice", "wait", text="document.activeElement.id === 'fullscreen'")
+    for key in ("Shift", "Alt", "Control"):
+        chromium.do("alice", "up", text=key)
+    reaches(viewer, session, keys=0)
+    chromium.do("alice", "press", text="Escape")
+    chromium.do("alice", "wait", text="document.activeElement.tagName === 'CANVAS'")
     x_of(viewer, session, "xsetroot", "-solid", "teal")
     agree(lambda: looks_as_it_is(chromium, viewer, session, tmp_path))
     # what is needed to come again is still there

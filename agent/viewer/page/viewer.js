@@ -308,6 +308,31 @@ function press(keys) {
 	state.rfb.focus();
 }
 
+/* The desktop takes every key while it has the focus, so one combination leads out of it. What is down of it
+ * must not stay down there. */
+const MODIFIERS = [[0xffe3, "ControlLeft"], [0xffe4, "ControlRight"], [0xffe9, "AltLeft"], [0xffea, "AltRight"],
+	[0xffe1, "ShiftLeft"], [0xffe2, "ShiftRight"]];
+
+function onKeyDown(event) {
+	if (event.ctrlKey && event.altKey && event.shiftKey && state.rfb) {
+		event.preventDefault();
+		event.stopPropagation();
+		for (const [keysym, code] of MODIFIERS)
+			state.rfb.sendKey(keysym, code, false);
+		showTools(true);
+		document.querySelector("#tools button:not([hidden])").focus();
+	} else if (event.key === "Escape" && event.target !== document.querySelector("#screen canvas")) {
+		PANELS.forEach((id) => openPanel($(id), false));
+		if (state.rfb)
+			state.rfb.focus();
+	}
+}
+
+function showTools(isShown) {
+	$("menu").setAttribute("aria-expanded", String(isShown));
+	$("tools").classList.toggle("is-open", isShown);
+}
+
 function savePicture() {
 	const canvas = document.querySelector("#screen canvas");
 
@@ -334,12 +359,7 @@ function setUp() {
 	}
 	for (const id of PANELS)
 		$(id).addEventListener("click", () => togglePanel($(id)));
-	$("menu").addEventListener("click", () => {
-		const opens = !isOpen($("menu"));
-
-		$("menu").setAttribute("aria-expanded", String(opens));
-		$("tools").classList.toggle("is-open", opens);
-	});
+	$("menu").addEventListener("click", () => showTools(!isOpen($("menu"))));
 	$("clipboard-text").addEventListener("input", () => paste($("clipboard-text").value));
 	$("clipboard-clear").addEventListener("click", () => {
 		$("clipboard-text").value = "";
@@ -359,10 +379,7 @@ function setUp() {
 	});
 	document.addEventListener("fullscreenchange", () =>
 		$("fullscreen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
-	document.addEventListener("keydown", (event) => {
-		if (event.key === "Escape" && event.target !== document.querySelector("#screen canvas"))
-			PANELS.forEach((id) => openPanel($(id), false));
-	});
+	document.addEventListener("keydown", onKeyDown, true);
 	$("again").addEventListener("click", connect);
 	window.addEventListener("focus", onFocus);
 	window.addEventListener("online", () => {
