@@ -20,9 +20,13 @@
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
  *
  * From the keeper, EVENT= one of
- *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
- *             after accept on the control socket, and as first answer to "start"
- *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
+ *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [INIT]
+ *             [AUTORUN] [REASON]   after accept on the control socket, and as first answer to
+ *             "start". INIT, AUTORUN: the STATUS of what has "exited"
+ *    ready    DISPLAY XAUTHORITY   the X server answers and the desktop has started (settling.h)
+ *    exited   PROGRAM=init|autorun STATUS   the init file (or the desktop), or the autorun file has
+ *                                  ended, the session perhaps not. STATUS is "exit status N" or
+ *                                  "killed by signal N"
  *    ending   REASON [LEFT]
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
  *    failed   REASON CODE [NUMBER] answer to a "start" or "clean" that could not be done, last

@@ -51,7 +51,7 @@ static int start(struct session *s, struct capture *capture, struct error *err)
 	theirs = fds[1];
 	(void)snprintf(capture->program.name, sizeof(capture->program.name), "capture program");
 	return program_start(&capture->program, &s->context,
-			     &(struct program_start){.prefix = "capture: ",
+			     &(struct program_start){.source = "capture",
 						     .log_fd = s->log_fd,
 						     .passed_fd = theirs,
 						     .prepare = prepare,

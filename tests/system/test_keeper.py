@@ -1005,7 +1005,7 @@ def test_output_is_bounded_and_harmless(keeper, alice):
     wait_for(lambda: b"too much output" in keeper.log_of(session_id), "the end of the log")
     end(connection)
     log = keeper.log_of(session_id)
-    assert b"init: bell? escape?[2J\n" in log
+    assert b"init: bell\\x07 escape\\x1b[2J\n" in log
     assert len(log) < 1.1 * 1024 * 1024
     status = os.stat(os.path.join(keeper.log_dir, session_id + ".log"))
     assert status.st_mode & 0o777 == 0o640
