@@ -21,6 +21,7 @@ struct agent {
 	struct server server;
 	struct engine *engine;
 	struct token_key token_key;
+	const char *keeper_log_folder;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;
 	long long broker_certificate_end_s; /* since 1970, as it was last seen; 0: not seen */
@@ -32,7 +33,7 @@ struct agent {
 
 struct agent_options {
 	const char *state_folder; /* exists, ours alone */
-	const char *keeper_socket, *keeper_run_dir;
+	const char *keeper_socket, *keeper_run_dir, *keeper_log_dir;
 	const char *handover_folder, *session_init; /* see struct dcv_options */
 	void (*on_ready)(void *userdata);
 	void (*on_change)(void *userdata);

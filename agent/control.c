@@ -68,7 +68,10 @@ static void on_request(struct http_request *request, void *userdata)
 {
 	struct control *control = userdata;
 
-	call_route(&control->api, request);
+	if (operation_is(&operation_get_session_log, request->method, request->path))
+		call_serve(&control->api, &operation_get_session_log, request);
+	else
+		call_route(&control->api, request);
 }
 
 struct control *control_new(struct agent *agent, const char *path, struct error *err)

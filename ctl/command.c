@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/requests.h"
 #include "ctl/check-permissions.h"
+#include "ctl/print-log.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
 #define SESSION_ID                                                                                 \
@@ -57,6 +58,8 @@ static const struct option_spec describe_sessions_options[] = {
 	{"session-ids", IDS, .field = "SessionIds", .help = "these sessions only"},
 	{"owner", .field = "Filters", .kind = OPTION_OWNER, .value = "USER",
 	 .help = "sessions of this owner only"},
+	{"details", .kind = OPTION_FLAG, .program = PROGRAM_DCVCTL,
+	 .help = "show all that is known of each, and how its programs run or have ended"},
 	{"filter", .field = "Filters", .kind = OPTION_FILTER, .value = "KEY=VALUE",
 	 .help = "KEY is 'owner' or 'tag:NAME' of the server; may be repeated"},
 	{NEXT_TOKEN},
@@ -105,6 +108,10 @@ static const struct option_spec close_servers_options[] = {
 	{"force", .field = "Force", .help = "although sessions run there; they go on"},
 };
 
+static const struct option_spec logs_options[] = {
+	{SESSION_ID},
+};
+
 static const char *const unknown_feature_choices[] = {"error", "warn", NULL};
 static const char *const outputs[] = {"table", "json", NULL};
 
@@ -135,11 +142,17 @@ const struct command commands[N_COMMANDS] = {
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
 	 .run = check_permissions},
+	{.op = &operation_get_session_log,
+	 .id = "logs",
+	 .help = "Show the story of a session: requests, keeper, PAM, X server, init and autorun "
+		 "file",
+	 .options = {logs_options, ARRAY_SIZE(logs_options), &get_session_log_params},
+	 .print_local = print_log},
 };
 
 bool command_is_for(const struct command *command, enum program program)
 {
-	return command->op || program == PROGRAM_DCVCTL;
+	return command < commands + N_OPERATIONS || program == PROGRAM_DCVCTL;
 }
 
 /* Two operations take many sessions where their command takes one. */

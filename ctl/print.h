@@ -22,4 +22,7 @@ json_t *print_failures_of(const json_t *answer);
 int print_failure(const struct operation *op, const json_t *failure, struct buf *out,
 		  struct error *err);
 
+/** Append a line that tells how to get the next page, if there is one. */
+int print_next_page(const json_t *answer, struct buf *out, struct error *err);
+
 #endif

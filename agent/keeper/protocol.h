@@ -25,7 +25,7 @@
  *             "start". INIT, AUTORUN: the STATUS of what has "exited"
  *    ready    DISPLAY XAUTHORITY   the X server answers and the desktop has started (settling.h)
  *    exited   PROGRAM=init|autorun STATUS   the init file (or the desktop), or the autorun file has
- *                                  ended, the session perhaps not. STATUS is "exit status N" or
+ *                                  ended by itself, the session perhaps not. STATUS is "exit status N" or
  *                                  "killed by signal N"
  *    ending   REASON [LEFT]
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
@@ -63,6 +63,7 @@
 #define KEEPER_LOCK_FILE "lock" /* flock()ed by a living keeper */
 
 #define KEEPER_RUN_DIR "/run/dcv-session-keeper"
+#define KEEPER_LOG_DIR "/var/log/dcv-session-keeper"
 #define KEEPER_LISTEN_SOCKET KEEPER_RUN_DIR "/listen"
 
 #endif

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "agent/keeper/xsession-errors.h"
 #include "agent/sentence.h"
 #include "agent/session-file.h"
 #include "common/cleanup.h"
@@ -267,11 +269,27 @@ static void add_tail(struct program *program, char *reason, size_t size)
 		(void)snprintf(reason + len, size - len, "; the last it printed: %s", tail);
 }
 
+/* What the desktop of the host has written elsewhere, for log and reason. */
+static void take_errors(struct session *s)
+{
+	long long lasted_ms = clock_ms() - s->settling.begin_ms;
+	char text[2048];
+	size_t len;
+
+	if (s->request->init_file)
+		return;
+	/* Its first moments were before that; file systems count the time in large steps. */
+	len = xsession_errors_read(&s->owner, time(NULL) - lasted_ms / 1000 - 2, text,
+				   sizeof(text));
+	output_add(&s->init.output, text, len);
+}
+
 /* Who named the file is told that it does not do; a desktop of the host may be slow with the host. */
 static void fail_to_settle(struct session *s)
 {
 	char reason[sizeof(s->reason)];
 
+	take_errors(s);
 	(void)snprintf(reason, sizeof(reason),
 		       "%s has not started within %lld s: it opens no display and does not rest",
 		       s->init.name, (clock_ms() - s->settling.begin_ms) / 1000);
@@ -349,6 +367,7 @@ static void describe_end(struct session *s, char *reason, size_t size)
 		(void)snprintf(reason, size, "%s was %s%s", s->init.name, status, within);
 	else
 		(void)snprintf(reason, size, "%s ended%s: %s", s->init.name, within, status);
+	take_errors(s);
 	add_tail(&s->init, reason, size);
 }
 
@@ -382,7 +401,7 @@ static void check_alive(struct session *s)
 	}
 }
 
-/* That a program has ended, and how, for who wants to know; the session may go on. */
+/* That a program has ended by itself, and how, for who wants to know; the session may go on. */
 static void tell_exit(struct session *s, struct program *program, const char *which)
 {
 	AUTO(buf_done) struct buf packet = {0};
@@ -393,7 +412,8 @@ static void tell_exit(struct session *s, struct program *program, const char *wh
 	program->end_told = true;
 	program_describe_status(program->status, status, sizeof(status));
 	session_note(s, "%s ended: %s", program->name, status);
-	if (message_build(&packet, "EVENT", "exited", "PROGRAM", which, "STATUS", status, NULL))
+	if (s->state < SESSION_ENDING &&
+	    message_build(&packet, "EVENT", "exited", "PROGRAM", which, "STATUS", status, NULL))
 		peers_send_all(&s->peers, &packet);
 }
 
