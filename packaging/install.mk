@@ -2,9 +2,13 @@
 
 LIBEXECDIR ?= $(PREFIX)/libexec/dcv-session-manager
 MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 BROKER_SHARE = $(PREFIX)/share/dcv-session-manager-broker
 BROKER_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-broker/session-manager-broker.properties
 AGENT_SETTINGS = $(SYSCONFDIR)/dcv-session-manager-agent/agent.conf
+UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)
 MANUALS = $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
 broker = $(BUILD)/dcv-session-manager-broker
@@ -41,6 +45,14 @@ install: all manuals $(BUILD)/session-manager-broker.properties $(BUILD)/agent.c
 	install -m 755 packaging/gen-gateway-certificates.sh $(DESTDIR)$(BROKER_SHARE)/bin
 	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(MANDIR)/man5
 	install -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(MANDIR)/man8
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	install -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
+	for program in agent broker; do \
+	    install -m 644 packaging/systemd/dcv-session-manager-$$program.sysusers \
+	        $(DESTDIR)$(SYSUSERSDIR)/dcv-session-manager-$$program.conf && \
+	    install -m 644 packaging/systemd/dcv-session-manager-$$program.tmpfiles \
+	        $(DESTDIR)$(TMPFILESDIR)/dcv-session-manager-$$program.conf || exit 1; \
+	done
 	# What an administrator has written there stays.
 	test -e $(DESTDIR)$(BROKER_SETTINGS) || \
 	    install -m 640 $(BUILD)/session-manager-broker.properties $(DESTDIR)$(BROKER_SETTINGS)
@@ -53,3 +65,17 @@ uninstall:
 	rm -f $(foreach m,$(notdir $(MANUALS)),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE)
 	rm -f $(DESTDIR)$(SYSCONFDIR)/pam.d/dcv-session-keeper
+	rm -f $(foreach u,$(notdir $(UNITS)),$(DESTDIR)$(UNITDIR)/$(u))
+	rm -f $(foreach p,agent broker,$(DESTDIR)$(SYSUSERSDIR)/dcv-session-manager-$(p).conf \
+	    $(DESTDIR)$(TMPFILESDIR)/dcv-session-manager-$(p).conf)
+
+# --- packages ----------------------------------------------------------------------------------
+
+# Of the files that git knows, in a folder of their own: dpkg-buildpackage leaves much behind, and wants
+# debian/ at the top. The packages are in build/deb/.
+deb:
+	rm -rf $(BUILD)/deb
+	mkdir -p $(BUILD)/deb/source
+	git ls-files -z | xargs -0 cp --parents -t $(BUILD)/deb/source
+	cp -R packaging/debian $(BUILD)/deb/source/debian
+	cd $(BUILD)/deb/source && dpkg-buildpackage -b -us -uc
