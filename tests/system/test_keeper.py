@@ -426,6 +426,23 @@ def test_a_home_folder_that_does_not_come_is_named():
         user.remove()
 
 
+@pytest.mark.skipif(not os.path.exists("/etc/fstab"), reason="needs a place for its own")
+def test_a_home_folder_that_should_be_mounted_and_is_not_is_named(tmp_path):
+    user = User("-d", "/mnt/homes/of/her", home=False)
+    fstab = tmp_path / "fstab"
+    fstab.write_text("server:/homes /mnt/homes nfs defaults 0 0\n")
+    keeper = Keeper(create_timeout=3, prefix=("unshare", "--mount", "sh", "-ec",
+                                              f'mount --bind {fstab} /etc/fstab; exec "$0" "$@"'))
+    try:
+        connection, _ = keeper.start(user.name, keeper.init(SLEEP))
+        assert failure(connection) == (
+            f"the home folder of user {user.name} is not mounted (/mnt/homes/of/her): "
+            "/mnt/homes of fstab is not mounted", "SYSTEM")
+    finally:
+        keeper.done()
+        user.remove()
+
+
 def test_a_passwordless_account_is_not_locked_and_an_empty_shell_is_sh(keeper):
     user = User()
     try:
