@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/boot.h"
 #include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -109,7 +110,9 @@ static void settle_lost_session(struct agent *agent, struct session *session)
 		session_permissions_restore(session, agent->config);
 		return;
 	}
-	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
+	apply(agent, session, SESSION_EVENT_ENDED,
+	      agent->is_new_boot ? "the host was shut down or rebooted"
+				 : "the session ended while the agent was away");
 }
 
 static void settle_sessions(struct agent *agent)
@@ -241,6 +244,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	    session_list_init(&agent->sessions, loop, config, options->state_folder, &handler,
 			      err) < 0)
 		return -1;
+	agent->is_new_boot = boot_is_new(options->state_folder);
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;

@@ -71,11 +71,11 @@ uninstall:
 
 # --- packages ----------------------------------------------------------------------------------
 
-# Of the files that git knows, in a folder of their own: dpkg-buildpackage leaves much behind, and wants
+# Of the files that git does not ignore, in a folder of their own: dpkg-buildpackage leaves much behind, and wants
 # debian/ at the top. The packages are in build/deb/.
 deb:
 	rm -rf $(BUILD)/deb
 	mkdir -p $(BUILD)/deb/source
-	git ls-files -z | xargs -0 cp --parents -t $(BUILD)/deb/source
+	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(BUILD)/deb/source
 	cp -R packaging/debian $(BUILD)/deb/source/debian
 	cd $(BUILD)/deb/source && dpkg-buildpackage -b -us -uc

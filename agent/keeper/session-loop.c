@@ -88,7 +88,7 @@ static void signals_arrived(struct session *s, void *data)
 	(void)data;
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			session_stop(s, "the keeper was told to stop");
+			session_stop(s, "the session's keeper was told to stop");
 	}
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		child_ended(s, pid, status);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/keeper/shutdown.h"
 #include "agent/keeper/xsession-errors.h"
 #include "agent/sentence.h"
 #include "agent/session-file.h"
@@ -436,6 +437,9 @@ void session_stop(struct session *s, const char *reason)
 {
 	if (s->state >= SESSION_ENDING)
 		return;
+	/* Then the X server may end before we are told to. */
+	if (s->state == SESSION_READY && shutdown_is_under_way())
+		reason = "the host was shut down or rebooted";
 	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	sentence_make_valid(s->reason);
 	log_info("session %s ending: %s", s->request->session_id, s->reason);
