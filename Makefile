@@ -76,7 +76,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        lint check-format format manuals install uninstall deb clean
+        lint check-format format manuals install uninstall deb check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -134,6 +134,12 @@ DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubl
 $(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+# A module for glibc's name services, which loads it by its name. Loaded by programs without sanitizers
+# as well.
+DOUBLES += $(BUILD)/doubles/libnss_dcvdouble.so.2
+$(BUILD)/doubles/libnss_dcvdouble.so.2: tests/doubles/nss/nss.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(WERROR) -O2 -g -fPIC -shared $< -o $@
 doubles: $(DOUBLES)
 
 unit: $(UNIT_TESTS)
@@ -147,6 +153,10 @@ check-unit: unit
 
 check-system: all doubles
 	@PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD)
+
+# The packages that make deb has made.
+check-boot:
+	@DCV_PACKAGES=$(abspath $(BUILD))/deb PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
 
 check-fuzz: targets
 	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)

@@ -9,6 +9,7 @@
 
 #include "agent/config.h"
 #include "agent/engines/engine.h"
+#include "agent/idle.h"
 #include "agent/server.h"
 #include "agent/session-list.h"
 #include "agent/token.h"
@@ -22,6 +23,7 @@ struct agent {
 	struct engine *engine;
 	struct token_key token_key;
 	const char *keeper_log_folder;
+	struct idle *idle;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;
 	long long broker_certificate_end_s; /* since 1970, as it was last seen; 0: not seen */

@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/requests.h"
 #include "ctl/check-permissions.h"
+#include "ctl/print-idle.h"
 #include "ctl/print-log.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
@@ -108,6 +109,12 @@ static const struct option_spec close_servers_options[] = {
 	{"force", .field = "Force", .help = "although sessions run there; they go on"},
 };
 
+static const struct option_spec describe_idle_options[] = {
+	{"session-ids", IDS, .field = "SessionIds", .help = "these sessions only"},
+	{"owner", .field = "Filters", .kind = OPTION_OWNER, .value = "USER",
+	 .help = "sessions of this owner only"},
+};
+
 static const struct option_spec logs_options[] = {
 	{SESSION_ID},
 };
@@ -142,6 +149,12 @@ const struct command commands[N_COMMANDS] = {
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
 	 .run = check_permissions},
+	{.op = &operations[OPERATION_describe_sessions],
+	 .id = "describe_idle",
+	 .help = "Show which sessions of this host are idle, and when they will be ended",
+	 .options = {describe_idle_options, ARRAY_SIZE(describe_idle_options),
+		     &describe_sessions_params},
+	 .print_local = print_idle},
 	{.op = &operation_get_session_log,
 	 .id = "logs",
 	 .help = "Show the story of a session: requests, keeper, PAM, X server, init and autorun "

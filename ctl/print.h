@@ -22,6 +22,13 @@ json_t *print_failures_of(const json_t *answer);
 int print_failure(const struct operation *op, const json_t *failure, struct buf *out,
 		  struct error *err);
 
+/**
+ * "2026-03-02 08:00:11" for a time of the API, in UTC like everything there; another text is as it is.
+ * Borrowed from @ret or @text. NULL for NULL.
+ */
+#define PRINT_TIME_SIZE 64
+const char *print_time(const char *text, char ret[PRINT_TIME_SIZE]);
+
 /** Append a line that tells how to get the next page, if there is one. */
 int print_next_page(const json_t *answer, struct buf *out, struct error *err);
 

@@ -11,6 +11,7 @@
 
 #include "agent/keeper/shutdown.h"
 #include "agent/keeper/xsession-errors.h"
+#include "agent/render-node.h"
 #include "agent/sentence.h"
 #include "agent/session-file.h"
 #include "common/cleanup.h"
@@ -61,7 +62,8 @@ void session_tell_state(struct session *s, struct peer *peer)
 				  is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
 				  "INIT", status_of(&s->init, init, sizeof(init)), "AUTORUN",
 				  status_of(&s->autorun, autorun, sizeof(autorun)), "REASON",
-				  s->reason[0] ? s->reason : NULL, NULL))
+				  s->reason[0] ? s->reason : NULL, "RENDER_NODE",
+				  s->request->render_node, "ACCOUNT", s->owner.name, NULL))
 		peer_send(peer, &packet, -1);
 }
 
@@ -85,6 +87,9 @@ static int check_files(void *data, struct error *err)
 	AUTO(free_p) char *init = NULL;
 	AUTO(free_p) char *autorun = NULL;
 
+	if (s->request->render_node &&
+	    render_node_try(s->request->render_node, s->owner.name, err) < 0)
+		return -1;
 	if (s->request->init_file && session_file_find("init file", s->config->init_folder,
 						       s->request->init_file, &init, err) < 0)
 		return -1;
@@ -331,7 +336,7 @@ static bool has_ended(const struct program *program)
 /* Whether a child is none of those that serve the session without being its purpose. */
 static bool is_purpose(const struct session *s, pid_t pid)
 {
-	if (pid == s->xserver.program.pid || pid == s->xlock.helper)
+	if (pid == s->xserver.program.pid || pid == s->xlock.helper || pid == s->notice.pid)
 		return false;
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		if (pid == s->captures[i].program.pid)
@@ -538,6 +543,7 @@ static void session_init(struct session *s, const struct options *options,
 		.xserver = XSERVER_NONE,
 		.init = PROGRAM_NONE,
 		.autorun = PROGRAM_NONE,
+		.notice = PROGRAM_NONE,
 	};
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
 		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};

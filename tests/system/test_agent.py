@@ -138,8 +138,9 @@ def test_a_session_with_its_programs_from_create_to_delete(agent, alice):
     ready = agent.wait_for(session_id, "READY")
     server = ready.pop("Server")
     created = ready.pop("CreationTime")
-    programs = ready.pop("Local")
-    assert (programs["Init"]["File"], programs["Autorun"]["File"]) == ("init.sh", "autorun.sh")
+    local = ready.pop("Local")
+    assert local["Idle"]["State"] == "OFF"
+    assert (local["Init"]["File"], local["Autorun"]["File"]) == ("init.sh", "autorun.sh")
     assert ready == {"Id": session_id, "Name": "wing study", "Owner": alice.name,
                      "Type": "VIRTUAL", "State": "READY", "NumOfConnections": 0,
                      "MaxConcurrentClients": 4, "StorageRoot": "%home%/share"}

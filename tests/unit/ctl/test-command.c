@@ -24,6 +24,7 @@ static void every_operation_is_a_command_and_some_are_our_own(void **state)
 		"open-servers",
 		"close-servers",
 		"check-permissions",
+		"describe-idle",
 		"logs",
 	};
 
