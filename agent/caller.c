@@ -70,9 +70,9 @@ int caller_check(const struct caller *caller, const struct operation *op, struct
 	return 0;
 }
 
-bool caller_may_read(const struct caller *caller, const char *owner)
+bool caller_may_read(const struct caller *caller, const struct session *session)
 {
-	return caller->is_root || (!caller->is_broker && strcmp(caller->name, owner) == 0);
+	return caller->is_root || (!caller->is_broker && session_is_of(session, caller->name));
 }
 
 bool caller_owns(const struct caller *caller, const char *owner)

@@ -509,7 +509,7 @@ static int run_get_session_log(const struct request *request, const void *fields
 	if (!session)
 		return no_such_session(err);
 	/* An administrator of sessions is not one of the host. */
-	if (!caller_may_read(request->caller, session->owner))
+	if (!caller_may_read(request->caller, session))
 		return error_set(err, ERR_DENIED, "only %s and root may read this session's log",
 				 session->owner);
 	session_log_answer(session, agent->keeper_log_folder, agent->loop, request->answer);

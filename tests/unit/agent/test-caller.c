@@ -114,13 +114,17 @@ static void what_is_private_is_for_its_owner_and_root(void **state)
 	const struct caller broker = {
 		.name = (char *)"broker", .is_admin = true, .is_broker = true};
 
+	const struct session of_alice = {.owner = (char *)"alice"},
+			     of_bob = {.owner = (char *)"bob"};
+	const struct session of_broker = {.owner = (char *)"broker"};
+
 	(void)state;
-	assert_true(caller_may_read(&user, "alice"));
-	assert_false(caller_may_read(&user, "bob"));
-	assert_false(caller_may_read(&admin, "alice"));
-	assert_true(caller_may_read(&root, "alice"));
-	assert_false(caller_may_read(&broker, "alice"));
-	assert_false(caller_may_read(&broker, "broker")); /* a user of that name */
+	assert_true(caller_may_read(&user, &of_alice));
+	assert_false(caller_may_read(&user, &of_bob));
+	assert_false(caller_may_read(&admin, &of_alice));
+	assert_true(caller_may_read(&root, &of_alice));
+	assert_false(caller_may_read(&broker, &of_alice));
+	assert_false(caller_may_read(&broker, &of_broker)); /* a user of that name */
 }
 
 static void nothing_is_freed_in_vain(void **state)
