@@ -151,7 +151,9 @@ int session_log_merge(const char *session_id, const char *own, const char *path,
 	struct error problem;
 
 	if (buf_append_text(&lines, own, err) < 0 ||
-	    buf_printf(ret, err, "{\"SessionId\":\"%s\",\"Lines\":[", session_id) < 0)
+	    buf_append_text(ret, "{\"SessionId\":", err) < 0 ||
+	    json_append_string(ret, session_id, err) < 0 ||
+	    buf_append_text(ret, ",\"Lines\":[", err) < 0)
 		return -1;
 	if (read_end(path, &file, &is_cut, &problem) < 0) {
 		char line[TEXT_MAX_BYTES + 64];
@@ -221,8 +223,11 @@ static void on_read(void *userdata)
 static int fill(struct reading *r, const struct session *session, const char *folder,
 		struct error *err)
 {
+	/* Sessions that others made have no keeper, and their ids may be anything but a file's name. */
 	r->session_id = strdup(session->id);
-	if (asprintf(&r->path, "%s/%s.log", folder, session->id) < 0)
+	if (session->is_host_made)
+		r->path = strdup("");
+	else if (asprintf(&r->path, "%s/%s.log", folder, session->id) < 0)
 		r->path = NULL;
 	if (!r->session_id || !r->path)
 		return error_oom(err);
