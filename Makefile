@@ -46,7 +46,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 ROOMS = common agent keeper broker-lite screenshot ctl fleet
 common_DIRS = common
-agent_DIRS = agent agent/engines
+agent_DIRS = agent agent/engines agent/doctor
 keeper_DIRS = agent/keeper
 broker-lite_DIRS = broker-lite
 screenshot_DIRS = screenshot
@@ -56,7 +56,7 @@ fleet_DIRS = tests/doubles/fleet
 # Programs: the room of main.c, the archives in link order, the libraries.
 PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
 dcv-session-manager-agent_MAIN = agent
-dcv-session-manager-agent_ROOMS = agent common
+dcv-session-manager-agent_ROOMS = agent keeper common
 dcv-session-keeper_MAIN = agent/keeper
 dcv-session-keeper_ROOMS = keeper agent common
 dcv-session-init_MAIN = agent/session-init

@@ -83,12 +83,14 @@ static void print_manual_entry(const struct setting *s, FILE *file)
 		return;
 	}
 	format_default(s, NULL, value, sizeof(value));
-	(void)fprintf(file, "*%s*", s->key);
 	if (s->type == SETTING_FOREIGN) {
-		(void)fprintf(file, " (accepted, without effect)\n");
+		(void)fprintf(file, "*%s* (accepted, without effect)\n", s->key);
 	} else {
-		(void)fprintf(file, " (%s", wanted);
-		(void)fprintf(file, *value ? "; default: %s)\n" : ")\n", value);
+		(void)fprintf(file, "*%s* (", s->key);
+		scdoc_print(file, wanted);
+		(void)fputs(*value ? "; default: " : "", file);
+		scdoc_print(file, value);
+		(void)fputs(")\n", file);
 	}
 	(void)fputc('\t', file);
 	scdoc_print_sentence(file, s->help);

@@ -108,6 +108,9 @@ struct engine {
 
 void engine_status_done(struct engine_status *status);
 
+/** Which one the settings ask for on this host: the Amazon DCV server, or else our own. */
+bool engine_is_dcv(const struct agent_config *config);
+
 struct x11_options {
 	struct loop *loop;
 	const struct agent_config *config;

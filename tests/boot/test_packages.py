@@ -123,6 +123,18 @@ def test_the_services_are_sandboxed(host, service):
     assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", said)[1]) <= 2.0, said
 
 
+@pytest.mark.parametrize("line, expected", [
+    ("dcvctl create-s", ["create-session"]), ("dcvctl --output json describe-ser", ["describe-servers"]),
+    ("dcvctl create-session --own", ["--owner"]), ("dcvctl delete-session --no-such", []),
+])
+def test_the_shell_completes_the_command_line(host, line, expected):
+    words = line.split()
+    said = host.out("bash", "-c", "source /usr/share/bash-completion/completions/dcvctl; "
+                    f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _dcvctl; "
+                    "echo ${COMPREPLY[@]}")
+    assert said.split() == expected
+
+
 def test_a_session_is_one_of_logind_and_lies_in_its_cgroup(host, kept):
     [line] = host.out("loginctl", "list-sessions", "--no-legend").splitlines()
     number = line.split()[0]
