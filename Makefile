@@ -6,7 +6,7 @@
 # make lint       format check, static analysis, a build with clang
 # make manuals    the manual pages, under build/man
 # make install    into DESTDIR, under PREFIX
-# make deb        Debian packages, under build/deb
+# make deb rpm    packages, under build/deb and build/rpm
 #
 # One archive per folder of the source tree, so that a test links exactly the room it tests. A .c
 # file that is put into a folder is built; main.c holds main() alone and stays out of the archive.
@@ -76,7 +76,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        lint check-format format manuals install uninstall deb check-deb check-boot clean
+        lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -211,4 +211,4 @@ include packaging/install.mk
 clean:
 	rm -rf build compile_commands.json
 
--include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/deb -o -path $(BUILD)/rpm \) -prune -o -name '*.d' -print 2>/dev/null)

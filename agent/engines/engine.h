@@ -119,7 +119,7 @@ struct x11_options {
 	struct engine_events events;
 };
 
-/** Sessions on X servers of our own, each with a keeper. Strings are borrowed. */
+/** Sessions on X servers of our own and the one at the local seat, each with a keeper. Borrows strings. */
 struct engine *x11_engine_new(const struct x11_options *options, struct error *err);
 
 struct dcv_options {

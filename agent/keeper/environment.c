@@ -225,7 +225,7 @@ int environment_init(struct environment *env, const struct environment_sources *
 		{"SHELL", owner->shell},
 		{"DCV_SESSION_ID", sources->session_id},
 		{"DCV_SESSION_OWNER", owner->name},
-		{"DCV_SESSION_TYPE", "virtual"},
+		{"DCV_SESSION_TYPE", sources->is_console ? "console" : "virtual"},
 	};
 
 	if (put_defaults(env, sources->locale_files, err) < 0 ||

@@ -2,6 +2,7 @@
 #ifndef AGENT_KEEPER_ENVIRONMENT_H
 #define AGENT_KEEPER_ENVIRONMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/account.h"
@@ -20,6 +21,7 @@ struct environment_sources {
 					    passed over */
 	const struct account *owner;
 	const char *session_id;
+	bool is_console;
 	const char *runtime_folder; /* the owner's alone, for where PAM names none; NULL: none */
 };
 

@@ -1,6 +1,7 @@
 /* What surrounds a session's processes: account, PAM, folder, sockets; made here and removed here.
  */
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,23 @@ static int open_pam(struct session *s, struct error *err)
 	return 0;
 }
 
+/* The owner of a console session is logged in already. PAM would note one more login of theirs, which
+ * nobody has made, so all that is left to do is what else comes with it: the groups. */
+static int take_groups(struct session *s, struct error *err)
+{
+	if (!s->options->is_root || initgroups(s->owner.name, s->owner.gid) == 0)
+		return 0;
+	(void)error_errno(err, "set the groups of user %s", s->owner.name);
+	return error_blame_host(err);
+}
+
+static int open_login(struct session *s, struct error *err)
+{
+	if (s->options->is_root && open_pam(s, err) < 0)
+		return -1;
+	return preflight(&s->owner, patience_ms(s), err);
+}
+
 /* Account and PAM: code of others, which may hang. */
 static int open_owner(struct session *s, struct error *err)
 {
@@ -66,10 +84,10 @@ static int open_owner(struct session *s, struct error *err)
 	pam_init(&s->pam);
 	cgroup_note_origin(&s->cgroup);
 	rc = account_find(&s->owner, s->request->owner, s->config, ACCOUNT_TO_BECOME, err);
-	if (rc == 0 && s->options->is_root)
-		rc = open_pam(s, err);
-	if (rc == 0)
-		rc = preflight(&s->owner, patience_ms(s), err);
+	if (rc == 0 && s->request->is_console)
+		rc = take_groups(s, err);
+	else if (rc == 0)
+		rc = open_login(s, err);
 	guard_end();
 	return rc;
 }
@@ -107,6 +125,7 @@ static int make_environment(struct session *s, struct error *err)
 		.locale_files = environment_locale_files,
 		.owner = &s->owner,
 		.session_id = s->request->session_id,
+		.is_console = s->request->is_console,
 		.runtime_folder = runtime_folder(s),
 	};
 
@@ -222,6 +241,7 @@ void session_close(struct session *s)
 	xserver_done(&s->xserver);
 	program_done(&s->init);
 	program_done(&s->autorun);
+	console_done(&s->console);
 	program_done(&s->notice);
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		program_done(&s->captures[i].program);
