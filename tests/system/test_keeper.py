@@ -1130,6 +1130,7 @@ def test_a_capture_program_does_not_keep_a_session(make_keeper, alice):
     ready(connection)
     connection.send(("OPERATION", "capture"), ("TAG", "x"))
     event = connection.until("capture")
+    wait_for(lambda: os.path.exists(alice.home + "/go"), "the pipe, which must not be made here")
     with open(alice.home + "/go", "w", encoding="utf-8"):
         pass
     assert connection.until("ended")["REASON"] == "init file 'init.sh' ended: exit status 5"
