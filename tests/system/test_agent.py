@@ -995,7 +995,8 @@ def test_sessions_come_and_go_without_a_trace(agent, alice, bob):
     wait_for(lambda: agent.n_fds() <= n_fds, "the agent's descriptors to be closed")
     wait_for(lambda: len(os.listdir(f"/proc/{agent.keeper.process.pid}/fd")) == n_listener_fds,
              "the listener's descriptors to be closed")
-    assert sorted(os.listdir(agent.state_folder)) == ["lock", "server.json", "sessions", "token.key"]
+    assert sorted(os.listdir(agent.state_folder)) == ["boot", "lock", "server.json", "sessions",
+                                                      "token.key"]
     # the records of sessions that ended are kept for an hour, and nothing else
     assert set(states) < {name[:-5] for name in os.listdir(agent.state_folder + "/sessions")}
     assert len(agent.describe()) == len(states) + 1
