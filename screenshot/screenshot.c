@@ -56,18 +56,18 @@ static int take_one(struct capture *capture, const struct monitor *monitor,
 		    struct error *err)
 {
 	AUTO(image_freep) struct image *image = NULL;
-	AUTO(image_freep) struct image *scaled = NULL;
+	AUTO(scaler_freep) struct scaler *scaler = NULL;
 	unsigned width, height;
 
 	if (capture_grab(capture, monitor, &image, err) < 0)
 		return -1;
 	scale_fit(image->width, image->height, options->max_width, options->max_height, &width,
 		  &height);
-	if (width == image->width && height == image->height)
-		scaled = TAKE(image);
-	else if (scale_area(image, width, height, &scaled, err) < 0)
+	if (scaler_new(&scaler, image->width, image->height, width, height, scale_kernels_best(),
+		       err) < 0)
 		return -1;
-	*ret = (struct screenshot){.image = TAKE(scaled), .is_primary = monitor->is_primary};
+	scaler_add(scaler, image->pixels, image->stride, image->height);
+	*ret = (struct screenshot){.image = scaler_take(scaler), .is_primary = monitor->is_primary};
 	return 0;
 }
 
