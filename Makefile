@@ -165,7 +165,7 @@ fuzz: fuzz-check-fuzz
 
 # Peers that benchmarks compare with.
 BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(call archive,broker-lite) $(call archive,common)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(call archive,broker-lite) $(call archive,screenshot) $(call archive,common)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 

@@ -175,7 +175,8 @@ static int answer_images(struct serve *serve, const struct serve_request *reques
 	*ret_is_peer_gone = false;
 	if (!serve->capture && capture_new(&serve->capture, serve->display, err) < 0)
 		return -1;
-	if (screenshot_take(serve->capture, &request->options, false, &list, err) < 0) {
+	if (capture_refresh(serve->capture, err) < 0 ||
+	    screenshot_take(serve->capture, &request->options, false, &list, err) < 0) {
 		if (err->code == ERR_TIMEOUT || err->code == ERR_UNREACHABLE)
 			capture_freep(&serve->capture);
 		return -1;
