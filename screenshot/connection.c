@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <X11/Xauth.h>
@@ -21,6 +22,8 @@
 #include "screenshot/deadline.h"
 
 #define RETRY_MS 20
+#define PARTIAL_PAUSE_MIN_NS 5000
+#define PARTIAL_PAUSE_MAX_NS 1000000
 #define HOST_NAME_MAX_BYTES 256
 #define COOKIE_NAME "MIT-MAGIC-COOKIE-1"
 #define PACKET_HEAD_BYTES 8
@@ -322,6 +325,7 @@ static size_t packet_len(const uint8_t *head)
 /* Wait until the socket holds a whole packet, or the end of the connection. */
 static int wait_packet(int fd, int64_t deadline, struct error *err)
 {
+	struct timespec pause = {.tv_nsec = PARTIAL_PAUSE_MIN_NS};
 	uint8_t head[PACKET_HEAD_BYTES];
 
 	for (;;) {
@@ -336,10 +340,13 @@ static int wait_packet(int fd, int64_t deadline, struct error *err)
 		if (n == (ssize_t)sizeof(head) && ioctl(fd, FIONREAD, &n_bytes) == 0 &&
 		    (size_t)n_bytes >= packet_len(head))
 			return 0;
-		/* Some of it is there, so poll() would not wait for the rest. */
+		/* Some of it is there, so poll() would not wait for the rest. A server that does
+		 * not hang sends it in the next moment. */
 		if (deadline_left_ms(deadline) == 0)
 			return timed_out(err);
-		(void)poll(NULL, 0, 1);
+		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < PARTIAL_PAUSE_MAX_NS)
+			pause.tv_nsec *= 2;
 	}
 }
 
