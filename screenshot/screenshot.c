@@ -64,7 +64,7 @@ static int take_one(struct capture *capture, const struct monitor *monitor,
 		       scale_kernels_best(), err) < 0 ||
 	    capture_read(capture, monitor, add_rows, scaler, err) < 0)
 		return -1;
-	*ret = (struct screenshot){.image = scaler_take(scaler), .is_primary = monitor->is_primary};
+	*ret = (struct screenshot){.image = scaler_take(scaler)};
 	return 0;
 }
 

@@ -34,7 +34,6 @@ int screenshot_bound_parse(const char *text, unsigned *ret, struct error *err);
 
 struct screenshot {
 	struct image *image; /* owned; no larger than the bounds */
-	bool is_primary;
 };
 
 /** What the monitors of a display showed at about the same time. */

@@ -4,15 +4,19 @@ import array
 import contextlib
 import fcntl
 import os
+import random
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
 import pytest
 
+from png_helpers import decode_png
+from x11_client import Client
 from xserver import XServer
 
 PROGRAM = os.path.join(os.environ.get("DCV_BUILD", "build"), "dcv-screenshot")
@@ -413,6 +417,7 @@ class Serving:
         assert len(descriptors) == 1
         with os.fdopen(descriptors[0], "rb") as file:
             assert fcntl.fcntl(file, F_GET_SEALS) == ALL_SEALS
+            self.inode = os.fstat(file.fileno()).st_ino
             return entries, file.read()
 
     def wait(self):
@@ -502,6 +507,93 @@ def test_memory_and_descriptors_do_not_grow(screen):
             serving.receive()
             counts.append(len(os.listdir(folder)))
         assert max(counts) - min(counts) <= 1
+
+
+def pictures(serving, tag, *options):
+    """The files of one request, and which files those are."""
+    serving.ask(f"TAG={tag}", *options)
+    files, inodes = [], []
+    while True:
+        entries, file = serving.receive()
+        assert entries["TAG"] == str(tag) and file is not None, entries
+        files.append(file)
+        inodes.append(serving.inode)
+        if int(entries["IMAGE"]) + 1 == int(entries["COUNT"]):
+            return files, inodes
+
+
+def test_what_has_not_changed_is_not_made_again():
+    with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving, \
+            Client(x) as client:
+        wanted = [("FORMAT=png",), ("FORMAT=jpeg",), ("FORMAT=png", "MAX_WIDTH=16")]
+        first = [pictures(serving, 1, *options) for options in wanted]
+        assert [pictures(serving, 2, *options) for options in wanted] == first
+        client.fill(client.root, 0xabcdef, 3, 3, 9, 9)
+        client.sync()
+        changed = [pictures(serving, 3, *options) for options in wanted]
+        for (files, inodes), (old_files, old_inodes) in zip(changed, first):
+            assert files != old_files and inodes != old_inodes
+        assert [pictures(serving, 4, *options) for options in wanted] == changed
+
+
+def test_without_a_word_of_changes_every_picture_is_new():
+    with XServer("-geometry", "64x48", "-depth", "24", "-extension", "DAMAGE") as x, \
+            Serving(x) as serving, Client(x) as client:
+        for colour in (0x112233, 0x445566):
+            client.fill(client.root, colour, 0, 0, 64, 48)
+            client.sync()
+            (file,), _ = pictures(serving, colour)
+            assert decode_png(file) == client.pixels()
+
+
+def test_monitors_that_move_are_a_change():
+    with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving:
+        (before,), _ = pictures(serving, 1)
+        x.run("xrandr", "--setmonitor", "*Part", "20/5x10/3+4+6", "none")
+        (first, *_), _ = pictures(serving, 2)
+        assert struct.unpack(">II", before[16:24]) == (64, 48)
+        assert struct.unpack(">II", first[16:24]) == (20, 10)
+
+
+def draw_something(random, client, windows):
+    """One request of a kind that changes the screen, or would if the colours were others."""
+    target = random.choice([client.root, client.root, *windows])
+    width, height = (64, 48) if target == client.root else (14, 11)
+    x, y, colour = random.randrange(width), random.randrange(height), random.randrange(1 << 24)
+    kind = random.randrange(6)
+    if kind == 0:
+        client.fill(target, colour, x, y, 1, 1)
+    elif kind == 1:
+        client.fill(target, colour, x, y, random.randrange(1, 40), random.randrange(1, 40))
+    elif kind == 2:
+        client.line(target, colour, x, y, random.randrange(60), random.randrange(44))
+    elif kind == 3:
+        client.copy(client.root, target, x, y, random.randrange(20), random.randrange(20), 12, 9)
+    elif kind == 4:
+        client.move(random.choice(windows), x - 3, y + 2)
+    else:
+        client.clear(target, x - 4, y - 4, 5, 7)
+
+
+def test_of_1000_changes_none_is_missed():
+    chance = random.Random(7)
+    with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving, \
+            Client(x) as client:
+        windows = [client.window(chance.randrange(1 << 24), 5 + 9 * i, 3 * i, 14, 11)
+                   for i in range(4)]
+        n_changes, seen = 0, None
+        for i in range(1000):
+            draw_something(chance, client, windows)
+            client.sync()
+            pixels = client.pixels()
+            if chance.randrange(4) == 0:  # so that there is more than one to go stale
+                pictures(serving, i, "MAX_WIDTH=16")
+            (file,), inodes = pictures(serving, i)
+            assert decode_png(file) == pixels, f"drawing {i}"
+            assert pictures(serving, i)[1] == inodes
+            n_changes += pixels != seen
+            seen = pixels
+        assert n_changes > 500
 
 
 def test_an_idle_program_ends(screen):
