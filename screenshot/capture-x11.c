@@ -31,6 +31,8 @@ struct capture {
 	xcb_damage_damage_t damage; /* 0 when nobody watches */
 	uint8_t damage_event;       /* what the server calls it */
 	bool is_damaged;            /* it has told */
+	uint8_t randr_event;        /* the first of RandR's; 0 when there is none */
+	bool is_layout_known; /* nothing was told of sizes and monitors since they were read */
 };
 
 /* --- what the screen and the server are like ----------------------------------------------------
@@ -163,12 +165,19 @@ static int read_versions(struct capture *capture, int64_t deadline, struct error
 static void on_event(const xcb_generic_event_t *event, void *userdata)
 {
 	struct capture *capture = userdata;
+	uint8_t type = event->response_type & 0x7f; /* without the bit of who sent it */
 
-	/* The highest bit tells of events that another client sent: they change nothing. */
-	if (capture->damage && event->response_type == capture->damage_event) {
+	if (!capture->damage)
+		return;
+	if (type == capture->damage_event)
 		capture->is_damaged = true;
-		capture->generation++;
-	}
+	else if (type == XCB_CONFIGURE_NOTIFY ||
+		 (capture->randr_event > 0 && (type == capture->randr_event ||
+					       type == capture->randr_event + XCB_RANDR_NOTIFY)))
+		capture->is_layout_known = false;
+	else
+		return;
+	capture->generation++;
 }
 
 int capture_new(struct capture **ret, const char *display, struct error *err)
@@ -267,16 +276,17 @@ static bool is_same_list(const struct monitor *one, size_t n_one, const struct m
 	return true;
 }
 
-int capture_refresh(struct capture *capture, struct error *err)
+/* Read everything anew. */
+static int refresh_layout(struct capture *capture, struct error *err)
 {
 	struct monitor monitors[MONITORS_MAX];
 	xcb_get_geometry_reply_t size;
 	size_t n;
 
+	capture->is_layout_known = true; /* unless we are told otherwise from here on */
 	if (read_layout(capture, monitors, &n, &size, err) < 0)
 		return -1;
-	if (!capture->damage || size.width != capture->reader.width ||
-	    size.height != capture->reader.height ||
+	if (size.width != capture->reader.width || size.height != capture->reader.height ||
 	    !is_same_list(monitors, n, capture->monitors, capture->n_monitors))
 		capture->generation++;
 	capture->reader.width = size.width;
@@ -284,6 +294,32 @@ int capture_refresh(struct capture *capture, struct error *err)
 	memcpy(capture->monitors, monitors, n * sizeof(*monitors));
 	capture->n_monitors = n;
 	return 0;
+}
+
+/*
+ * The server sends events before a reply that it makes later, so any round trip brings them. This one
+ * has the shortest reply, which comes in one piece.
+ */
+static int refresh_changes(struct capture *capture, struct error *err)
+{
+	AUTO(free_p) void *focus = NULL;
+
+	if (connection_await_reply(&capture->connection,
+				   xcb_get_input_focus(capture->connection.xcb).sequence,
+				   deadline_in_ms(CAPTURE_TIMEOUT_MS), &focus, err) < 0)
+		return error_prefix(err, "ask for changes of the screen");
+	return 0;
+}
+
+int capture_refresh(struct capture *capture, struct error *err)
+{
+	if (!capture->damage)
+		capture->generation++;
+	else if (capture->is_layout_known && refresh_changes(capture, err) < 0)
+		return -1;
+	if (capture->damage && capture->is_layout_known)
+		return 0;
+	return refresh_layout(capture, err);
 }
 
 const struct monitor *capture_monitors(const struct capture *capture, size_t *ret_n)
@@ -295,6 +331,22 @@ const struct monitor *capture_monitors(const struct capture *capture, size_t *re
 uint64_t capture_generation(const struct capture *capture)
 {
 	return capture->generation;
+}
+
+/* RandR tells of screens, outputs and their parts; a changed list of monitors configures the root. */
+static void select_layout_events(struct capture *capture)
+{
+	xcb_connection_t *xcb = capture->connection.xcb;
+	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+
+	(void)xcb_change_window_attributes(xcb, capture->root, XCB_CW_EVENT_MASK, &structure);
+	if (!capture->has_monitors)
+		return;
+	capture->randr_event = xcb_get_extension_data(xcb, &xcb_randr_id)->first_event;
+	(void)xcb_randr_select_input(xcb, capture->root,
+				     XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE |
+					     XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
+					     XCB_RANDR_NOTIFY_MASK_OUTPUT_CHANGE);
 }
 
 int capture_watch(struct capture *capture, struct error *err)
@@ -315,6 +367,7 @@ int capture_watch(struct capture *capture, struct error *err)
 	capture->is_damaged = true;
 	(void)xcb_damage_create(c->xcb, capture->damage, capture->root,
 				XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
+	select_layout_events(capture);
 	return 0;
 }
 

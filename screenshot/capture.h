@@ -38,7 +38,7 @@ void capture_freep(struct capture **capture);
  * cannot tell (it has no DAMAGE), the screen counts as changed each time.
  *
  * Errors: ERR_TIMEOUT, ERR_UNREACHABLE.
- * Source: DAMAGE extension 1.1, level NonEmpty.
+ * Source: DAMAGE extension 1.1, level NonEmpty; RandR 1.5, RRSelectInput.
  */
 int capture_watch(struct capture *capture, struct error *err);
 

@@ -2,13 +2,19 @@
  * What parts of a screenshot cost inside a process, beside a bare full-screen shared-memory GetImage
  * ("bare") of the same display. All parts take turns, so that a busy machine is busy for all of them.
  *
- *     screenshot DISPLAY ROUNDS
+ *     screenshot DISPLAY ROUNDS FILE
  *
- * prints a line for each part: its name, and the median in microseconds; then values of other kinds.
- * screenshot.py runs it on several displays and makes the table.
+ * prints a line for each part: its name, the median in microseconds, and the bytes of the file that
+ * was made last; then the memory in use. FILE is written to.
+ *
+ *     screenshot DISPLAY loop PART
+ *
+ * repeats a part until standard input ends. screenshot.py runs it on several displays, and makes the
+ * table.
  */
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +181,14 @@ static void full_png(struct bench *b)
 	b->n_bytes = file.len;
 }
 
+/* Both, as a client asks for it. */
+static void full_shot(struct bench *b)
+{
+	AUTO(buf_done) struct buf file = {0};
+
+	shoot(b, b->warm, 0, 0, SCREENSHOT_PNG, &file);
+}
+
 static void to_libpng(png_structp png, png_bytep bytes, png_size_t len)
 {
 	size_t *n_bytes = png_get_io_ptr(png);
@@ -223,20 +237,21 @@ static void thumbnail_libpng(struct bench *b)
 static const struct part {
 	const char *name;
 	void (*run)(struct bench *b);
-	unsigned every; /* how many rounds apart, as some take long */
+	bool is_for_loops;
 } parts[] = {
-	{"bare", bare, 1},
-	{"average", average, 1},
-	{"thumbnail-png", thumbnail_png, 1},
-	{"thumbnail-jpeg", thumbnail_jpeg, 1},
-	{"preview-jpeg", preview_jpeg, 1},
-	{"cold", cold, 1},
-	{"unchanged", unchanged, 1},
-	{"full-jpeg", full_jpeg, 1},
-	{"turbojpeg", turbojpeg, 1},
-	{"full-png", full_png, 1},
-	{"full-libpng", full_libpng, 1},
-	{"thumbnail-libpng", thumbnail_libpng, 1},
+	{"bare", bare, false},
+	{"average", average, false},
+	{"thumbnail-png", thumbnail_png, false},
+	{"thumbnail-jpeg", thumbnail_jpeg, false},
+	{"preview-jpeg", preview_jpeg, false},
+	{"cold", cold, false},
+	{"unchanged", unchanged, false},
+	{"full-jpeg", full_jpeg, false},
+	{"turbojpeg", turbojpeg, false},
+	{"full-png", full_png, false},
+	{"full-libpng", full_libpng, false},
+	{"thumbnail-libpng", thumbnail_libpng, false},
+	{"full-shot", full_shot, true},
 };
 
 /* --- running them -------------------------------------------------------------------------------
@@ -323,6 +338,8 @@ static void run_rounds(struct bench *b, size_t n_rounds)
 		for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 			double begin = now_us();
 
+			if (parts[i].is_for_loops)
+				continue;
 			parts[i].run(b);
 			if (round >= N_WARM_UP)
 				times[i * n_rounds + round - N_WARM_UP] = now_us() - begin;
@@ -330,11 +347,27 @@ static void run_rounds(struct bench *b, size_t n_rounds)
 		}
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i].is_for_loops)
+			continue;
 		qsort(&times[i * n_rounds], n_rounds, sizeof(*times), compare);
 		(void)printf("%s %.1f %zu\n", parts[i].name, times[i * n_rounds + n_rounds / 2],
 			     n_bytes[i]);
 	}
 	free(times);
+}
+
+static void run_loop(struct bench *b, const char *name)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (strcmp(parts[i].name, name) != 0)
+			continue;
+		while (poll(&input, 1, 0) == 0)
+			parts[i].run(b);
+		return;
+	}
+	stop(name, "there is no such part");
 }
 
 int main(int argc, char **argv)
@@ -344,15 +377,19 @@ int main(int argc, char **argv)
 	struct error err;
 
 	if (argc != 4)
-		stop("usage", "screenshot DISPLAY ROUNDS FILE");
-	b.path = argv[3];
+		stop("usage", "screenshot DISPLAY ROUNDS FILE, or screenshot DISPLAY loop PART");
 	open_bare(&b);
 	check(capture_new(&b.warm, b.display, &err), "connect", &err);
 	open_watching(&b);
 	take(&b, b.warm, 0, 0, &full);
 	b.full = full.shots[0];
-	run_rounds(&b, strtoul(argv[2], NULL, 10));
-	print_memory(&b);
+	if (strcmp(argv[2], "loop") == 0) {
+		run_loop(&b, argv[3]);
+	} else {
+		b.path = argv[3];
+		run_rounds(&b, strtoul(argv[2], NULL, 10));
+		print_memory(&b);
+	}
 	capture_free(b.warm);
 	capture_free(b.watching);
 	xcb_disconnect(b.xcb);

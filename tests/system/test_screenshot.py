@@ -1,8 +1,6 @@
 """dcv-screenshot on real X servers, compared with ImageMagick."""
 
-import array
 import contextlib
-import fcntl
 import os
 import random
 import re
@@ -16,12 +14,10 @@ import time
 import pytest
 
 from png_helpers import decode_png
+from screenshot_client import PROGRAM, TIMEOUT_S, Serving
 from x11_client import Client
 from xserver import XServer
 
-PROGRAM = os.path.join(os.environ.get("DCV_BUILD", "build"), "dcv-screenshot")
-TIMEOUT_S = 60
-F_GET_SEALS, ALL_SEALS = 1034, 0xF
 SERVER_TIMEOUT_S = 5  # CAPTURE_TIMEOUT_MS
 
 
@@ -380,52 +376,6 @@ def test_a_server_that_speaks_nonsense_is_told(tmp_path, answer, word, closes):
 # --- serving -----------------------------------------------------------------------------------
 
 
-class Serving:
-    """A program that serves, and our end of its socket."""
-
-    def __init__(self, x, *options):
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [PROGRAM, "--serve", str(theirs.fileno()), *options], env=x.environment,
-                pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.socket.settimeout(TIMEOUT_S)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def ask(self, *entries):
-        self.socket.send(b"".join(entry.encode() + b"\0" for entry in entries))
-
-    def receive(self):
-        """One answer: its entries, and the file that came with it or None."""
-        packet, control, flags, _ = self.socket.recvmsg(8192, socket.CMSG_SPACE(4 * 4))
-        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
-        assert packet.endswith(b"\0"), packet
-        entries = dict(entry.split("=", 1) for entry in packet[:-1].decode().split("\0"))
-        descriptors = array.array("i")
-        for _, _, data in control:
-            descriptors.frombytes(data)
-        if not descriptors:
-            return entries, None
-        assert len(descriptors) == 1
-        with os.fdopen(descriptors[0], "rb") as file:
-            assert fcntl.fcntl(file, F_GET_SEALS) == ALL_SEALS
-            self.inode = os.fstat(file.fileno()).st_ino
-            return entries, file.read()
-
-    def wait(self):
-        output, errors = self.process.communicate(timeout=TIMEOUT_S)
-        assert output == b""
-        return self.process.returncode, errors.decode()
-
-
 def test_several_requests_are_served_in_order(screen, tmp_path):
     reference(screen, tmp_path / "reference.png")
     before_ms = time.time() * 1000 - 10
@@ -546,13 +496,30 @@ def test_without_a_word_of_changes_every_picture_is_new():
             assert decode_png(file) == client.pixels()
 
 
-def test_monitors_that_move_are_a_change():
+def sizes(files):
+    return [struct.unpack(">II", file[16:24]) for file in files]
+
+
+def test_monitors_that_come_move_and_go_are_a_change():
     with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving:
-        (before,), _ = pictures(serving, 1)
+        assert sizes(pictures(serving, 1)[0]) == [(64, 48)]
         x.run("xrandr", "--setmonitor", "*Part", "20/5x10/3+4+6", "none")
-        (first, *_), _ = pictures(serving, 2)
-        assert struct.unpack(">II", before[16:24]) == (64, 48)
-        assert struct.unpack(">II", first[16:24]) == (20, 10)
+        assert sizes(pictures(serving, 2)[0])[0] == (20, 10)
+        x.run("xrandr", "--delmonitor", "Part")
+        x.run("xrandr", "--setmonitor", "*Part", "30/5x10/3+4+6", "none")
+        assert sizes(pictures(serving, 3)[0])[0] == (30, 10)
+        x.run("xrandr", "--delmonitor", "Part")
+        assert sizes(pictures(serving, 4)[0]) == [(64, 48)]
+
+
+def test_a_display_that_is_resized_is_shown_in_its_new_size():
+    with XServer("-geometry", "1024x768", "-depth", "24") as x, Serving(x) as serving:
+        assert sizes(pictures(serving, 1)[0]) == [(1024, 768)]
+        for width, height in ((800, 600), (1280, 800), (640, 480)):
+            x.run("xrandr", "--fb", f"{width}x{height}", "--output", "VNC-0", "--mode",
+                  f"{width}x{height}")
+            assert sizes(pictures(serving, 2)[0]) == [(width, height)]
+            assert sizes(pictures(serving, 3, "MAX_WIDTH=160")[0])[0][0] == 160
 
 
 def draw_something(random, client, windows):

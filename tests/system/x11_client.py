@@ -9,6 +9,7 @@ import struct
 SUCCESS, REPLY = 1, 1
 FOREGROUND_AND_NO_EXPOSURES = 0x4 | 0x10000
 Z_PIXMAP = 2
+MAX_REQUEST = 65535 * 4
 
 
 class Client:
@@ -80,6 +81,14 @@ class Client:
     def copy(self, source, target, x1, y1, x2, y2, width, height):
         self._request(62, 0, struct.pack("<IIIhhhhHH", source, target, self.context, x1, y1, x2,
                                          y2, width, height))
+
+    def put(self, drawable, width, height, pixels):
+        """Rows of BGRX from the top left on, in requests that are not too long."""
+        n_rows = (MAX_REQUEST - 24) // (width * 4)
+        for y in range(0, height, n_rows):
+            part = pixels[y * width * 4:(y + n_rows) * width * 4]
+            self._request(72, Z_PIXMAP, struct.pack("<IIHHhhBBxx", drawable, self.context, width,
+                                                    len(part) // (width * 4), 0, y, 0, 24) + part)
 
     def clear(self, window, x, y, width, height):
         self._request(61, 0, struct.pack("<IhhHH", window, x, y, width, height))
