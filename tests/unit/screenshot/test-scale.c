@@ -126,7 +126,7 @@ static void every_pixel_is_the_average_of_its_area(void **state)
 	}
 }
 
-/* A white picture as large as can be, one row of which is in memory. */
+/* A white picture as large as can be: all of its rows are the same one in memory. */
 static void check_white(unsigned width, unsigned height, unsigned to_width, unsigned to_height)
 {
 	AUTO(free_p) uint8_t *row = malloc((size_t)width * IMAGE_PIXEL_BYTES);
@@ -141,8 +141,7 @@ static void check_white(unsigned width, unsigned height, unsigned to_width, unsi
 		assert_int_equal(
 			scaler_new(&scaler, width, height, to_width, to_height, kernels[i], &err),
 			0);
-		for (unsigned y = 0; y < height; y++)
-			scaler_add(scaler, row, 0, 1);
+		scaler_add(scaler, row, 0, height);
 		scaled = scaler_take(scaler);
 		for (size_t j = 0; j < scaled->stride * to_height; j++)
 			assert_int_equal(scaled->pixels[j], 255);
@@ -154,7 +153,6 @@ static void the_longest_sides_do_not_overflow(void **state)
 	(void)state;
 	check_white(IMAGE_MAX_SIDE, 3, IMAGE_MAX_SIDE - 1, 2);
 	check_white(3, IMAGE_MAX_SIDE, 2, IMAGE_MAX_SIDE - 1);
-	check_white(IMAGE_MAX_SIDE, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE - 1, 1);
 	check_white(IMAGE_MAX_SIDE, IMAGE_MAX_SIDE, 7, 5);
 	check_white(IMAGE_MAX_SIDE, IMAGE_MAX_SIDE, 1, 1);
 }
