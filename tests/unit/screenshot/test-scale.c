@@ -119,7 +119,7 @@ static void every_pixel_is_the_average_of_its_area(void **state)
 	check_size(101, 67, 100, 66);
 	check_size(192, 108, 16, 10);
 	check_size(333, 217, 111, 31);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 150; i++) {
 		unsigned width = up_to(60), height = up_to(60);
 
 		check_size(width, height, up_to(width), up_to(height));
@@ -168,7 +168,7 @@ static void every_processor_gets_the_same_bits(void **state)
 	(void)state;
 	if (!kernels[1])
 		skip();
-	for (int i = 0; i < 120; i++) {
+	for (int i = 0; i < 60; i++) {
 		unsigned width = up_to(i % 8 ? 700 : 5000), height = up_to(i % 8 ? 500 : 60);
 		unsigned to_width = up_to(width), to_height = up_to(height);
 		AUTO(image_freep) struct image *image = noise(width, height);
