@@ -177,6 +177,29 @@ def test_it_works_without_randr(tmp_path):
         assert size_of(tmp_path / "shot-1.png") == (641, 479)
 
 
+def test_the_smallest_display_comes_out_right(tmp_path):
+    with XServer(*xvfb_screen("1x1x24"), program="Xvfb") as x:
+        x.run("xsetroot", "-solid", "#336699")
+        for bounds in ((), ("--max-width", 1), ("--max-height", 9)):
+            assert decode_png(shoot_well(x, "-o", "-", *bounds)) == b"\x33\x66\x99"
+
+
+def available_mb():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable")) / 1024
+
+
+def test_the_largest_display_comes_out_right():
+    if available_mb() < 4000:
+        pytest.skip("the X server alone takes 1.1 GB")
+    with XServer(*xvfb_screen("16384x16384x24"), program="Xvfb") as x, Client(x) as client:
+        client.fill(client.root, 0x336699, 0, 0, 16384, 8192)
+        client.fill(client.root, 0x997755, 0, 8192, 16384, 8192)
+        client.sync()
+        rows = decode_png(shoot_well(x, "-o", "-", "--max-width", 8))
+        assert rows == b"\x33\x66\x99" * 32 + b"\x99\x77\x55" * 32
+
+
 # --- formats and files -------------------------------------------------------------------------
 
 
@@ -585,6 +608,18 @@ def test_a_hung_server_is_told_and_ends_the_program():
         assert entries["TAG"] == "2" and "does not answer" in entries["ERROR"] and file is None
         status, errors = serving.wait()
         assert status == 1 and "does not answer" in errors
+
+
+def test_a_server_that_dies_is_told_and_ends_the_program():
+    with XServer("-geometry", "1920x1080", "-depth", "24") as x, Serving(x) as serving:
+        serving.ask("TAG=1")
+        serving.receive()
+        x.stop()
+        serving.ask("TAG=2")
+        x.process.send_signal(signal.SIGKILL)
+        entries, file = serving.receive()
+        assert entries["TAG"] == "2" and "closed the connection" in entries["ERROR"] and not file
+        assert serving.wait()[0] == 1
 
 
 def test_a_display_that_is_missing_is_told_and_ends_the_program():
