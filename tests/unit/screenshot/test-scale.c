@@ -153,8 +153,9 @@ static void the_longest_sides_do_not_overflow(void **state)
 	(void)state;
 	check_white(IMAGE_MAX_SIDE, 3, IMAGE_MAX_SIDE - 1, 2);
 	check_white(3, IMAGE_MAX_SIDE, 2, IMAGE_MAX_SIDE - 1);
-	check_white(IMAGE_MAX_SIDE, IMAGE_MAX_SIDE, 7, 5);
-	check_white(IMAGE_MAX_SIDE, IMAGE_MAX_SIDE, 1, 1);
+	/* more than 32 bits in total, and in the sum of whole columns alone */
+	check_white(SCALE_WHOLE_SUMS_MAX + 76, IMAGE_MAX_SIDE, 1, 1);
+	check_white(IMAGE_MAX_SIDE, 1100, 3, 2);
 }
 
 static void assert_same(const struct image *one, const struct image *other)
