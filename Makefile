@@ -7,6 +7,7 @@
 # make lint       format check, static analysis, a build with clang
 # make manuals    the manual pages, under build/man
 # make install    into DESTDIR, under PREFIX
+# make deb        Debian packages, under build/deb
 #
 # One archive per folder of the source tree, so that a test links exactly the room it tests. A .c
 # file that is put into a folder is built; main.c holds main() alone and stays out of the archive.
@@ -75,8 +76,8 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
-.PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api bench-screenshot \
-        lint check-format format manuals install uninstall clean
+.PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
+        bench-screenshot lint check-format format manuals install uninstall deb check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -134,6 +135,12 @@ DOUBLES = $(patsubst tests/doubles/%.c,$(BUILD)/doubles/%,$(wildcard tests/doubl
 $(BUILD)/doubles/%: $(BUILD)/tests/doubles/%.o $(call archive,common)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+# A module for glibc's name services, which loads it by its name. Loaded by programs without sanitizers
+# as well.
+DOUBLES += $(BUILD)/doubles/libnss_dcvdouble.so.2
+$(BUILD)/doubles/libnss_dcvdouble.so.2: tests/doubles/nss/nss.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(WARN) $(WERROR) -O2 -g -fPIC -shared $< -o $@
 doubles: $(DOUBLES)
 
 unit: $(UNIT_TESTS)
@@ -147,6 +154,10 @@ check-unit: unit
 
 check-system: all doubles
 	@PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD)
+
+# The packages that make deb has made.
+check-boot:
+	@DCV_PACKAGES=$(abspath $(BUILD))/deb PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
 
 check-fuzz: targets
 	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
@@ -204,4 +215,4 @@ include packaging/install.mk
 clean:
 	rm -rf build compile_commands.json
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/os-user.h"
 
 #define ENTRY_MAX_BYTES (1024 * 1024)
 
@@ -26,27 +27,13 @@ static int copy_entry(struct account *ret, const struct passwd *entry, struct er
 	return 0;
 }
 
-static int look_up(struct account *ret, const char *name, struct error *err)
+static int look_up(struct account *ret, const char *name, long long n_tries, struct error *err)
 {
-	for (size_t size = 4096; size <= ENTRY_MAX_BYTES; size *= 4) {
-		AUTO(free_p) char *buffer = malloc(size);
-		struct passwd entry, *found;
-		int rc;
+	AUTO(os_user_done) struct os_user user = {0};
 
-		if (!buffer)
-			return error_oom(err);
-		rc = getpwnam_r(name, &entry, buffer, size, &found);
-		if (rc == 0 && found)
-			return copy_entry(ret, found, err);
-		if (rc == 0 || rc == ENOENT || rc == ESRCH)
-			return error_set(err, ERR_NOT_FOUND, "user not found: %s", name);
-		errno = rc;
-		if (rc != ERANGE) {
-			(void)error_errno(err, "look up user %s", name);
-			return error_blame_host(err); /* such as no permission to read a file */
-		}
-	}
-	return error_set(err, ERR_SYSTEM, "look up user %s: entry too large", name);
+	if (os_user_find_name(&user, name, n_tries, err) < 0)
+		return -1;
+	return copy_entry(ret, &user.entry, err);
 }
 
 /*
@@ -115,12 +102,13 @@ static int check_self(const struct account *account, struct error *err)
 			 self ? self->pw_name : "that user", account->name);
 }
 
-int account_find(struct account *ret, const char *name, long long minimum_uid, enum account_use use,
-		 struct error *err)
+int account_find(struct account *ret, const char *name, const struct agent_config *config,
+		 enum account_use use, struct error *err)
 {
 	AUTO(account_done) struct account found = {0};
 
-	if (look_up(&found, name, err) < 0 || check_uid(&found, minimum_uid, err) < 0 ||
+	if (look_up(&found, name, config->user_lookup_tries, err) < 0 ||
+	    check_uid(&found, config->minimum_uid, err) < 0 ||
 	    (use == ACCOUNT_TO_BECOME && check_self(&found, err) < 0) ||
 	    (geteuid() == 0 && check_shadow(&found, err) < 0) || check_shell(&found, err) < 0)
 		return -1;

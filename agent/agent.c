@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/boot.h"
 #include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -16,6 +17,7 @@ static void on_changed(void *userdata)
 {
 	struct agent *agent = userdata;
 
+	idle_look_soon(agent->idle);
 	if (agent->is_ready)
 		agent->on_change(agent->userdata);
 }
@@ -77,7 +79,7 @@ static struct session *on_found(const struct found_session *found, void *userdat
 	struct agent *agent = userdata;
 	struct session *session = session_list_find(&agent->sessions, found->id);
 
-	if (session && strcmp(session->owner, found->owner) != 0) {
+	if (session && !session_is_of(session, found->owner)) {
 		/* The id of one that has ended was used once more. Ours that lives stays ours. */
 		if (session->state != SESSION_DELETED) {
 			log_warning("session %s belongs to %s, not to %s", found->id,
@@ -109,7 +111,9 @@ static void settle_lost_session(struct agent *agent, struct session *session)
 		session_permissions_restore(session, agent->config);
 		return;
 	}
-	apply(agent, session, SESSION_EVENT_ENDED, "the session ended while the agent was away");
+	apply(agent, session, SESSION_EVENT_ENDED,
+	      agent->is_new_boot ? "the host was shut down or rebooted"
+				 : "the session ended while the agent was away");
 }
 
 static void settle_sessions(struct agent *agent)
@@ -140,8 +144,18 @@ static void on_searched(void *userdata)
 
 static void on_session_ready(struct session *session, void *userdata)
 {
-	if (session->state == SESSION_CREATING)
-		apply(userdata, session, SESSION_EVENT_READY, NULL);
+	struct agent *agent = userdata;
+	struct error err, problem;
+
+	if (session->state != SESSION_CREATING)
+		return;
+	if (session_list_check_account(&agent->sessions, session, &err) == 0) {
+		apply(agent, session, SESSION_EVENT_READY, NULL);
+		return;
+	}
+	session_set_failure(session, ERR_DENIED); /* no fault of the host, which has room */
+	if (agent_end_session(agent, session, err.message, &problem) < 0)
+		log_error("%s", problem.message);
 }
 
 static void on_session_ending(struct session *session, const char *reason, void *userdata)
@@ -153,8 +167,16 @@ static void on_session_ending(struct session *session, const char *reason, void 
 static void on_session_ended(struct session *session, const char *reason, enum error_code code,
 			     void *userdata)
 {
-	session_set_failure(session, code);
+	if (code != ERR_NONE)
+		session_set_failure(session, code);
 	apply(userdata, session, SESSION_EVENT_ENDED, reason);
+}
+
+static void on_session_used(struct session *session, long long cpu_ms, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	idle_used(agent->idle, session, cpu_ms);
 }
 
 /* --- sessions ----------------------------------------------------------------------------------
@@ -205,6 +227,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 					     .ready = on_session_ready,
 					     .ending = on_session_ending,
 					     .ended = on_session_ended,
+					     .used = on_session_used,
 					     .changed = on_changed,
 					     .userdata = agent};
 	const struct dcv_options dcv = {.loop = agent->loop,
@@ -240,16 +263,22 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 	    session_list_init(&agent->sessions, loop, config, options->state_folder, &handler,
 			      err) < 0)
 		return -1;
+	agent->is_new_boot = boot_is_new(options->state_folder);
 	agent->engine = make_engine(agent, options, err);
 	if (!agent->engine)
 		return -1;
-	return server_init(&agent->server, config, &agent->sessions, agent->engine,
-			   options->state_folder, err);
+	if (server_init(&agent->server, config, &agent->sessions, agent->engine,
+			options->state_folder, err) < 0)
+		return -1;
+	agent->idle = idle_new(agent, err);
+	return agent->idle ? 0 : -1;
 }
 
 void agent_done(struct agent *agent)
 {
 	agent->is_ready = false; /* nothing that is taken down is news */
+	idle_free(agent->idle);
+	agent->idle = NULL;
 	server_done(&agent->server);
 	if (agent->engine)
 		agent->engine->ops->free(agent->engine);

@@ -1,37 +1,38 @@
 #include "agent/caller.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
-
-#define NSS_MAX_BYTES 65536
+#include "common/os-groups.h"
+#include "common/os-user.h"
 
 static bool is_member(const struct http_request *request, const char *group_name)
 {
-	AUTO(free_p) char *room = malloc(NSS_MAX_BYTES);
-	struct group group, *found = NULL;
+	gid_t gid;
 
-	if (!room || getgrnam_r(group_name, &group, room, NSS_MAX_BYTES, &found) != 0 || !found)
+	if (!os_group_find(group_name, &gid))
 		return false;
 	for (size_t i = 0; i < request->n_peer_groups; i++) {
-		if (request->peer_groups[i] == group.gr_gid)
+		if (request->peer_groups[i] == gid)
 			return true;
 	}
 	return false;
 }
 
-static char *user_name(uid_t uid)
+/* Root's name is known, so that an administrator is served while name services are not. */
+static int find_name(struct caller *caller, uid_t uid, struct error *err)
 {
-	AUTO(free_p) char *room = malloc(NSS_MAX_BYTES);
-	struct passwd user, *found = NULL;
+	AUTO(os_user_done) struct os_user user = {0};
 
-	if (!room || getpwuid_r(uid, &user, room, NSS_MAX_BYTES, &found) != 0 || !found)
-		return NULL;
-	return strdup(user.pw_name);
+	if (uid != 0 && os_user_find_uid(&user, uid, 1, err) < 0)
+		return err->code == ERR_NOT_FOUND
+			       ? error_set(err, ERR_DENIED, "there is no user with uid %u",
+					   (unsigned)uid)
+			       : -1;
+	caller->name = strdup(uid == 0 ? "root" : user.entry.pw_name);
+	return caller->name ? 0 : error_oom(err);
 }
 
 struct caller *caller_from_peer(const struct http_request *request, const char *admin_group,
@@ -44,9 +45,7 @@ struct caller *caller_from_peer(const struct http_request *request, const char *
 		(void)error_oom(err);
 		return NULL;
 	}
-	caller->name = user_name(uid);
-	if (!caller->name) {
-		(void)error_set(err, ERR_DENIED, "there is no user with uid %u", (unsigned)uid);
+	if (find_name(caller, uid, err) < 0) {
 		caller_free(caller);
 		return NULL;
 	}
@@ -73,4 +72,9 @@ int caller_check(const struct caller *caller, const struct operation *op, struct
 bool caller_owns(const struct caller *caller, const char *owner)
 {
 	return caller->is_admin || strcmp(caller->name, owner) == 0;
+}
+
+bool caller_owns_session(const struct caller *caller, const struct session *session)
+{
+	return caller->is_admin || session_is_of(session, caller->name);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "agent/session.h"
 #include "common/error.h"
 #include "common/http-server.h"
 #include "common/operations.h"
@@ -19,7 +20,8 @@ struct caller {
 
 /**
  * The process that made @request. Root, our own uid and the members of @admin_group, supplementary
- * ones too, are administrators. ERR_DENIED for a uid without a name.
+ * ones too, are administrators. ERR_DENIED for a uid without a name. May block in name services,
+ * but not for root.
  */
 struct caller *caller_from_peer(const struct http_request *request, const char *admin_group,
 				struct error *err);
@@ -30,5 +32,6 @@ int caller_check(const struct caller *caller, const struct operation *op, struct
 
 /** May the caller see and touch what belongs to @owner? */
 bool caller_owns(const struct caller *caller, const char *owner);
+bool caller_owns_session(const struct caller *caller, const struct session *session);
 
 #endif

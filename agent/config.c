@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/idle-exempt.h"
 #include "common/cleanup.h"
 #include "common/number.h"
 #include "common/settings.h"
@@ -21,6 +22,15 @@ static const struct setting settings[] = {
 	{.table = table_,                                                                          \
 	 .key = key_,                                                                              \
 	 .type = SETTING_INTEGER,                                                                  \
+	 .offset = offsetof(struct agent_config, field_),                                          \
+	 .default_number = default_,                                                               \
+	 .min = min_,                                                                              \
+	 .max = max_,                                                                              \
+	 .help = help_},
+#define MINUTES(table_, key_, field_, default_, min_, max_, help_)                                 \
+	{.table = table_,                                                                          \
+	 .key = key_,                                                                              \
+	 .type = SETTING_MINUTES,                                                                  \
 	 .offset = offsetof(struct agent_config, field_),                                          \
 	 .default_number = default_,                                                               \
 	 .min = min_,                                                                              \
@@ -97,7 +107,7 @@ static int check_values(const struct agent_config *config, struct error *err)
 		return error_set(err, ERR_CONFIG,
 				 "agent.max_concurrent_sessions_per_user: expected -1 or an "
 				 "integer from 1, got '0'");
-	return 0;
+	return idle_exempt_check(config->idle_exempt, err);
 }
 
 int agent_config_load(struct agent_config *config, const char *path, struct error *err)

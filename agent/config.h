@@ -18,6 +18,7 @@
 struct agent_config {
 #define STRING(table, key, field, default_value, check, help) char *field;
 #define INTEGER(table, key, field, default_value, min, max, help) long long field;
+#define MINUTES(table, key, field, default_value, min, max, help) long long field;
 #define BOOLEAN(table, key, field, default_value, help) bool field;
 #define LIST(table, key, field, default_value, check, help) char *field;
 #include "agent/settings.def"

@@ -5,6 +5,7 @@
 #include "agent/caller.h"
 #include "agent/operation.h"
 #include "common/call.h"
+#include "common/cleanup.h"
 #include "common/request-log.h"
 
 #define BODY_MAX_BYTES (4UL * 1024 * 1024)
@@ -13,13 +14,73 @@ struct control {
 	struct agent *agent;
 	struct api api;
 	struct http_server *server;
+	struct lookup *looked_up; /* whose request is being routed again */
 };
+
+/* --- who calls -----------------------------------------------------------------------------------
+ */
+
+/* Name services may take as long as a directory does, so they are asked on another thread. */
+struct lookup {
+	struct control *control;
+	struct http_request *request; /* which stays as it is until it is answered */
+	struct caller *caller;
+	struct error err; /* where there is no caller */
+};
+
+static void look_up(void *userdata)
+{
+	struct lookup *lookup = userdata;
+
+	lookup->caller = caller_from_peer(
+		lookup->request, lookup->control->agent->config->admin_group, &lookup->err);
+}
+
+static void on_looked_up(void *userdata)
+{
+	AUTO(free_p) struct lookup *lookup = userdata;
+	struct control *control = lookup->control;
+
+	if (control->agent->loop->is_stopping) {
+		caller_free(lookup->caller);
+		(void)error_set(&lookup->err, ERR_UNAVAILABLE, "the agent stops");
+		http_reply_error(lookup->request, &lookup->err, NULL);
+		return;
+	}
+	control->looked_up = lookup;
+	call_route(&control->api, lookup->request);
+	control->looked_up = NULL;
+	caller_free(lookup->caller); /* NULL once it was taken */
+}
+
+/* NULL with ERR_NONE: on_looked_up() comes back with it. */
+static struct caller *find_caller(struct control *control, struct http_request *request,
+				  struct error *err)
+{
+	struct lookup *lookup = control->looked_up;
+
+	if (lookup) {
+		*err = lookup->err;
+		return TAKE(lookup->caller);
+	}
+	if (request->peer_uid == 0) /* which asks nobody */
+		return caller_from_peer(request, control->agent->config->admin_group, err);
+	lookup = calloc(1, sizeof(*lookup));
+	if (!lookup) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	*lookup = (struct lookup){.control = control, .request = request};
+	err->code = ERR_NONE;
+	if (loop_work(control->agent->loop, look_up, on_looked_up, lookup, err) < 0)
+		free(lookup);
+	return NULL;
+}
 
 static void *admit(struct http_request *request, const struct operation *op,
 		   const struct http_header **ret_headers, void *userdata, struct error *err)
 {
-	struct control *control = userdata;
-	struct caller *caller = caller_from_peer(request, control->agent->config->admin_group, err);
+	struct caller *caller = find_caller(userdata, request, err);
 
 	(void)ret_headers;
 	if (caller && caller_check(caller, op, err) < 0) {
@@ -33,6 +94,9 @@ static void release(void *caller)
 {
 	caller_free(caller);
 }
+
+/* --- requests ------------------------------------------------------------------------------------
+ */
 
 static void carry_out(const struct operation *op, const void *caller, const void *fields,
 		      struct answer *answer, void *userdata)

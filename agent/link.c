@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/boot.h"
 #include "agent/caller.h"
 #include "agent/operation.h"
 #include "agent/registration.h"
@@ -17,7 +18,6 @@
 
 #define BACKOFF_LEAST_MS 1000
 #define BACKOFF_MOST_MS 60000
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 #define CLOCK_SKEW_MOST_MS 60000 /* what certificates and tokens bear */
 
@@ -389,16 +389,6 @@ void link_start(struct link *link)
 	connect_now(link);
 }
 
-static void read_boot_id(char ret[UUID_SIZE])
-{
-	AUTO(buf_done) struct buf text = {0};
-	struct error err;
-
-	if (file_read(BOOT_ID_PATH, 64, &text, &err) < 0 || text.len < UUID_SIZE - 1)
-		return;
-	memcpy(ret, text.data, UUID_SIZE - 1);
-}
-
 static int build(struct link *link, const char *state_folder, struct error *err)
 {
 	const struct agent_config *config = link->agent->config;
@@ -428,7 +418,7 @@ struct link *link_new(struct agent *agent, const char *state_folder, struct erro
 	link->agent = agent;
 	link->backoff_ms = BACKOFF_LEAST_MS;
 	list_init(&link->requests);
-	read_boot_id(link->boot_id);
+	boot_read_id(link->boot_id);
 	if (build(link, state_folder, err) < 0) {
 		link_stop(link);
 		link_free(link);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "agent/disk.h"
+#include "agent/idle.h"
 #include "agent/session-permissions.h"
+#include "agent/tags.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/json.h"
@@ -79,7 +81,7 @@ static struct session *find_owned(const struct request *request, const char *id,
 	struct session *session =
 		session_list_find_for(&request->agent->sessions, request->caller, id);
 
-	if (!session || session->state == SESSION_DELETED || strcmp(session->owner, owner) != 0)
+	if (!session || session->state == SESSION_DELETED || !session_is_of(session, owner))
 		return NULL;
 	return session;
 }
@@ -182,15 +184,9 @@ static int run_create_sessions(const struct request *request, const void *fields
 
 static bool has_tag(const struct server *server, const char *key, const char *value)
 {
-	size_t i;
-	json_t *tag;
+	const char *found = tags_get(server->tags, key, strlen(key));
 
-	json_array_foreach(server->tags, i, tag)
-	{
-		if (strcmp(json_get_text(tag, "Key"), key) == 0)
-			return strcmp(json_get_text(tag, "Value"), value) == 0;
-	}
-	return false;
+	return found && strcmp(found, value) == 0;
 }
 
 static bool passes_filters(const struct agent *agent, const struct session *session,
@@ -202,7 +198,7 @@ static bool passes_filters(const struct agent *agent, const struct session *sess
 		const char *value = json_get_text(filter, "Value");
 
 		if (strcmp(key, "owner") == 0
-			    ? strcmp(session->owner, value) != 0
+			    ? !session_is_of(session, value)
 			    : !has_tag(&agent->server, key + strlen(FILTER_TAG), value))
 			return false;
 	}
@@ -241,7 +237,7 @@ static struct session **select_sessions(const struct request *request,
 	if (!selected)
 		return NULL;
 	list_for_each (s, sessions, struct session, link) {
-		if (caller_owns(request->caller, s->owner) && is_listed(r->session_ids, s->id) &&
+		if (caller_owns_session(request->caller, s) && is_listed(r->session_ids, s->id) &&
 		    passes_filters(request->agent, s, r->filters))
 			selected[n++] = s;
 	}
@@ -258,6 +254,10 @@ static int append_session(const struct request *request, const struct session *s
 	if (!object || json_object_set_new(object, "Server",
 					   server_to_short_json(&request->agent->server)) < 0)
 		return error_oom(err);
+	if (!request->context) /* beyond the API, and told at the local socket only */
+		(void)json_object_set_new(
+			object, "Local",
+			json_pack("{s:o}", "Idle", idle_to_json(request->agent, session)));
 	return json_append(text, object, err);
 }
 

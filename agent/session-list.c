@@ -141,7 +141,7 @@ struct session_counts session_list_count(const struct session_list *list, const 
 		}
 		counts.n_virtual++;
 		counts.n_managed += !s->is_host_made;
-		counts.n_owner += !s->is_host_made && owner && strcmp(s->owner, owner) == 0;
+		counts.n_owner += !s->is_host_made && owner && session_is_of(s, owner);
 	}
 	return counts;
 }
@@ -159,6 +159,12 @@ static int check_console(const struct session_counts *counts, const struct sessi
 	return 0;
 }
 
+static int refuse_owner(const char *name, long long most, struct error *err)
+{
+	return error_set(err, ERR_LIMIT, "user %s has the allowed %lld sessions on this host", name,
+			 most);
+}
+
 static int check_limits(const struct session_list *list, const struct session *session,
 			struct error *err)
 {
@@ -173,10 +179,25 @@ static int check_limits(const struct session_list *list, const struct session *s
 	if (most >= 0 && counts.n_managed >= most)
 		return error_set(err, ERR_LIMIT, "this host has its %lld virtual sessions", most);
 	if (most_of_owner >= 0 && counts.n_owner >= most_of_owner)
-		return error_set(err, ERR_LIMIT,
-				 "user %s has the allowed %lld sessions on this host",
-				 session->owner, most_of_owner);
+		return refuse_owner(session->owner, most_of_owner, err);
 	return 0;
+}
+
+int session_list_check_account(const struct session_list *list, const struct session *session,
+			       struct error *err)
+{
+	long long most = list->config->max_sessions_per_user, n_before = 0;
+
+	if (!session->account || session->is_host_made || most < 0 ||
+	    strcmp(session->type, "CONSOLE") == 0)
+		return 0;
+	list_for_each (s, &list->sessions, struct session, link) {
+		if (s == session)
+			break;
+		n_before += s->state != SESSION_DELETED && !s->is_host_made &&
+			    strcmp(s->type, "CONSOLE") != 0 && session_is_of(s, session->account);
+	}
+	return n_before < most ? 0 : refuse_owner(session->account, most, err);
 }
 
 static void append(struct session_list *list, struct session *session)
@@ -231,7 +252,7 @@ struct session *session_list_find_for(const struct session_list *list, const str
 {
 	struct session *session = session_list_find(list, id);
 
-	return session && caller_owns(caller, session->owner) ? session : NULL;
+	return session && caller_owns_session(caller, session) ? session : NULL;
 }
 
 int session_list_apply(struct session_list *list, struct session *session, enum session_event event,

@@ -54,6 +54,13 @@ bool session_list_is_id(const char *id);
 int session_list_add(struct session_list *list, struct session *session, struct error *err);
 
 /**
+ * ERR_LIMIT: its owner, under other names, had as many sessions as allowed before this one was begun,
+ * which shows only when it is known whose account it is.
+ */
+int session_list_check_account(const struct session_list *list, const struct session *session,
+			       struct error *err);
+
+/**
  * Take in a session that lives already. It counts, but no limit refuses it; without a record, if
  * the disk does not take one.
  */

@@ -126,8 +126,10 @@ static void look(void *userdata)
 {
 	struct looking *looking = userdata;
 
+	gid_t gid;
+
 	for (size_t i = 0; i < looking->n; i++)
-		looking->is_missing[i] = !os_group_exists(looking->groups[i]);
+		looking->is_missing[i] = !os_group_find(looking->groups[i], &gid);
 }
 
 static void on_looked(void *userdata)

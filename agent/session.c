@@ -60,6 +60,7 @@ void session_free(struct session *session)
 	free(session->id);
 	free(session->name);
 	free(session->owner);
+	free(session->account);
 	free(session->init_file);
 	free(session->autorun_file);
 	json_decref(session->autorun_arguments);
@@ -101,6 +102,20 @@ struct session *session_new(const char *id, const struct create_session_request 
 	return TAKE(s);
 }
 
+bool session_is_of(const struct session *session, const char *name)
+{
+	return strcmp(session->owner, name) == 0 ||
+	       (session->account && strcmp(session->account, name) == 0);
+}
+
+void session_set_account(struct session *session, const char *account)
+{
+	if (!account || (session->account && strcmp(session->account, account) == 0))
+		return;
+	free(session->account);
+	(void)copy(&session->account, account);
+}
+
 const char *session_state_name(enum session_state state)
 {
 	return state_names[state];
@@ -120,6 +135,7 @@ int session_apply(struct session *session, enum session_event event, const char 
 		session->failure = ERR_NONE;
 		session->was_ready = false;
 		session->end_time_ms = 0;
+		session->idle = (struct idle_state){0};
 	}
 	if (event == SESSION_EVENT_READY)
 		session->was_ready = true;
@@ -168,6 +184,7 @@ json_t *session_to_record(const struct session *s)
 
 	if (!record)
 		return NULL;
+	json_set_text(record, "Account", s->account);
 	json_set_text(record, "InitFile", s->init_file);
 	json_set_text(record, "AutorunFile", s->autorun_file);
 	if (s->autorun_arguments)
@@ -177,6 +194,7 @@ json_t *session_to_record(const struct session *s)
 		(void)json_object_set_new(record, "DcvGlEnabled", json_true());
 	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
 	(void)json_object_set_new(record, "WasReady", json_boolean(s->was_ready));
+	(void)json_object_set_new(record, "Idle", idle_state_to_json(&s->idle));
 	if (s->failure != ERR_NONE)
 		json_set_text(record, "FailureCode", error_wire_name(s->failure));
 	if (s->end_time_ms > 0)
@@ -206,6 +224,7 @@ static bool are_texts(const json_t *array)
 struct session *session_from_record(const json_t *record, struct error *err)
 {
 	long long end_time_ms = json_integer_value(json_object_get(record, "EndTimeMs"));
+	const char *left = json_get_text(record, "LastDisconnectionTime");
 	const struct create_session_request request = {
 		.name = json_get_text(record, "Name"),
 		.owner = json_get_text(record, "Owner"),
@@ -238,6 +257,10 @@ struct session *session_from_record(const json_t *record, struct error *err)
 	s->attempt = json_integer_value(json_object_get(record, "Attempt"));
 	s->was_ready = state == SESSION_READY || json_is_true(json_object_get(record, "WasReady"));
 	s->failure = error_find_wire_name(json_get_text(record, "FailureCode"));
+	if (left)
+		(void)time_parse(left, &s->disconnection_time_ms);
+	s->idle = idle_state_from_json(json_object_get(record, "Idle"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
+	session_set_account(s, json_get_text(record, "Account"));
 	return s;
 }

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "agent/idle-rule.h"
 #include "common/error.h"
 #include "common/list.h"
 #include "common/requests.h"
@@ -39,6 +40,7 @@ struct permissions;
 struct session {
 	struct list link; /* session_list::sessions */
 	char *id, *name, *owner;
+	char *account; /* the owner's name in name services, see session_is_of(); NULL: not known */
 	const char *type;               /* "CONSOLE" or "VIRTUAL" */
 	char *init_file, *autorun_file; /* relative to their folders; NULL: none */
 	json_t *autorun_arguments;      /* array of strings, or NULL */
@@ -51,6 +53,7 @@ struct session {
 	long long n_connections;          /* as the engine tells */
 	long long disconnection_time_ms;  /* when the last client left, since 1970; 0: never */
 	long long attempt;                /* which order of the broker made it; 0: none */
+	struct idle_state idle;           /* idle.c keeps it */
 	enum session_state state;
 	char *state_reason;
 	bool was_ready;
@@ -68,6 +71,16 @@ struct session *session_new(const char *id, const struct create_session_request 
 
 /** Takes NULL. The engine's part must be gone. */
 void session_free(struct session *session);
+
+/**
+ * Is @name the owner's? A user of a directory may be known by several names: that of the account whose
+ * session was asked for as "CORP\mira" may be "mira@corp.example". Both are the owner's, once the
+ * engine has told which account it is.
+ */
+bool session_is_of(const struct session *session, const char *name);
+
+/** Without memory it stays unknown. NULL tells nothing. */
+void session_set_account(struct session *session, const char *account);
 
 /** "CREATING" and so on. */
 const char *session_state_name(enum session_state state);

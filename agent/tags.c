@@ -136,3 +136,15 @@ json_t *tags_load(const struct agent_config *config)
 	set_number(tags, "dcv:max-concurrent-sessions-per-user", config->max_sessions_per_user);
 	return to_array(tags);
 }
+
+const char *tags_get(const json_t *tags, const char *key, size_t key_len)
+{
+	for (size_t i = 0; i < json_array_size(tags); i++) {
+		const json_t *tag = json_array_get(tags, i);
+		const char *found = json_get_text(tag, "Key");
+
+		if (strlen(found) == key_len && memcmp(found, key, key_len) == 0)
+			return json_get_text(tag, "Value");
+	}
+	return NULL;
+}

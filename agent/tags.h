@@ -16,4 +16,7 @@
  */
 json_t *tags_load(const struct agent_config *config);
 
+/** The value of the tag whose key is the first @key_len bytes of @key; NULL if there is none. */
+const char *tags_get(const json_t *tags, const char *key, size_t key_len);
+
 #endif

@@ -50,7 +50,7 @@ void audit_element(const struct http_request *request, const void *fields, const
 		session = session_list_find_any(&broker->fleet.sessions, entry.session);
 	if (session)
 		entry.server = server_of(session);
-	audit_write(&broker->audit, &entry);
+	audit_add(&broker->audit, &entry);
 }
 
 /* --- commands ----------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ void audit_command(const struct http_request *request, int status, const struct 
 		entry.object = find_object(options);
 	if (!entry.object)
 		entry.object = find_statement(broker, json_is_object(result) ? result : options);
-	audit_write(&broker->audit, &entry);
+	audit_add(&broker->audit, &entry);
 }
 
 /* --- agents ------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ void audit_registration(const struct http_request *request, int status, const st
 		return;
 	entry.client =
 		client_list_find(&broker->clients, CLIENT_AGENT, json_get_text(reply, "client_id"));
-	audit_write(&broker->audit, &entry);
+	audit_add(&broker->audit, &entry);
 }
 
 /* --- sessions ----------------------------------------------------------------------------------
@@ -156,5 +156,5 @@ void audit_session(struct fleet *fleet, const struct session *session, const cha
 		.reason = reason,
 	};
 
-	audit_write(fleet->audit, &entry);
+	audit_add(fleet->audit, &entry);
 }

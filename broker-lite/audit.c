@@ -8,6 +8,7 @@
 
 #define FILE_NAME "audit.log"
 #define LINE_ROOM_BYTES 512 /* enough for most */
+#define HELD_BYTES (64 << 10)
 
 void audit_init(struct audit *audit)
 {
@@ -24,12 +25,15 @@ void audit_reopen(struct audit *audit)
 {
 	struct error err;
 
+	audit_flush(audit);
 	if (audit->file.path && log_file_reopen(&audit->file, &err) < 0)
 		log_error("%s", err.message);
 }
 
 void audit_close(struct audit *audit)
 {
+	audit_flush(audit);
+	buf_done(&audit->held);
 	log_file_close(&audit->file);
 }
 
@@ -92,6 +96,23 @@ static int make_line(const struct audit_entry *entry, unsigned long n_lost, stru
 	return err->code == ERR_NONE ? buf_append_text(ret, "}\n", err) : -1;
 }
 
+void audit_add(struct audit *audit, const struct audit_entry *entry)
+{
+	size_t len = audit->held.len;
+	struct error err = {0};
+
+	if (make_line(entry, 0, &audit->held, &err) == 0) {
+		audit->n_held++;
+	} else {
+		if (audit->held.data)
+			buf_truncate(&audit->held, len);
+		log_file_drop(&audit->file, 1);
+	}
+	if (audit->held.len >= HELD_BYTES)
+		audit_flush(audit);
+}
+
+/* A line of its own, which nobody misses if it is lost. */
 static void tell_dropped(struct audit *audit, time_t now)
 {
 	const struct audit_entry entry = {.what = "LinesDropped", .has_failed = true};
@@ -103,16 +124,17 @@ static void tell_dropped(struct audit *audit, time_t now)
 		audit->file.n_untold = 0;
 }
 
-void audit_write(struct audit *audit, const struct audit_entry *entry)
+void audit_flush(struct audit *audit)
 {
-	AUTO(buf_done) struct buf line = {0};
-	time_t now = time(NULL);
-	struct error err = {0};
+	time_t now;
 
+	if (audit->n_held == 0)
+		return;
+	now = time(NULL);
 	if (audit->file.n_untold > 0)
 		tell_dropped(audit, now);
-	if (make_line(entry, 0, &line, &err) < 0)
-		log_file_drop(&audit->file);
-	else
-		log_file_write(&audit->file, now, line.data, line.len);
+	if (!log_file_try(&audit->file, now, audit->held.data, audit->held.len))
+		log_file_drop(&audit->file, audit->n_held);
+	buf_truncate(&audit->held, 0);
+	audit->n_held = 0;
 }

@@ -15,8 +15,10 @@
  * outcome   "done" or "failed", then with reason
  *
  * One line for each change that was asked for by somebody who may, whether it was done or not; what is
- * refused to others is in broker.log. Nothing secret is in any line. A line that cannot be written is
- * counted and dropped, and the first one that can be written again tells how many were lost.
+ * refused to others is in broker.log. Nothing secret is in any line. Lines are collected, and written
+ * together before the broker waits for more to do: an answer may arrive a moment before its line, and a
+ * crash loses the lines of that moment. What cannot be written is counted and dropped, and the first
+ * line that can be written again tells how many were lost.
  */
 #ifndef BROKER_AUDIT_H
 #define BROKER_AUDIT_H
@@ -24,11 +26,14 @@
 #include <sys/types.h>
 
 #include "broker-lite/client-list.h"
+#include "common/buf.h"
 #include "common/error.h"
 #include "common/log-file.h"
 
 struct audit {
 	struct log_file file;
+	struct buf held; /* lines to be written */
+	unsigned long n_held;
 };
 
 enum audit_who { AUDIT_BROKER, AUDIT_CLIENT, AUDIT_COMMAND, AUDIT_AGENT };
@@ -56,7 +61,10 @@ int audit_open(struct audit *audit, const char *directory, const struct log_rota
 void audit_reopen(struct audit *audit);
 void audit_close(struct audit *audit);
 
-void audit_write(struct audit *audit, const struct audit_entry *entry);
+void audit_add(struct audit *audit, const struct audit_entry *entry);
+
+/** Write what was added. Cheap if there is nothing. */
+void audit_flush(struct audit *audit);
 
 unsigned long audit_n_dropped(const struct audit *audit);
 

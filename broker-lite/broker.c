@@ -343,6 +343,13 @@ static void on_stop(void *userdata)
 	agent_list_cancel(&broker->agents, &err);
 }
 
+static void on_turn(void *userdata)
+{
+	struct broker *broker = userdata;
+
+	audit_flush(&broker->audit);
+}
+
 static void on_reload(void *userdata)
 {
 	struct broker *broker = userdata;
@@ -382,6 +389,7 @@ static int start(struct broker *broker, struct error *err)
 	broker->loop.on_stop = on_stop;
 	broker->loop.on_terminate = on_terminate;
 	broker->loop.on_reload = on_reload;
+	broker->loop.on_turn = on_turn;
 	return 0;
 }
 

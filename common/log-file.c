@@ -150,11 +150,11 @@ bool log_file_try(struct log_file *file, time_t now, const char *line, size_t le
 void log_file_write(struct log_file *file, time_t now, const char *line, size_t len)
 {
 	if (!log_file_try(file, now, line, len))
-		log_file_drop(file);
+		log_file_drop(file, 1);
 }
 
-void log_file_drop(struct log_file *file)
+void log_file_drop(struct log_file *file, unsigned long n)
 {
-	file->n_dropped++;
-	file->n_untold++;
+	file->n_dropped += n;
+	file->n_untold += n;
 }

@@ -49,11 +49,11 @@ int log_file_reopen(struct log_file *file, struct error *err);
 /** Write one line, its end included, or count it as dropped; without a file it is dropped. */
 void log_file_write(struct log_file *file, time_t now, const char *line, size_t len);
 
-/** The same for a line that nobody misses: false if it could not be written. */
+/** The same for lines, one or several, that are counted elsewhere: false if they could not be written. */
 bool log_file_try(struct log_file *file, time_t now, const char *line, size_t len);
 
-/** A line could not even be made. */
-void log_file_drop(struct log_file *file);
+/** @n lines could not be written, or not even be made. */
+void log_file_drop(struct log_file *file, unsigned long n);
 
 /** Harmless on one that is not open. The counts stay. */
 void log_file_close(struct log_file *file);

@@ -31,6 +31,14 @@ static void on_signal(uv_signal_t *handle, int number)
 	}
 }
 
+static void on_prepare(uv_prepare_t *handle)
+{
+	struct loop *loop = handle->data;
+
+	if (loop->on_turn)
+		loop->on_turn(loop->userdata);
+}
+
 /* libwebsockets 4.1.6 closes the descriptor of its event pipe twice when it ends. A thread of the pool
  * that looks up a name may get the number in between, and the C library aborts when its socket is
  * closed under it. So lower numbers are kept from before the pipe has its own, and are set free right
@@ -91,6 +99,10 @@ int loop_init(struct loop *loop, struct error *err)
 		loop->signals[i].data = loop;
 		(void)uv_signal_start(&loop->signals[i], on_signal, numbers[i]);
 	}
+	(void)uv_prepare_init(&loop->uv, &loop->turn);
+	loop->turn.data = loop;
+	(void)uv_prepare_start(&loop->turn, on_prepare);
+	uv_unref((uv_handle_t *)&loop->turn); /* nothing to wait for */
 	return start_lws(loop, err);
 }
 
@@ -121,6 +133,7 @@ void loop_stop(struct loop *loop)
 		loop->on_stop(loop->userdata);
 	for (size_t i = 0; i < ARRAY_SIZE(loop->signals); i++)
 		uv_close((uv_handle_t *)&loop->signals[i], NULL);
+	uv_close((uv_handle_t *)&loop->turn, NULL);
 	close_parts(loop);
 	free_reserve(loop);
 	if (loop->lws)

@@ -27,10 +27,13 @@ struct loop {
 	int reserve[LOOP_RESERVE]; /* descriptors that are kept for the end, see loop.c */
 	struct lws_context *lws;
 	uv_signal_t signals[3]; /* TERM, INT, HUP */
+	uv_prepare_t turn;
 	void (*on_stop)(void *userdata);
 	void (*on_reload)(void *userdata); /* SIGHUP; may be NULL */
 	/* SIGTERM or SIGINT, each time; it calls loop_stop(), now or later. NULL: it is called now. */
 	void (*on_terminate)(void *userdata);
+	/* Every time before the loop waits, for what is done at once for all of a turn; may be NULL. */
+	void (*on_turn)(void *userdata);
 	void *userdata;
 	struct list parts;
 	bool is_stopping;

@@ -2,16 +2,16 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 
 #include "common/cleanup.h"
+#include "common/os-user.h"
 
 #define ROOM_BYTES 4096
 #define ROOM_MAX_BYTES (4 * 1024 * 1024) /* of a group with its members */
 #define GROUPS_MAX 65536                 /* the kernel's limit */
 
-static bool find_gid(const char *name, gid_t *ret)
+bool os_group_find(const char *name, gid_t *ret)
 {
 	struct group group, *found = NULL;
 	int problem = ERANGE;
@@ -27,28 +27,14 @@ static bool find_gid(const char *name, gid_t *ret)
 	return true;
 }
 
-static bool find_primary_gid(const char *user, gid_t *ret)
-{
-	struct passwd entry, *found = NULL;
-	int problem = ERANGE;
-
-	for (size_t size = ROOM_BYTES; problem == ERANGE && size <= ROOM_MAX_BYTES; size *= 4) {
-		AUTO(free_p) char *room = malloc(size);
-
-		problem = room ? getpwnam_r(user, &entry, room, size, &found) : ENOMEM;
-	}
-	if (problem != 0 || !found)
-		return false;
-	*ret = found->pw_gid;
-	return true;
-}
-
 int os_groups_load(struct os_groups *groups, const char *user, struct error *err)
 {
-	gid_t primary = (gid_t)-1;
+	AUTO(os_user_done) struct os_user found = {0};
+	struct error ignored;
+	gid_t primary = os_user_find_name(&found, user, 1, &ignored) == 0 ? found.entry.pw_gid
+									  : (gid_t)-1;
 	int n = 32;
 
-	(void)find_primary_gid(user, &primary);
 	for (;;) {
 		gid_t *ids = reallocarray(groups->ids, (size_t)n, sizeof(*ids));
 		int wanted = n;
@@ -77,18 +63,11 @@ bool os_groups_have(const struct os_groups *groups, const char *name)
 {
 	gid_t gid;
 
-	if (!find_gid(name, &gid))
+	if (!os_group_find(name, &gid))
 		return false;
 	for (int i = 0; i < groups->n; i++) {
 		if (groups->ids[i] == gid)
 			return true;
 	}
 	return false;
-}
-
-bool os_group_exists(const char *name)
-{
-	gid_t gid;
-
-	return find_gid(name, &gid);
 }

@@ -21,6 +21,7 @@ int os_groups_load(struct os_groups *groups, const char *user, struct error *err
 void os_groups_done(struct os_groups *groups);
 
 bool os_groups_have(const struct os_groups *groups, const char *name);
-bool os_group_exists(const char *name);
+/** False: there is none, or it cannot be told. */
+bool os_group_find(const char *name, gid_t *ret);
 
 #endif

@@ -1,6 +1,6 @@
-#include <ctype.h>
 #include <string.h>
 
+#include "common/scdoc.h"
 #include "common/settings.h"
 
 #define WIDTH 92 /* of a comment's text */
@@ -46,7 +46,8 @@ static void format_default(const struct setting *s, const char *otherwise, char 
 	(void)snprintf(ret, size, "%s", otherwise ? otherwise : "");
 	if (s->type == SETTING_BOOLEAN)
 		(void)snprintf(ret, size, "%s", s->default_number ? "true" : "false");
-	else if (s->type == SETTING_INTEGER && s->default_number >= s->min)
+	else if ((s->type == SETTING_INTEGER || s->type == SETTING_MINUTES) &&
+		 s->default_number >= s->min)
 		(void)snprintf(ret, size, "%lld", s->default_number);
 	else if (s->type == SETTING_LIST)
 		format_list(s->default_text, ret, size);
@@ -72,13 +73,6 @@ static void print_entry(const struct setting *s, enum config_grammar grammar,
 	(void)fprintf(file, "%s%s = %s%s%s\n\n", mark, s->key, quote, value, quote);
 }
 
-/* As scdoc has it: what would begin bold or underlined text is a character. */
-static void print_escaped(FILE *file, const char *text)
-{
-	for (; *text; text++)
-		(void)fprintf(file, strchr("*_\\", *text) ? "\\%c" : "%c", *text);
-}
-
 static void print_manual_entry(const struct setting *s, FILE *file)
 {
 	char wanted[160], value[256];
@@ -89,16 +83,18 @@ static void print_manual_entry(const struct setting *s, FILE *file)
 		return;
 	}
 	format_default(s, NULL, value, sizeof(value));
-	(void)fprintf(file, "*%s*", s->key);
 	if (s->type == SETTING_FOREIGN) {
-		(void)fprintf(file, " (accepted, without effect)\n");
+		(void)fprintf(file, "*%s* (accepted, without effect)\n", s->key);
 	} else {
-		(void)fprintf(file, " (%s", wanted);
-		(void)fprintf(file, *value ? "; default: %s)\n" : ")\n", value);
+		(void)fprintf(file, "*%s* (", s->key);
+		scdoc_print(file, wanted);
+		(void)fputs(*value ? "; default: " : "", file);
+		scdoc_print(file, value);
+		(void)fputs(")\n", file);
 	}
-	(void)fprintf(file, "\t%c", toupper((unsigned char)s->help[0]));
-	print_escaped(file, s->help + 1);
-	(void)fprintf(file, ".\n\n");
+	(void)fputc('\t', file);
+	scdoc_print_sentence(file, s->help);
+	(void)fprintf(file, "\n\n");
 }
 
 static void print_title(const char *title, enum settings_form form, FILE *file)

@@ -44,6 +44,10 @@ void setting_describe(const struct setting *s, char *ret, size_t size)
 		(void)snprintf(ret, size, "a list of %s",
 			       s->check && strcmp(s->check, CHECK_PATH) == 0 ? "absolute paths"
 									     : "strings");
+	else if (s->type == SETTING_MINUTES)
+		(void)snprintf(ret, size,
+			       "minutes from %lld to %lld, or a time such as '90s', '5m' or '2h'",
+			       s->min, s->max);
 	else if (is_integer(s))
 		(void)snprintf(ret, size, "an integer from %lld to %lld", s->min, s->max);
 	else if (!s->check)
@@ -126,6 +130,38 @@ static bool set_integer(const struct setting *s, const struct config_entry *entr
 	       number_parse(entry->value, s->min, s->max, field);
 }
 
+/* Minutes, or a number with its unit. */
+static bool set_minutes(const struct setting *s, const struct config_entry *entry, long long *field)
+{
+	static const struct {
+		char letter;
+		long long seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+	size_t len = strlen(entry->value);
+	long long number, seconds;
+	char text[24];
+
+	if (set_integer(s, entry, &number)) {
+		*field = number * 60;
+		return true;
+	}
+	if ((entry->type != CONFIG_STRING && entry->type != CONFIG_TEXT) || len < 2 ||
+	    len >= sizeof(text))
+		return false;
+	(void)snprintf(text, len, "%s", entry->value); /* without the unit */
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (entry->value[len - 1] != units[i].letter)
+			continue;
+		seconds = units[i].seconds;
+		if (!number_parse(text, 0, s->max * 60 / seconds, &number) ||
+		    number * seconds < s->min * 60)
+			return false;
+		*field = number * seconds;
+		return true;
+	}
+	return false;
+}
+
 static bool set_value(const struct setting *s, const struct config_entry *entry, char *field)
 {
 	long long unused;
@@ -137,6 +173,8 @@ static bool set_value(const struct setting *s, const struct config_entry *entry,
 		return set_integer(s, entry, (long long *)(void *)field);
 	case SETTING_BOOLEAN:
 		return set_boolean(entry, (bool *)field);
+	case SETTING_MINUTES:
+		return set_minutes(s, entry, (long long *)(void *)field);
 	case SETTING_LIST:
 		return set_list(s, entry, (char **)(void *)field);
 	case SETTING_FOREIGN:
@@ -206,6 +244,8 @@ static int set_default(const struct setting *s, char *config, struct error *err)
 
 	if (s->type == SETTING_INTEGER) {
 		*(long long *)(void *)field = s->default_number;
+	} else if (s->type == SETTING_MINUTES) {
+		*(long long *)(void *)field = s->default_number * 60;
 	} else if (s->type == SETTING_BOOLEAN) {
 		*(bool *)field = s->default_number != 0;
 	} else if (s->type == SETTING_STRING) {

@@ -18,6 +18,7 @@ enum setting_type {
 	SETTING_STRING,  /* char *, owned by the struct; NULL without default */
 	SETTING_INTEGER, /* long long */
 	SETTING_BOOLEAN, /* bool */
+	SETTING_MINUTES, /* long long, in seconds; numbers of the table are minutes */
 	SETTING_LIST,    /* char *, owned: strings that each end in NUL, an empty one ends all */
 	SETTING_FOREIGN, /* of a product that we replace: checked, told and without effect */
 	SETTING_ALIAS,   /* another name; help: the key of the same table that is meant */

@@ -35,9 +35,10 @@ static void warn_of_groups(struct check *check)
 	struct place place;
 	const char *group;
 	size_t at = 0;
+	gid_t gid;
 
 	while ((group = permissions_next_os_group(check->permissions, &at, &place))) {
-		if (!os_group_exists(group))
+		if (!os_group_find(group, &gid))
 			problems_add(&check->report.warnings, &place, "there is no group %s here",
 				     group);
 	}

@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/requests.h"
 #include "ctl/check-permissions.h"
+#include "ctl/print-idle.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
 #define SESSION_ID                                                                                 \
@@ -105,6 +106,12 @@ static const struct option_spec close_servers_options[] = {
 	{"force", .field = "Force", .help = "although sessions run there; they go on"},
 };
 
+static const struct option_spec describe_idle_options[] = {
+	{"session-ids", IDS, .field = "SessionIds", .help = "these sessions only"},
+	{"owner", .field = "Filters", .kind = OPTION_OWNER, .value = "USER",
+	 .help = "sessions of this owner only"},
+};
+
 static const char *const unknown_feature_choices[] = {"error", "warn", NULL};
 static const char *const outputs[] = {"table", "json", NULL};
 
@@ -135,11 +142,17 @@ const struct command commands[N_COMMANDS] = {
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
 	 .run = check_permissions},
+	{.op = &operations[OPERATION_describe_sessions],
+	 .id = "describe_idle",
+	 .help = "Show which sessions of this host are idle, and when they will be ended",
+	 .options = {describe_idle_options, ARRAY_SIZE(describe_idle_options),
+		     &describe_sessions_params},
+	 .print_local = print_idle},
 };
 
 bool command_is_for(const struct command *command, enum program program)
 {
-	return command->op || program == PROGRAM_DCVCTL;
+	return command < commands + N_OPERATIONS || program == PROGRAM_DCVCTL;
 }
 
 /* Two operations take many sessions where their command takes one. */

@@ -1,6 +1,6 @@
 /**
- * The commands: one for each operation of the API, with its options, and those of dcvctl that ask no
- * service.
+ * The commands: one for each operation of the API, with its options, and those of dcvctl alone: what
+ * asks no service, and what an agent tells beyond the API.
  */
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
@@ -14,16 +14,18 @@
 #include "ctl/option.h"
 
 struct command {
-	const struct operation *op; /* NULL: a command of our own */
+	const struct operation *op; /* what it asks; NULL: no service */
 	const char *id;             /* as in operations.def; with '_' between the words */
 	const char *help;
 	struct option_table options;
-	/** Our own: do it, print the outcome. */
+	/** Asks no service: do it, print the outcome. */
 	enum exit_status (*run)(const struct arguments *args, bool wants_json);
+	/** For the agent of this host alone: append its answer for people. */
+	int (*print_local)(const json_t *answer, struct buf *out, struct error *err);
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 1)
+#define N_COMMANDS (N_OPERATIONS + 2)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40

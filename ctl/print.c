@@ -9,7 +9,7 @@
 #include "ctl/table.h"
 #include "ctl/visible.h"
 
-#define SHORT_TEXT 64
+#define SHORT_TEXT PRINT_TIME_SIZE
 
 /* --- cells -------------------------------------------------------------------------------------
  */
@@ -22,8 +22,7 @@ static const char *whole_number(const json_t *value, char ret[SHORT_TEXT])
 	return ret;
 }
 
-/* "2026-03-02 08:00:11", in UTC like everything in the API; another form is shown as it is. */
-static const char *time_text(const char *text, char ret[SHORT_TEXT])
+const char *print_time(const char *text, char ret[PRINT_TIME_SIZE])
 {
 	long long ms;
 
@@ -65,7 +64,7 @@ static int add_session(struct table *table, const json_t *session, struct error 
 			first_text(json_get_text(server, "Hostname"), json_get_text(server, "Ip"),
 				   json_get_text(server, "Id")),
 			whole_number(json_object_get(session, "NumOfConnections"), connections),
-			time_text(json_get_text(session, "CreationTime"), created)},
+			print_time(json_get_text(session, "CreationTime"), created)},
 		note.data, err);
 }
 
@@ -143,7 +142,7 @@ static int add_image(struct table *table, const char *id, size_t number, const j
 		table,
 		(const char *[]){id, number_text, json_get_text(image, "Format"),
 				 json_is_true(json_object_get(image, "Primary")) ? "yes" : "no",
-				 bytes, time_text(json_get_text(image, "CreationTime"), created)},
+				 bytes, print_time(json_get_text(image, "CreationTime"), created)},
 		NULL, err);
 }
 

@@ -22,4 +22,11 @@ json_t *print_failures_of(const json_t *answer);
 int print_failure(const struct operation *op, const json_t *failure, struct buf *out,
 		  struct error *err);
 
+/**
+ * "2026-03-02 08:00:11" for a time of the API, in UTC like everything there; another text is as it is.
+ * Borrowed from @ret or @text. NULL for NULL.
+ */
+#define PRINT_TIME_SIZE 64
+const char *print_time(const char *text, char ret[PRINT_TIME_SIZE]);
+
 #endif

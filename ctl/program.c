@@ -62,6 +62,9 @@ static int read_command_line(struct run *run, int argc, char **argv, struct erro
 		return -1;
 	if (run->specific.wants_help)
 		return 0;
+	if (run->command->print_local && !config_is_local(&run->general, run->program))
+		return error_set(err, ERR_USAGE, "%s asks the agent of this host, and no broker",
+				 argv[n - 1]);
 	return arguments_complete(&run->specific, run->program,
 				  config_is_local(&run->general, run->program), err);
 }
@@ -139,7 +142,11 @@ static enum exit_status print_for_people(const struct run *run, const json_t *an
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
 
-	if (print_answer(run->command->op, answer, &text, &err) < 0)
+	int failed = run->command->print_local
+			     ? run->command->print_local(answer, &text, &err)
+			     : print_answer(run->command->op, answer, &text, &err);
+
+	if (failed < 0)
 		return fail(&err, STATUS_OTHER);
 	return write_out(text.data ? text.data : "", text.len);
 }

@@ -1,5 +1,6 @@
 # The Debian 12 packages that the project needs. To be sourced: defines install_build_packages,
-# install_run_packages, install_demo_packages, install_test_packages and install_bench_packages, which
+# install_run_packages, install_demo_packages, install_packaging_packages, install_test_packages and
+# install_bench_packages, which
 # call apt-get only for what is missing, and install_npm_packages, which does so with npm.
 
 BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libssl-dev
@@ -14,12 +15,15 @@ BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libss
 RUN_PACKAGES="libwebsockets-evlib-uv libcurl4 tigervnc-standalone-server dbus-daemon x11-common xterm x11-apps
 	x11-xserver-utils xauth passwd openssl curl pci.ids"
 
+# What make deb needs beside BUILD_PACKAGES, and what looks at the result.
+PACKAGING_PACKAGES="dpkg-dev debhelper lintian"
+
 DEMO_PACKAGES="jq procps fonts-dejavu-core"
 
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
 	python3-pytest-xdist python3-requests python3-yaml python3-jsonschema python3-jwt python3-cryptography
 	imagemagick x11-utils xvfb psmisc iproute2
-	faketime git prometheus sslscan pciutils"
+	faketime git prometheus sslscan pciutils systemd-container dbus libpam-systemd $PACKAGING_PACKAGES"
 
 # Beside TEST_PACKAGES: what the benchmarks of the API compare with, and measure with.
 BENCH_PACKAGES="wrk nginx-light"
@@ -67,6 +71,11 @@ install_run_packages() {
 # shellcheck disable=SC2086
 install_demo_packages() {
 	install_missing $DEMO_PACKAGES
+}
+
+# shellcheck disable=SC2086
+install_packaging_packages() {
+	install_missing $BUILD_PACKAGES $PACKAGING_PACKAGES
 }
 
 # shellcheck disable=SC2086

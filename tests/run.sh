@@ -3,11 +3,12 @@
 #
 #     sh tests/run.sh
 #
-# Installs what is missing, builds, and runs unit and system tests, the same under AddressSanitizer
-# and UndefinedBehaviorSanitizer, every fuzz target for FUZZ_SECONDS, and the builds and checks that
-# ask for no warnings. A stage that fails stops none of the others, and shows its output. The last
-# line is "N passed, N failed"; the exit status tells whether N failed is 0. A build or a check is one
-# test, a fuzz target too.
+# Installs what is missing, builds, and runs unit and system tests, the packages on a system that is
+# booted for them, unit and system tests under AddressSanitizer and UndefinedBehaviorSanitizer, every
+# fuzz target for FUZZ_SECONDS, and the builds and checks that ask for no warnings. A stage that fails
+# stops none of the others, and shows its output. The last line is "N passed, N failed"; the exit status
+# tells whether N failed is 0. A build or a check is one test, a fuzz target too. Where no system can be
+# booted these tests are skipped, and say why.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -60,6 +61,10 @@ check "packages" eval 'install_build_packages && install_run_packages && install
 check "build" make WERROR=-Werror everything
 tests "unit tests" make -s check-unit
 tests "system tests" make -s check-system
+
+check "Debian packages" make deb
+check "Debian packages, as lintian sees them" make -s check-deb
+tests "packages on a booted system" make -s check-boot
 
 check "build with sanitizers" make WERROR=-Werror asan-everything
 tests "unit tests with sanitizers" make -s asan-check-unit

@@ -302,8 +302,7 @@ static void prepare(void *userdata)
 	struct dcv_preparation *p = userdata;
 
 	p->result = -1;
-	if (account_find(&p->account, p->owner, p->config->minimum_uid, ACCOUNT_TO_NAME, &p->err) <
-		    0 ||
+	if (account_find(&p->account, p->owner, p->config, ACCOUNT_TO_NAME, &p->err) < 0 ||
 	    (p->init_file && session_file_find("init file", p->config->init_folder, p->init_file,
 					       &p->init_path, &p->err) < 0) ||
 	    (p->autorun_file && session_file_find("autorun file", p->config->autorun_folder,
@@ -346,6 +345,7 @@ static void on_prepared(void *userdata)
 	if (!part)
 		return;
 	part->preparation = NULL;
+	session_set_account(part->session, p->account.name);
 	if (part->end_reason) {
 		end_part(part, NULL, ERR_NONE);
 		return;
@@ -429,7 +429,7 @@ static void take_facts(struct engine_session *part, const struct dcv_session *fo
 static bool is_users_session(const struct engine_session *part, const struct dcv_session *found)
 {
 	return part->session->is_host_made || found->is_console || !found->user ||
-	       strcmp(found->user, part->session->owner) == 0;
+	       session_is_of(part->session, found->user);
 }
 
 static void become_ready(struct engine_session *part)

@@ -75,7 +75,7 @@ static void compare(struct dcv_engine *dcv, const struct dcv_sessions *sessions)
 		if (part->since >= dcv->n_lists)
 			continue; /* it changed after this list was begun */
 		/* another owner: the id was used once more, and the session we knew is gone */
-		if (listed && strcmp(listed->owner, part->session->owner) == 0)
+		if (listed && session_is_of(part->session, listed->owner))
 			dcv_part_is_listed(part, listed);
 		else if (listed || !sessions->is_partial)
 			dcv_part_is_missing(part);

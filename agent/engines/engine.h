@@ -44,6 +44,8 @@ struct engine_events {
 	 */
 	void (*ended)(struct session *session, const char *reason, enum error_code code,
 		      void *userdata);
+	/** What usage() has found: CPU time of the session's processes so far; -1: not known. */
+	void (*used)(struct session *session, long long cpu_ms, void *userdata);
 	/** Something of a session or of the engine's status is not what it was. */
 	void (*changed)(void *userdata);
 	void *userdata;
@@ -86,6 +88,14 @@ struct engine_ops {
 	 */
 	void (*set_permissions)(struct engine *engine, struct session *session,
 				const char *permissions, struct answer *answer);
+	/**
+	 * Look how much CPU time the session's processes have used; the event `used` follows, or
+	 * nothing. NULL: the engine does not know which they are.
+	 */
+	void (*usage)(struct engine *engine, struct session *session);
+	/** Show the owner a text in the session. NULL: the engine has no way to. */
+	int (*notify)(struct engine *engine, struct session *session, const char *text,
+		      struct error *err);
 	/** Let go of every part without ending a session. */
 	void (*free)(struct engine *engine);
 };

@@ -20,6 +20,7 @@
 #include "agent/engines/engine.h"
 #include "agent/keeper/protocol.h"
 #include "agent/packet-socket.h"
+#include "agent/render-node.h"
 #include "common/cleanup.h"
 #include "common/failures.h"
 #include "common/log.h"
@@ -61,7 +62,8 @@ struct engine_session {
 	struct timer *timer; /* for the next try, or the limit of adoption */
 	struct capture *capture;
 	bool is_searching;
-	char *end_reason; /* it is to end; said to the keeper at the next connection */
+	char *render_node; /* the GPU that it has; NULL: none */
+	char *end_reason;  /* it is to end; said to the keeper at the next connection */
 };
 
 static void advance(struct engine_session *part);
@@ -88,6 +90,7 @@ static void part_free(struct engine_session *part)
 	packet_socket_free(part->socket);
 	timer_free(part->timer);
 	capture_free(part->capture);
+	free(part->render_node);
 	free(part->end_reason);
 	free(part);
 }
@@ -170,6 +173,8 @@ static int send_start(struct engine_session *part, struct error *err)
 				err) < 0)
 			return -1;
 	}
+	if (part->render_node && message_add(&packet, "RENDER_NODE", part->render_node, err) < 0)
+		return -1;
 	if (packet.len > KEEPER_MESSAGE_MAX_BYTES)
 		return error_set(err, ERR_TOO_LARGE,
 				 "the arguments of the autorun file are larger "
@@ -213,6 +218,13 @@ static void replace_part(struct engine_session *part)
 	part->session->part = part;
 }
 
+/* The keeper knows it, whoever has forgotten. Without memory the GPU counts as less used. */
+static void note_render_node(struct engine_session *part, const char *path)
+{
+	if (path && !part->render_node)
+		part->render_node = strdup(path);
+}
+
 static void on_state(struct engine_session *part, const struct message *message)
 {
 	struct x11_engine *x11 = part->engine;
@@ -223,6 +235,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 
 	if (number)
 		(void)number_parse(number, 0, 1000000000, &part->number);
+	note_render_node(part, message_get(message, "RENDER_NODE"));
 	if (part->session && id && strcmp(id, part->session->id) != 0) {
 		/* its number is another's now */
 		part_end(part, "the session's keeper is gone", ERR_NONE);
@@ -241,6 +254,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	replace_part(part);
+	session_set_account(part->session, message_get(message, "ACCOUNT"));
 	if (state && strcmp(state, "ready") == 0)
 		x11->events.ready(part->session, x11->events.userdata);
 	else if (state && strcmp(state, "ending") == 0)
@@ -295,6 +309,16 @@ static void on_ending(struct engine_session *part, const struct message *message
 	x11->events.ending(part->session, message_get(message, "REASON"), x11->events.userdata);
 }
 
+static void on_usage(struct engine_session *part, const struct message *message)
+{
+	const char *text = message_get(message, "CPU_MS");
+	long long cpu_ms = -1;
+
+	if (text)
+		(void)number_parse(text, 0, LLONG_MAX / 1000, &cpu_ms);
+	part->engine->events.used(part->session, cpu_ms, part->engine->events.userdata);
+}
+
 static void on_packet(const struct message *message, int *fd, void *userdata)
 {
 	struct engine_session *part = userdata;
@@ -312,6 +336,8 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		on_ending(part, message);
 	else if (strcmp(event, "capture") == 0)
 		on_capture(part, message, fd);
+	else if (strcmp(event, "usage") == 0 && part->session)
+		on_usage(part, message);
 	else if (strcmp(event, "failed") == 0)
 		on_refused(part, message);
 	else if (strcmp(event, "ended") == 0)
@@ -507,6 +533,28 @@ static int check(struct engine *engine, struct error *err)
 	return error_errno(err, "session keeper: connect to %s", x11->keeper_socket);
 }
 
+static long long n_users(const char *render_node, void *userdata)
+{
+	const struct x11_engine *x11 = userdata;
+	long long n = 0;
+
+	list_for_each (part, &x11->parts, struct engine_session, link)
+		n += part->render_node && strcmp(part->render_node, render_node) == 0;
+	return n;
+}
+
+static int assign_gpu(struct engine_session *part, struct error *err)
+{
+	struct x11_engine *x11 = part->engine;
+
+	if (render_node_choose(x11->config->gl_render_nodes, n_users, x11, &part->render_node,
+			       err) < 0)
+		return -1;
+	log_info("session %s has the GPU %s (sessions=%lld)", part->session->id, part->render_node,
+		 n_users(part->render_node, x11));
+	return 0;
+}
+
 static int create(struct engine *engine, struct session *session, struct error *err)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
@@ -520,6 +568,10 @@ static int create(struct engine *engine, struct session *session, struct error *
 		return -1;
 	part->session = session;
 	part->step = STEP_START;
+	if (session->is_gl_wanted && assign_gpu(part, err) < 0) {
+		part_free(part);
+		return -1;
+	}
 	if (step_start(part, err) < 0 && err->code != ERR_UNAVAILABLE) {
 		part_free(part);
 		return error_prefix(err, "session keeper");
@@ -558,6 +610,27 @@ static void screenshot(struct engine *engine, struct session *session,
 	answer_fail(answer, &err);
 }
 
+static void usage(struct engine *engine, struct session *session)
+{
+	struct engine_session *part = session->part;
+	struct error err;
+
+	(void)engine;
+	if (part && part->step == STEP_CONNECTED && send_text(part, "usage", NULL, NULL, &err) < 0)
+		log_warning("keeper %lld: %s", part->number, err.message);
+}
+
+static int notify(struct engine *engine, struct session *session, const char *text,
+		  struct error *err)
+{
+	struct engine_session *part = session->part;
+
+	(void)engine;
+	if (!part || part->step != STEP_CONNECTED)
+		return error_set(err, ERR_UNAVAILABLE, "there is no connection to its keeper");
+	return send_text(part, "notify", "TEXT", text, err);
+}
+
 static void engine_free(struct engine *engine)
 {
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
@@ -575,6 +648,8 @@ static const struct engine_ops ops = {
 	.create = create,
 	.end = end,
 	.screenshot = screenshot,
+	.usage = usage,
+	.notify = notify,
 	.free = engine_free,
 };
 

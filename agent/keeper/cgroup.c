@@ -233,6 +233,21 @@ bool cgroup_is_populated(const struct cgroup *cgroup)
 	return read_text(path, text, sizeof(text)) && strstr(text, "populated 1");
 }
 
+long long cgroup_cpu_ms(const struct cgroup *cgroup)
+{
+	AUTO(free_p) char *path = NULL;
+	unsigned long long us;
+	char text[1024];
+
+	if (!cgroup->path || asprintf(&path, "%s/cpu.stat", cgroup->path) < 0) {
+		path = NULL;
+		return -1;
+	}
+	if (!read_text(path, text, sizeof(text)) || sscanf(text, "usage_usec %18llu", &us) != 1)
+		return -1;
+	return (long long)(us / 1000);
+}
+
 void cgroup_kill(struct cgroup *cgroup)
 {
 	if (!cgroup->path)

@@ -52,6 +52,9 @@ size_t cgroup_list(const struct cgroup *cgroup, pid_t *ret, size_t max);
 /** Whether any process is left in it or below. */
 bool cgroup_is_populated(const struct cgroup *cgroup);
 
+/** CPU time of all that is or was in it and below, in milliseconds; -1 where nobody counts it. */
+long long cgroup_cpu_ms(const struct cgroup *cgroup);
+
 /** Kill all in it and below, not the keeper. */
 void cgroup_kill(struct cgroup *cgroup);
 

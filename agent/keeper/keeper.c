@@ -117,6 +117,8 @@ int keeper_serve(const struct options *options, int fd)
 		return clean(options, &request, fd);
 	case OPERATION_STOP:
 	case OPERATION_CAPTURE:
+	case OPERATION_USAGE:
+	case OPERATION_NOTIFY:
 		break;
 	}
 	(void)error_set(&err, ERR_INVALID, "the first message must be start or clean");

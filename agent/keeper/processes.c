@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/cpu-time.h"
 #include "agent/keeper/directory.h"
 #include "common/buf.h"
 #include "common/cleanup.h"
@@ -247,6 +248,34 @@ size_t processes_signal(struct processes *p, int signal, pid_t except)
 		n_found += signal_descendants(p, getpid(), signal, except, 0);
 	n_found += signal_cgroup(p, signal, except);
 	return n_found + signal_stragglers(p, signal, except);
+}
+
+/* The ones that are not counted with the cgroup. A stat() is all that other people's cost. */
+static bool is_counted_alone(const struct processes *p, int proc_fd, const char *name, pid_t pid,
+			     bool has_cgroup)
+{
+	struct stat st;
+
+	if (fstatat(proc_fd, name, &st, 0) < 0 || st.st_uid != p->owner || pid == getpid() ||
+	    (has_cgroup && cgroup_has(p->cgroup, pid)))
+		return false;
+	return (p->with_descendants && is_descendant(pid)) || carries_session_id(p, pid);
+}
+
+long long processes_cpu_ms(const struct processes *p)
+{
+	long long cgroup_ms = cgroup_cpu_ms(p->cgroup), total_ms, pid;
+	AUTO(closedir_p) DIR *folder = opendir("/proc");
+	const struct dirent *entry;
+
+	/* without a cgroup, those that have ended are found with the one who waited for them: us */
+	total_ms = cgroup_ms >= 0 ? cgroup_ms : cpu_time_of(getpid(), false);
+	while (folder && (entry = readdir(folder))) {
+		if (number_parse(entry->d_name, 2, 1LL << 30, &pid) &&
+		    is_counted_alone(p, dirfd(folder), entry->d_name, (pid_t)pid, cgroup_ms >= 0))
+			total_ms += cpu_time_of((pid_t)pid, true);
+	}
+	return total_ms;
 }
 
 size_t processes_watch(struct processes *p)

@@ -53,6 +53,12 @@ size_t processes_children(pid_t *ret, size_t max);
 /** The same for any process, as the kernel lists them just now. */
 size_t processes_children_of(pid_t pid, pid_t *ret, size_t max);
 
+/**
+ * CPU time that the processes of the session have used so far, in milliseconds. Of those in the cgroup
+ * and of the keeper's descendants the ones that have ended count; others take theirs with them.
+ */
+long long processes_cpu_ms(const struct processes *processes);
+
 /** Whether @text, the contents of an environ file, has NAME=value with exactly this @value. */
 bool processes_environ_has(const char *text, size_t len, const char *name, const char *value);
 

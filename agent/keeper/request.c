@@ -11,6 +11,7 @@
 #define OWNER_MAX_BYTES 256
 #define REASON_MAX_BYTES 1024
 #define TAG_MAX_BYTES 64
+#define TEXT_MAX_BYTES 1024
 #define FILE_MAX_BYTES 4095
 #define NUMBER_MAX 1000000
 
@@ -18,10 +19,8 @@ static const struct {
 	const char *name;
 	enum operation operation;
 } operations[] = {
-	{"start", OPERATION_START},
-	{"stop", OPERATION_STOP},
-	{"capture", OPERATION_CAPTURE},
-	{"clean", OPERATION_CLEAN},
+	{"start", OPERATION_START}, {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
+	{"clean", OPERATION_CLEAN}, {"usage", OPERATION_USAGE}, {"notify", OPERATION_NOTIFY},
 };
 
 /* Which fields there are, which operations they belong to, and how long they may be. */
@@ -38,8 +37,11 @@ static const struct field {
 	{"INIT_FILE", OPERATION_START, false, offsetof(struct request, init_file), FILE_MAX_BYTES},
 	{"AUTORUN_FILE", OPERATION_START, false, offsetof(struct request, autorun_file),
 	 FILE_MAX_BYTES},
+	{"RENDER_NODE", OPERATION_START, false, offsetof(struct request, render_node),
+	 FILE_MAX_BYTES},
 	{"REASON", OPERATION_STOP, false, offsetof(struct request, reason), REASON_MAX_BYTES},
 	{"TAG", OPERATION_CAPTURE, true, offsetof(struct request, tag), TAG_MAX_BYTES},
+	{"TEXT", OPERATION_NOTIFY, true, offsetof(struct request, text), TEXT_MAX_BYTES},
 	{"NUMBER", OPERATION_CLEAN, true, offsetof(struct request, number_text), 16},
 };
 
@@ -58,7 +60,8 @@ static int parse_operation(struct request *r, const char *name, struct error *er
 			return 0;
 		}
 	}
-	return error_set(err, ERR_INVALID, "OPERATION: expected start, stop, capture or clean");
+	return error_set(err, ERR_INVALID,
+			 "OPERATION: expected start, stop, capture, clean, usage or notify");
 }
 
 static int parse_field(struct request *r, const char *entry, struct error *err)

@@ -12,7 +12,9 @@ enum operation {
 	OPERATION_START = 1,
 	OPERATION_STOP = 2,
 	OPERATION_CAPTURE = 4,
-	OPERATION_CLEAN = 8
+	OPERATION_CLEAN = 8,
+	OPERATION_USAGE = 16,
+	OPERATION_NOTIFY = 32
 };
 
 struct request {
@@ -22,8 +24,10 @@ struct request {
 	const char *owner;
 	const char *init_file;
 	const char *autorun_file;
+	const char *render_node; /* path of the GPU's; NULL: none is wanted */
 	const char *reason;
 	const char *tag;
+	const char *text;
 	const char *number_text;
 	const char **arguments; /* of the autorun file, n_arguments and a NULL */
 	size_t n_arguments;

@@ -46,7 +46,7 @@ static void await(struct turn *turn, const int *fd,
 
 static struct program *find_program(struct session *s, pid_t pid)
 {
-	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun};
+	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun, &s->notice};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (programs[i]->pid == pid)
@@ -88,7 +88,7 @@ static void signals_arrived(struct session *s, void *data)
 	(void)data;
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			session_stop(s, "the keeper was told to stop");
+			session_stop(s, "the session's keeper was told to stop");
 	}
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		child_ended(s, pid, status);
@@ -120,6 +120,12 @@ static void capture_decided(struct session *s, void *data)
 	session_capture_decided(s, data);
 }
 
+static void notice_decided(struct session *s, void *data)
+{
+	(void)data;
+	session_notice_decided(s);
+}
+
 static void output_arrived(struct session *s, void *data)
 {
 	(void)s;
@@ -140,6 +146,8 @@ static void await_programs(struct session *s, struct turn *turn)
 		await(turn, &capture->program.exec_fd, capture_decided, capture);
 		await(turn, &capture->program.output.fd, output_arrived, &capture->program.output);
 	}
+	await(turn, &s->notice.exec_fd, notice_decided, NULL);
+	await(turn, &s->notice.output.fd, output_arrived, &s->notice.output);
 	await(turn, &s->xserver.display_fd, display_told, NULL);
 }
 
@@ -154,6 +162,12 @@ void session_handle(struct session *s, struct peer *peer, const struct request *
 		return;
 	case OPERATION_CAPTURE:
 		session_capture(s, peer, request->tag);
+		return;
+	case OPERATION_USAGE:
+		session_tell_usage(s, peer);
+		return;
+	case OPERATION_NOTIFY:
+		session_notify(s, request->text);
 		return;
 	case OPERATION_START:
 	case OPERATION_CLEAN:

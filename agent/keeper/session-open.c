@@ -13,6 +13,7 @@
 #include "agent/keeper/preflight.h"
 #include "agent/keeper/protocol.h"
 #include "agent/keeper/session.h"
+#include "agent/render-node.h"
 #include "common/cleanup.h"
 #include "common/log.h"
 
@@ -55,8 +56,7 @@ static int open_owner(struct session *s, struct error *err)
 	guard_peers(s, &last_word);
 	pam_init(&s->pam);
 	cgroup_note_origin(&s->cgroup);
-	rc = account_find(&s->owner, s->request->owner, s->config->minimum_uid, ACCOUNT_TO_BECOME,
-			  err);
+	rc = account_find(&s->owner, s->request->owner, s->config, ACCOUNT_TO_BECOME, err);
 	if (rc == 0 && s->options->is_root)
 		rc = pam_open(&s->pam, &s->owner, s->options->pam_dir, err);
 	if (rc == 0)
@@ -65,11 +65,30 @@ static int open_owner(struct session *s, struct error *err)
 	return rc;
 }
 
+/* VirtualGL (vglrun) takes its GPU from VGL_DISPLAY; what uses EGL by itself can be told the other. */
+static int name_gpu(struct session *s, struct error *err)
+{
+	const char *node = s->request->render_node;
+	char display[RENDER_NODE_DISPLAY_SIZE];
+
+	if (!node)
+		return 0;
+	if (!render_node_is_allowed(s->config->gl_render_nodes, node))
+		return error_set(err, ERR_CONFIG, "%s is none of gl_render_nodes", node);
+	render_node_display("", node, display);
+	if (environment_set(&s->environment, "VGL_DISPLAY", display, err) < 0)
+		return -1;
+	return environment_set(&s->environment, "DCV_SESSION_RENDER_NODE", node, err);
+}
+
 static int make_environment(struct session *s, struct error *err)
 {
 	AUTO(pam_variables_freep) char **variables = pam_variables(&s->pam);
 
-	return environment_init(&s->environment, variables, &s->owner, s->request->session_id, err);
+	if (environment_init(&s->environment, variables, &s->owner, s->request->session_id, err) <
+	    0)
+		return -1;
+	return name_gpu(s, err);
 }
 
 static int claim_folder(struct session *s, struct error *err)
@@ -159,6 +178,7 @@ void session_close(struct session *s)
 	xserver_done(&s->xserver);
 	program_done(&s->init);
 	program_done(&s->autorun);
+	program_done(&s->notice);
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		program_done(&s->captures[i].program);
 		close_p(&s->captures[i].reply_fd);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/keeper/shutdown.h"
+#include "agent/render-node.h"
 #include "agent/sentence.h"
 #include "agent/session-file.h"
 #include "common/cleanup.h"
@@ -32,7 +34,8 @@ void session_tell_state(struct session *s, struct peer *peer)
 				  is_ready ? environment_get(&s->environment, "DISPLAY") : NULL,
 				  "XAUTHORITY",
 				  is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
-				  "REASON", s->reason[0] ? s->reason : NULL, NULL))
+				  "REASON", s->reason[0] ? s->reason : NULL, "RENDER_NODE",
+				  s->request->render_node, "ACCOUNT", s->owner.name, NULL))
 		peer_send(peer, &packet, -1);
 }
 
@@ -56,6 +59,9 @@ static int check_files(void *data, struct error *err)
 	AUTO(free_p) char *init = NULL;
 	AUTO(free_p) char *autorun = NULL;
 
+	if (s->request->render_node &&
+	    render_node_try(s->request->render_node, s->owner.name, err) < 0)
+		return -1;
 	if (s->request->init_file && session_file_find("init file", s->config->init_folder,
 						       s->request->init_file, &init, err) < 0)
 		return -1;
@@ -243,7 +249,7 @@ static bool has_ended(const struct program *program)
 /* Whether a child is none of those that serve the session without being its purpose. */
 static bool is_purpose(const struct session *s, pid_t pid)
 {
-	if (pid == s->xserver.program.pid || pid == s->xlock.helper)
+	if (pid == s->xserver.program.pid || pid == s->xlock.helper || pid == s->notice.pid)
 		return false;
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		if (pid == s->captures[i].program.pid)
@@ -309,6 +315,9 @@ void session_stop(struct session *s, const char *reason)
 {
 	if (s->state >= SESSION_ENDING)
 		return;
+	/* Then the X server may end before we are told to. */
+	if (s->state == SESSION_READY && shutdown_is_under_way())
+		reason = "the host was shut down or rebooted";
 	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	sentence_make_valid(s->reason);
 	log_info("session %s ending: %s", s->request->session_id, s->reason);
@@ -405,6 +414,7 @@ static void session_init(struct session *s, const struct options *options,
 		.xserver = XSERVER_NONE,
 		.init = PROGRAM_NONE,
 		.autorun = PROGRAM_NONE,
+		.notice = PROGRAM_NONE,
 	};
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
 		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};

@@ -75,6 +75,7 @@ struct session {
 		char tag[72];
 		unsigned long peer; /* its serial */
 	} captures[SESSION_CAPTURES_MAX];
+	struct program notice;                    /* shows the owner a text */
 	pid_t bystanders[SESSION_BYSTANDERS_MAX]; /* children that PAM modules started */
 	size_t n_bystanders;
 	struct ending ending;
@@ -109,6 +110,15 @@ void session_handle(struct session *session, struct peer *peer, const struct req
 
 /** Start the capture program for a peer, or tell it why not (session-capture.c). */
 void session_capture(struct session *session, struct peer *peer, const char *tag);
+
+/** Tell a peer how much CPU time the session has used (session-idle.c). */
+void session_tell_usage(struct session *session, struct peer *peer);
+
+/** Show the owner a text. What goes wrong is logged. */
+void session_notify(struct session *session, const char *text);
+
+/** The exec of the program that shows it is decided. */
+void session_notice_decided(struct session *session);
 
 /** The exec of a capture program is decided: hand over its socket, or tell why there is none. */
 void session_capture_decided(struct session *session, struct capture *capture);

@@ -138,6 +138,7 @@ def test_a_session_with_its_programs_from_create_to_delete(agent, alice):
     ready = agent.wait_for(session_id, "READY")
     server = ready.pop("Server")
     created = ready.pop("CreationTime")
+    assert ready.pop("Local")["Idle"]["State"] == "OFF"
     assert ready == {"Id": session_id, "Name": "wing study", "Owner": alice.name,
                      "Type": "VIRTUAL", "State": "READY", "NumOfConnections": 0,
                      "MaxConcurrentClients": 4, "StorageRoot": "%home%/share"}

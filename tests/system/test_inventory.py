@@ -1,7 +1,6 @@
 """What the agent tells of its host, compared with the tools of the system and with a stand-in of the
 metadata service of EC2; and what it does when the host changes."""
 
-import contextlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ import pytest
 
 from agent_helpers import Agent
 from keeper_helpers import PATIENCE, wait_for
+from namespace_helpers import namespace
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and keepers need root")
 
@@ -42,23 +42,6 @@ def tool(*command):
     """What a tool prints, without the colours and words of another language."""
     return subprocess.run(command, check=True, capture_output=True, text=True,
                           env={**os.environ, "LC_ALL": "C"}).stdout
-
-
-@contextlib.contextmanager
-def namespace(*flags, script):
-    """A prefix for commands that are to run in new namespaces, in which the script has run. It says
-    "ready" when it has, and is ended by a line on its input."""
-    process = subprocess.Popen(["unshare", *flags, "sh", "-e", "-c", script],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert select.select([process.stdout], [], [], PATIENCE)[0]
-        assert process.stdout.readline() == "ready\n"
-        yield ("nsenter", "-t", str(process.pid), *flags)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stdin.close()
 
 
 # --- the tools -----------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ def test_sigterm_to_the_keeper_ends_the_session(keeper, alice):
     connection, session_id = keeper.start(alice.name, keeper.init(SLEEP))
     ready(connection)
     os.kill(int(state_of(keeper)["PID"]), signal.SIGTERM)
-    assert connection.until("ended")["REASON"] == "the keeper was told to stop"
+    assert connection.until("ended")["REASON"] == "the session's keeper was told to stop"
     assert_nothing_left(keeper, alice, session_id)
 
 

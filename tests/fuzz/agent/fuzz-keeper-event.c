@@ -52,6 +52,13 @@ static void on_ended(struct session *s, const char *reason, enum error_code code
 		abort();
 }
 
+static void on_used(struct session *s, long long cpu_ms, void *userdata)
+{
+	on_ready(s, userdata);
+	if (cpu_ms < -1)
+		abort();
+}
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -96,7 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.config = &config,
 		.keeper_socket = listen_path,
 		.keeper_run_dir = folder,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL, NULL},
+		.events = {on_found, on_searched, on_ready, on_ending, on_ended, on_used, NULL,
+			   NULL},
 	};
 	struct engine *engine;
 	struct error err;

@@ -20,7 +20,8 @@ static void check_start(const struct request *r, size_t size)
 	    r->session_id[0] == '.' || strlen(r->session_id) > KEEPER_SESSION_ID_MAX_BYTES)
 		__builtin_trap();
 	if (!is_inside(r, r->session_id, size) || !is_inside(r, r->owner, size) ||
-	    !is_inside(r, r->init_file, size) || !is_inside(r, r->autorun_file, size))
+	    !is_inside(r, r->init_file, size) || !is_inside(r, r->autorun_file, size) ||
+	    !is_inside(r, r->render_node, size))
 		__builtin_trap();
 	for (size_t i = 0; i < r->n_arguments; i++) {
 		if (!r->arguments[i] || !is_inside(r, r->arguments[i], size))

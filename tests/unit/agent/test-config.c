@@ -312,6 +312,19 @@ static void every_setting_of_the_reference_is_known(void **state)
 	assert_string_equal(f->config.screenshot_format, "jpeg");
 	assert_int_equal(f->config.screenshot_max_width, 200);
 	assert_int_equal(f->config.screenshot_max_height, 150);
+	assert_int_equal(f->config.idle_disconnected_s, 0);
+	assert_int_equal(f->config.idle_quiet_s, 1800);
+	assert_int_equal(f->config.idle_warning_s, 300);
+}
+
+static void an_exemption_that_means_nothing_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	assert_fails(load(f, "version = '0.1'\n[agent]\nidle_exempt = ['keep']\n", &err),
+		     ERR_CONFIG);
+	assert_non_null(strstr(err.message, "agent.idle_exempt: expected 'tag:NAME'"));
 }
 
 static void what_has_no_effect_is_said(void **state)
@@ -320,15 +333,14 @@ static void what_has_no_effect_is_said(void **state)
 	struct error err;
 
 	assert_int_equal(load(f,
-			      "version = '0.1'\n[agent]\nidle_minutes = 30\nmetrics_port = 9\n"
+			      "version = '0.1'\n[agent]\nmetrics_port = 9\n"
 			      "[viewer]\nport = 1\n",
 			      &err),
 			 0);
-	assert_int_equal(log_catch_count(&f->log, "line 3: idle_minutes has no effect: this "
-						  "version ends no idle sessions"),
+	assert_int_equal(log_catch_count(&f->log, "line 3: metrics_port has no effect: this "
+						  "version serves no metrics"),
 			 1);
-	assert_int_equal(log_catch_count(&f->log, "line 4: metrics_port has no effect"), 1);
-	assert_int_equal(log_catch_count(&f->log, "line 6: port has no effect"), 1);
+	assert_int_equal(log_catch_count(&f->log, "line 5: port has no effect"), 1);
 }
 
 static void an_earlier_name_is_the_same_setting(void **state)
@@ -375,6 +387,7 @@ int main(void)
 		TEST(the_shipped_file_can_be_told_of_a_broker),
 		TEST(every_setting_of_the_reference_is_known),
 		TEST(what_has_no_effect_is_said),
+		TEST(an_exemption_that_means_nothing_is_refused),
 		TEST(an_earlier_name_is_the_same_setting),
 		TEST(what_cannot_be_done_is_refused_by_name),
 	};

@@ -294,6 +294,29 @@ static void every_state_but_the_final_ones_has_a_deadline(void **state)
 	assert_int_equal(s->deadline_ms, 0);
 }
 
+static void of_an_owners_sessions_under_several_names_the_later_ones_are_too_many(void **state)
+{
+	struct fixture *f = *state;
+	struct session *first, *second;
+	struct error err;
+
+	f->config.max_sessions_per_user = 1;
+	first = add(f, "s1", "CORP\\alice");
+	second = add(f, "s2", "alice@corp.example");
+	session_set_account(second, "alice@corp.example");
+	assert_int_equal(session_list_check_account(&f->list, second, &err), 0);
+	session_set_account(first, "alice@corp.example");
+	assert_int_equal(session_list_check_account(&f->list, first, &err), 0);
+	assert_fails(session_list_check_account(&f->list, second, &err), ERR_LIMIT);
+	assert_string_equal(err.message,
+			    "user alice@corp.example has the allowed 1 sessions on this host");
+	first->is_host_made = true; /* which limits do not count */
+	assert_int_equal(session_list_check_account(&f->list, second, &err), 0);
+	first->is_host_made = false;
+	assert_int_equal(session_list_apply(&f->list, first, SESSION_EVENT_ENDED, NULL, &err), 0);
+	assert_int_equal(session_list_check_account(&f->list, second, &err), 0);
+}
+
 static void ended_sessions_are_forgotten_after_a_while(void **state)
 {
 	struct fixture *f = *state;
@@ -387,6 +410,7 @@ int main(void)
 		TEST(a_full_disk_refuses_new_sessions_and_keeps_the_others),
 		TEST(somebody_acts_when_a_session_does_not_get_ready),
 		TEST(every_state_but_the_final_ones_has_a_deadline),
+		TEST(of_an_owners_sessions_under_several_names_the_later_ones_are_too_many),
 		TEST(ended_sessions_are_forgotten_after_a_while),
 		TEST(every_change_is_told),
 		TEST(console_sessions_count_by_themselves),

@@ -86,7 +86,9 @@ static void a_session_that_is_found_alive_forgets_its_end(void **state)
 	(void)state;
 	s->failure = ERR_DENIED;
 	assert_int_equal(session_apply(s, SESSION_EVENT_ENDED, "killed", &err), 0);
+	s->idle.empty_since_ms = 5;
 	assert_int_equal(session_apply(s, SESSION_EVENT_FOUND, NULL, &err), 0);
+	assert_int_equal(s->idle.empty_since_ms, 0);
 	assert_null(s->state_reason);
 	assert_int_equal(s->failure, ERR_NONE);
 	assert_int_equal(s->end_time_ms, 0);
@@ -204,6 +206,9 @@ static void everything_survives_in_the_record(void **state)
 	s->failure = ERR_NOT_FOUND;
 	s->was_ready = true;
 	s->attempt = 3;
+	session_set_account(s, "alice@corp.example");
+	s->disconnection_time_ms = 1772438411500;
+	idle_state_look(&s->idle, 77, 0, s->disconnection_time_ms);
 	record = session_to_record(s);
 	again = session_from_record(record, &err);
 	assert_non_null(again);
@@ -217,10 +222,33 @@ static void everything_survives_in_the_record(void **state)
 	assert_int_equal(again->end_time_ms, 1772438411999);
 	assert_int_equal(again->max_concurrent_clients, 7);
 	assert_int_equal(again->attempt, 3);
+	assert_int_equal(again->disconnection_time_ms, 1772438411500);
+	assert_int_equal(again->idle.empty_since_ms, 77);
 	assert_int_equal(again->failure, ERR_NOT_FOUND);
 	assert_true(again->was_ready);
+	assert_string_equal(again->account, "alice@corp.example");
 	session_free(s);
 	session_free(again);
+}
+
+static void an_owner_has_the_name_that_was_asked_for_and_the_accounts(void **state)
+{
+	const struct create_session_request r = {
+		.name = "n", .owner = "CORP\\alice", .type = "VIRTUAL"};
+	struct error err = {0};
+	struct session *s = session_new("id-1", &r, 0, &err);
+
+	(void)state;
+	assert_true(session_is_of(s, "CORP\\alice"));
+	assert_false(session_is_of(s, "alice"));
+	session_set_account(s, NULL);
+	assert_null(s->account);
+	session_set_account(s, "alice");
+	assert_true(session_is_of(s, "CORP\\alice"));
+	assert_true(session_is_of(s, "alice"));
+	assert_false(session_is_of(s, "alic"));
+	assert_string_equal(s->owner, "CORP\\alice");
+	session_free(s);
 }
 
 #define RECORD(member)                                                                             \
@@ -308,6 +336,7 @@ int main(void)
 		cmocka_unit_test(the_api_shows_what_is_known_and_nothing_empty),
 		cmocka_unit_test(the_older_name_of_the_init_file_counts_only_without_the_newer),
 		cmocka_unit_test(everything_survives_in_the_record),
+		cmocka_unit_test(an_owner_has_the_name_that_was_asked_for_and_the_accounts),
 		cmocka_unit_test(a_record_that_is_none_is_refused),
 		cmocka_unit_test(a_record_of_another_release_is_taken),
 		cmocka_unit_test(nothing_is_freed_in_vain),

@@ -23,7 +23,8 @@ struct fixture {
 	int keepers[KEEPERS_MAX]; /* connections, in the order of accept */
 	size_t n_keepers;
 	bool knows_sessions; /* on_found gives f->session */
-	unsigned n_found, n_searched, n_ready, n_ending, n_ended;
+	unsigned n_found, n_searched, n_ready, n_ending, n_ended, n_used;
+	long long cpu_ms;
 	char reason[256];
 	enum error_code code;
 	struct error shot;
@@ -76,6 +77,15 @@ static void on_ended(struct session *session, const char *reason, enum error_cod
 	note(f, reason);
 }
 
+static void on_used(struct session *session, long long cpu_ms, void *userdata)
+{
+	struct fixture *f = userdata;
+
+	assert_ptr_equal(session, f->session);
+	f->n_used++;
+	f->cpu_ms = cpu_ms;
+}
+
 static int listen_at(const char *path, int backlog)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -98,7 +108,7 @@ static int set_up(void **state)
 		.config = &f.config,
 		.keeper_socket = f.listen_path,
 		.keeper_run_dir = f.run_dir,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, NULL, &f},
+		.events = {on_found, on_searched, on_ready, on_ending, on_ended, on_used, NULL, &f},
 	};
 	struct error err;
 
@@ -122,7 +132,8 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	f->engine->ops->free(f->engine);
+	if (f->engine)
+		f->engine->ops->free(f->engine);
 	assert_null(f->session->part);
 	session_free(f->session);
 	for (size_t i = 0; i < KEEPERS_MAX && i < f->n_keepers; i++)
@@ -224,6 +235,28 @@ static void a_session_is_ordered_becomes_ready_and_ends(void **state)
 	assert_string_equal(f->reason, "(none)");
 }
 
+static void the_keeper_tells_what_the_session_has_used_and_tells_the_owner(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	create_ready(f);
+	f->engine->ops->usage(f->engine, f->session);
+	assert_string_equal(receive(f, 0), "OPERATION=usage|");
+	SAY(f, 0, "EVENT=usage\0CPU_MS=12345678901");
+	run_until(&f->loop, f->n_used == 1);
+	assert_int_equal(f->cpu_ms, 12345678901);
+	SAY(f, 0, "EVENT=usage\0CPU_MS=-5");
+	run_until(&f->loop, f->n_used == 2);
+	assert_int_equal(f->cpu_ms, -1);
+	assert_int_equal(f->engine->ops->notify(f->engine, f->session, "it ends", &err), 0);
+	assert_string_equal(receive(f, 0), "OPERATION=notify|TEXT=it ends|");
+	close_p(&f->keepers[0]);
+	run_until(&f->loop, f->n_ended == 1);
+	assert_fails(f->engine->ops->notify(f->engine, f->session, "x", &err), ERR_UNAVAILABLE);
+	f->engine->ops->usage(f->engine, f->session); /* nobody to ask, and no harm */
+}
+
 static void a_session_that_fails_tells_why_and_whose_fault_it_was(void **state)
 {
 	static const struct {
@@ -281,6 +314,55 @@ static void arguments_go_along_byte_by_byte(void **state)
 	(void)await_connection(f, f->listener);
 	assert_string_equal(receive(f, 0), START "AUTORUN_FILE=run.sh|ARGUMENT=--a b|ARGUMENT=|"
 						 "ARGUMENT=$(x) 'q' \"|");
+}
+
+/* Devices that every host has stand for GPUs. */
+static void set_gpus(struct fixture *f, const char *patterns, size_t size)
+{
+	free(f->config.gl_render_nodes);
+	f->config.gl_render_nodes = memcpy(malloc(size), patterns, size);
+}
+
+#define SET_GPUS(f, patterns) set_gpus(f, patterns "\0", sizeof(patterns) + 1)
+
+static void a_found_session_keeps_its_gpu_and_the_next_one_has_another(void **state)
+{
+	struct fixture *f = *state;
+	const struct create_session_request request = {
+		.name = "n", .owner = "alice", .type = "VIRTUAL", .dcv_gl_enabled = true};
+	struct error err;
+	struct session *second = session_new("s2", &request, 0, &err);
+
+	SET_GPUS(f, "/dev/null\0/dev/zero");
+	make_number(f, true);
+	assert_int_equal(f->engine->ops->search(f->engine, &err), 0);
+	assert_int_equal(await_connection(f, f->control), 0);
+	SAY(f, 0, STATE("ready") "\0RENDER_NODE=/dev/null");
+	run_until(&f->loop, f->n_ready == 1);
+	assert_int_equal(f->engine->ops->create(f->engine, second, &err), 0);
+	(void)await_connection(f, f->listener);
+	assert_string_equal(receive(f, 1), "OPERATION=start|SESSION_ID=s2|OWNER=alice|"
+					   "RENDER_NODE=/dev/zero|");
+	f->engine->ops->free(f->engine);
+	f->engine = NULL;
+	session_free(second);
+}
+
+static void without_a_gpu_nobody_is_given_one(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	SET_GPUS(f, "/dev/no-such-device*");
+	create(f); /* who wants none has no need of one */
+	f->engine->ops->end(f->engine, f->session, "x");
+	(void)await_connection(f, f->listener);
+	(void)receive(f, 0);
+	SAY(f, 0, "EVENT=ended\0REASON=x");
+	run_until(&f->loop, f->n_ended == 1);
+	f->session->is_gl_wanted = true;
+	assert_fails(f->engine->ops->create(f->engine, f->session, &err), ERR_UNSUPPORTED);
+	assert_null(f->session->part);
 }
 
 static void more_than_a_packet_holds_is_refused_at_once(void **state)
@@ -678,9 +760,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_ordered_becomes_ready_and_ends),
+		TEST(the_keeper_tells_what_the_session_has_used_and_tells_the_owner),
 		TEST(a_session_that_fails_tells_why_and_whose_fault_it_was),
 		TEST(a_failure_that_was_asked_for_is_nobodys_fault),
 		TEST(arguments_go_along_byte_by_byte),
+		TEST(a_found_session_keeps_its_gpu_and_the_next_one_has_another),
+		TEST(without_a_gpu_nobody_is_given_one),
 		TEST(more_than_a_packet_holds_is_refused_at_once),
 		TEST(a_console_session_is_none_of_ours),
 		TEST(without_a_listener_nothing_begins),

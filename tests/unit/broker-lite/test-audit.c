@@ -79,23 +79,24 @@ static void a_line_tells_who_did_what_to_what(void **state)
 	const struct client client = {.id = "c1", .name = (char *)"portal \"x\"\n"};
 
 	open_audit(f);
-	audit_write(&f->audit, &(struct audit_entry){.what = "DeleteSessions",
-						     .who = AUDIT_CLIENT,
-						     .client = &client,
-						     .address = "192.0.2.7",
-						     .session = "s1",
-						     .server = "h1",
-						     .request_id = "r1"});
-	audit_write(&f->audit, &(struct audit_entry){.what = "register-api-client",
-						     .who = AUDIT_COMMAND,
-						     .uid = 0,
-						     .object = "c2",
-						     .address = "",
-						     .has_failed = true,
-						     .reason = "because"});
-	audit_write(&f->audit, &(struct audit_entry){.what = "unregister-api-client",
-						     .who = AUDIT_COMMAND,
-						     .uid = 113});
+	audit_add(&f->audit, &(struct audit_entry){.what = "DeleteSessions",
+						   .who = AUDIT_CLIENT,
+						   .client = &client,
+						   .address = "192.0.2.7",
+						   .session = "s1",
+						   .server = "h1",
+						   .request_id = "r1"});
+	audit_add(&f->audit, &(struct audit_entry){.what = "register-api-client",
+						   .who = AUDIT_COMMAND,
+						   .uid = 0,
+						   .object = "c2",
+						   .address = "",
+						   .has_failed = true,
+						   .reason = "because"});
+	audit_add(&f->audit, &(struct audit_entry){.what = "unregister-api-client",
+						   .who = AUDIT_COMMAND,
+						   .uid = 113});
+	audit_flush(&f->audit);
 	assert_line(f, 0,
 		    json_pack("{s:s,s:{s:s,s:s,s:s,s:s},s:s,s:s,s:s,s:s}", "what", "DeleteSessions",
 			      "who", "kind", "client", "id", "c1", "name", "portal \"x\"\n",
@@ -115,12 +116,14 @@ static void what_was_lost_is_counted_and_told_in_the_next_line(void **state)
 	const struct audit_entry entry = {.what = "x", .who = AUDIT_BROKER};
 	struct fixture *f = *state;
 
-	audit_write(&f->audit, &entry);
-	audit_write(&f->audit, &entry);
+	audit_add(&f->audit, &entry);
+	audit_add(&f->audit, &entry);
+	audit_flush(&f->audit);
 	assert_int_equal(audit_n_dropped(&f->audit), 2);
 	open_audit(f);
-	audit_write(&f->audit, &entry);
-	audit_write(&f->audit, &entry);
+	audit_add(&f->audit, &entry);
+	audit_add(&f->audit, &entry);
+	audit_flush(&f->audit);
 	assert_int_equal(audit_n_dropped(&f->audit), 2);
 	assert_line(f, 0,
 		    json_pack("{s:s,s:{s:s},s:s,s:i}", "what", "LinesDropped", "who", "kind",
@@ -131,13 +134,28 @@ static void what_was_lost_is_counted_and_told_in_the_next_line(void **state)
 				      "outcome", "done"));
 }
 
+static void a_burst_is_written_before_it_takes_much_memory(void **state)
+{
+	struct fixture *f = *state;
+	const struct audit_entry entry = {.what = "x", .who = AUDIT_BROKER};
+
+	open_audit(f);
+	for (unsigned i = 0; i < 10000; i++)
+		audit_add(&f->audit, &entry);
+	assert_true(f->audit.held.capacity < 256 << 10);
+	audit_flush(&f->audit);
+	json_decref(line(f, 9999));
+	assert_int_equal(audit_n_dropped(&f->audit), 0);
+}
+
 static void an_entry_that_is_not_utf8_is_still_a_line(void **state)
 {
 	struct fixture *f = *state;
 
 	open_audit(f);
-	audit_write(&f->audit,
-		    &(struct audit_entry){.what = "x", .who = AUDIT_BROKER, .session = "\xff"});
+	audit_add(&f->audit,
+		  &(struct audit_entry){.what = "x", .who = AUDIT_BROKER, .session = "\xff"});
+	audit_flush(&f->audit);
 	assert_line(f, 0,
 		    json_pack("{s:s,s:{s:s},s:s,s:s}", "what", "x", "who", "kind", "broker",
 			      "outcome", "done", "session", "\uFFFD"));
@@ -150,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_AUDIT(a_line_tells_who_did_what_to_what),
 		WITH_AUDIT(what_was_lost_is_counted_and_told_in_the_next_line),
+		WITH_AUDIT(a_burst_is_written_before_it_takes_much_memory),
 		WITH_AUDIT(an_entry_that_is_not_utf8_is_still_a_line),
 	};
 

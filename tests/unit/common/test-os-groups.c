@@ -29,9 +29,12 @@ static void a_user_whom_nobody_knows_is_in_no_group(void **state)
 
 static void a_group_exists_or_not(void **state)
 {
+	gid_t gid = 1;
+
 	(void)state;
-	assert_true(os_group_exists("root"));
-	assert_false(os_group_exists("no such group"));
+	assert_true(os_group_find("root", &gid));
+	assert_int_equal(gid, 0);
+	assert_false(os_group_find("no such group", &gid));
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 
 struct config {
 	char *name, *path, *level, *free_text, *folders, *words;
-	long long port;
+	long long port, pause_s;
 	bool enabled;
 };
 
@@ -25,6 +25,7 @@ static const struct setting table[] = {
 	{"agent", "folders", SETTING_LIST, AT(folders), .default_text = "/etc|/usr",
 	 .check = CHECK_PATH},
 	{"agent", "words", SETTING_LIST, AT(words)},
+	{"agent", "pause", SETTING_MINUTES, AT(pause_s), .default_number = 5, .min = 1, .max = 90},
 };
 
 static const struct setting flat_table[] = {
@@ -110,6 +111,43 @@ static void a_list_is_strings_up_to_an_empty_one(void **state)
 	assert_string_equal(config.folders, "");
 	assert_string_equal(config.words, "");
 	done(&config);
+}
+
+static void minutes_may_be_given_with_a_unit(void **state)
+{
+	static const struct {
+		const char *text;
+		long long seconds;
+	} good[] = {{"", 300},
+		    {"pause = 90", 5400},
+		    {"pause = '60s'", 60},
+		    {"pause = '61s'", 61},
+		    {"pause = '90m'", 5400},
+		    {"pause = '1h'", 3600}};
+	static const char *const wrong[] = {
+		"0",       "91",     "'5'",   "'59s'",
+		"'5401s'", "'2h'",   "'0h'",  "'s'",
+		"''",      "'5d'",   "'5 m'", "'-5m'",
+		"true",    "'1.5m'", "1.5",   "'9999999999999999999999999s'"};
+	struct config config;
+	struct error err = {0};
+	char text[80];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		(void)snprintf(text, sizeof(text), "[agent]\n%s\n", good[i].text);
+		assert_int_equal(load_toml(&config, text, &err), 0);
+		assert_int_equal(config.pause_s, good[i].seconds);
+		done(&config);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		(void)snprintf(text, sizeof(text), "[agent]\npause = %s\n", wrong[i]);
+		assert_fails(load_toml(&config, text, &err), ERR_CONFIG);
+		assert_non_null(strstr(err.message,
+				       "line 2: agent.pause: expected minutes from 1 to 90, "
+				       "or a time such as '90s'"));
+		done(&config);
+	}
 }
 
 static void letter_case_and_dashes_of_a_key_do_not_matter(void **state)
@@ -233,6 +271,7 @@ int main(void)
 		cmocka_unit_test(the_file_fills_the_struct),
 		cmocka_unit_test(a_list_is_strings_up_to_an_empty_one),
 		cmocka_unit_test(letter_case_and_dashes_of_a_key_do_not_matter),
+		cmocka_unit_test(minutes_may_be_given_with_a_unit),
 		cmocka_unit_test(the_last_of_several_counts_and_unknown_keys_do_no_harm),
 		cmocka_unit_test(a_wrong_value_is_told_with_line_key_and_what_was_expected),
 		cmocka_unit_test(properties_are_read_as_their_setting_wants),

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "agent/keeper/ending.h"
 #include "agent/keeper/processes.h"
@@ -99,12 +101,59 @@ static void who_listens_is_told_and_who_does_not_is_killed(void **state)
 	processes_forget(&ending.processes);
 }
 
+/* Runs until it has used some CPU time, then does as it is told. */
+static pid_t start_busy_child(bool does_end)
+{
+	struct timespec used = {0};
+	int fds[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		while (used.tv_nsec < 60000000 && used.tv_sec == 0)
+			(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+		if (write(fds[1], "x", 1) != 1 || does_end)
+			_exit(0);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	return pid;
+}
+
+static void the_time_of_the_living_and_of_the_ended_counts(void **state)
+{
+	struct cgroup none = {0};
+	const struct processes processes = {.cgroup = &none,
+					    .session_id = "no-such-session",
+					    .owner = getuid(),
+					    .with_descendants = true};
+	long long before = processes_cpu_ms(&processes);
+	pid_t living, ended;
+
+	(void)state;
+	assert_true(before >= 0);
+	living = start_busy_child(false);
+	assert_true(processes_cpu_ms(&processes) >= before + 50);
+	ended = start_busy_child(true);
+	assert_int_equal(waitpid(ended, NULL, 0), ended);
+	assert_true(processes_cpu_ms(&processes) >= before + 100);
+	(void)kill(living, SIGKILL);
+	assert_int_equal(waitpid(living, NULL, 0), living);
+	assert_true(processes_cpu_ms(&processes) >= before + 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_environment_has_exactly_this_value),
 		cmocka_unit_test(children_are_listed),
 		cmocka_unit_test(who_listens_is_told_and_who_does_not_is_killed),
+		cmocka_unit_test(the_time_of_the_living_and_of_the_ended_counts),
 	};
 
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);

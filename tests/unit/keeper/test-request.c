@@ -23,6 +23,7 @@ static void a_start_is_taken_apart(void **state)
 	assert_int_equal(
 		PARSE(&r,
 		      "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0INIT_FILE=a.sh\0"
+		      "RENDER_NODE=/dev/dri/renderD128\0"
 		      "AUTORUN_FILE=b.sh\0ARGUMENT=one\0ARGUMENT=\0ARGUMENT=$(x) \"y\"\n\0",
 		      &err),
 		0);
@@ -31,6 +32,7 @@ static void a_start_is_taken_apart(void **state)
 	assert_string_equal(r.owner, "alice");
 	assert_string_equal(r.init_file, "a.sh");
 	assert_string_equal(r.autorun_file, "b.sh");
+	assert_string_equal(r.render_node, "/dev/dri/renderD128");
 	assert_int_equal(r.n_arguments, 3);
 	assert_string_equal(r.arguments[0], "one");
 	assert_string_equal(r.arguments[1], "");
@@ -55,6 +57,8 @@ static void the_other_operations_have_their_fields(void **state)
 	AUTO(request_done) struct request stop = {0};
 	AUTO(request_done) struct request capture = {0};
 	AUTO(request_done) struct request clean = {0};
+	AUTO(request_done) struct request usage = {0};
+	AUTO(request_done) struct request notify = {0};
 	struct error err = {0};
 
 	(void)state;
@@ -64,6 +68,10 @@ static void the_other_operations_have_their_fields(void **state)
 	assert_string_equal(capture.tag, "7");
 	assert_int_equal(PARSE(&clean, "OPERATION=clean\0NUMBER=12\0", &err), 0);
 	assert_int_equal(clean.number, 12);
+	assert_int_equal(PARSE(&usage, "OPERATION=usage\0", &err), 0);
+	assert_int_equal(usage.operation, OPERATION_USAGE);
+	assert_int_equal(PARSE(&notify, "OPERATION=notify\0TEXT=-x $(y)\0", &err), 0);
+	assert_string_equal(notify.text, "-x $(y)");
 }
 
 static void assert_refused(const char *packet, size_t len, const char *sentence)
@@ -99,6 +107,8 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED("OPERATION=start\0SESSION_ID=..\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=start\0SESSION_ID=\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=capture\0", "TAG is missing");
+	REFUSED("OPERATION=notify\0", "TEXT is missing");
+	REFUSED("OPERATION=usage\0TEXT=x\0", "unknown field 'TEXT'");
 	REFUSED("OPERATION=clean\0NUMBER=1x\0", "NUMBER: expected");
 	REFUSED("OPERATION=clean\0NUMBER=-1\0", "NUMBER: expected");
 }

@@ -1,0 +1,238 @@
+"""The packages on a host with systemd: installed, used, upgraded, rebooted, removed. The tests are one
+story, in this order, on one host."""
+
+import json
+import re
+import shlex
+import time
+
+import pytest
+
+AGENT = "dcv-session-manager-agent"
+BROKER = "dcv-session-manager-broker"
+PACKAGES = (f"{AGENT}-lite", f"{BROKER}-lite", "dcvctl")
+UID = 61537  # not a number that anybody has outside
+N_BURST = 70  # more than a socket of systemd accepts by default
+
+
+def wait_until(condition, timeout=30, what="the condition"):
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come true within {timeout} s")
+        time.sleep(0.05)
+
+
+def is_active(host, unit):
+    return host.run("systemctl", "is-active", unit, check=False).stdout.strip() == "active"
+
+
+def show(host, unit, key):
+    return host.out("systemctl", "show", "-P", key, unit)
+
+
+def sessions(host, *options):
+    answer = json.loads(host.out("dcvctl", "--output", "json", "describe-sessions", *options))
+    return {session["Id"]: session for session in answer["Sessions"]}
+
+
+def states(host):
+    return {identity: session["State"] for identity, session in sessions(host).items()}
+
+
+def post(host, path, request):
+    answer = json.loads(host.out(
+        "curl", "-sS", "--unix-socket", f"/run/{AGENT}/agent.sock", "--data-binary", "@-",
+        f"http://localhost/{path}", input=json.dumps(request)))
+    assert not answer["UnsuccessfulList"], answer["UnsuccessfulList"][0]
+    return answer["SuccessfulList"]
+
+
+def create(host, *options, owner="mira"):
+    """Made by its owner; its id once it is READY."""
+    made = host.run("dcvctl", "create-session", "--name", "work", "--type", "virtual", "--wait",
+                    *options, user=owner)
+    assert " READY" in made.stdout, made
+    return made.stdout.split()[1]
+
+
+def keeper_of(host, identity):
+    """The keeper's pid there, as its own service knows it."""
+    said = host.out("journalctl", "-o", "cat", "-t", "dcv-session-keeper")
+    return re.findall(rf"session {identity} starting \(.*pid=(\d+)\)", said)[-1]
+
+
+def install(host, packages):
+    for package in packages:
+        (host.path("/root") / package.name).write_bytes(package.read_bytes())
+    host.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", "--force-confold",
+             *(f"/root/{package.name}" for package in packages))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def desktop(host, packages):
+    """Packages, and a user whose desktop is one clock: many of them are to be started."""
+    if host.run("dpkg", "-s", PACKAGES[0], check=False).returncode == 0:
+        pytest.fail("the packages are installed on this machine: nothing can be tested")
+    install(host, packages)
+    host.run("useradd", "--create-home", "--uid", UID, "--shell", "/bin/bash", "mira")
+    init = f"/var/lib/{AGENT}/init/clock"
+    host.run("sed", "-i", "/^\\[agent\\]/a max_concurrent_sessions_per_user = -1",
+             f"/etc/{AGENT}/agent.conf")
+    host.run("systemctl", "restart", AGENT)
+    host.run("sh", "-c", f"printf '#!/bin/sh\\nexec xclock\\n' > {init} && chmod 755 {init}")
+
+
+@pytest.fixture(scope="module")
+def kept(host):
+    """A session that lives through what follows."""
+    return create(host)
+
+
+def test_what_is_installed_runs_at_once(host):
+    for unit in (f"{AGENT}.service", f"{BROKER}.service", "dcv-session-keeper.socket"):
+        assert is_active(host, unit) and show(host, unit, "UnitFileState") == "enabled", unit
+    assert "dcv" not in host.out("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+    for service in (AGENT, BROKER):
+        assert show(host, service, "WatchdogUSec") != "0"
+        assert "core-dump" not in show(host, service, "Result")
+
+
+@pytest.mark.parametrize("path, expected", [
+    (f"/etc/{AGENT}/agent.conf", "root root 644"),
+    (f"/etc/{BROKER}/session-manager-broker.properties", "root dcvsmbroker 640"),
+    (f"/var/lib/{AGENT}", "root root 755"), (f"/var/lib/{AGENT}/init", "root root 755"),
+    (f"/var/lib/{AGENT}/autorun", "root root 755"),
+    (f"/var/lib/{AGENT}/state", "dcvsmagent dcvsmagent 755"),
+    (f"/var/log/{AGENT}", "dcvsmagent dcvsmagent 755"),
+    (f"/run/{AGENT}", "dcvsmagent dcvsmagent 755"),
+    ("/var/lib/dcvsmbroker", "dcvsmbroker dcvsmbroker 700"),
+    (f"/var/log/{BROKER}", "dcvsmbroker dcvsmbroker 750"),
+    ("/run/dcv-session-keeper/listen", "root dcvsmagent 660"),
+])
+def test_folders_and_files_have_their_owners(host, path, expected):
+    assert host.out("stat", "-c", "%U %G %a", path) == expected
+
+
+@pytest.mark.parametrize("service", [AGENT, BROKER])
+def test_the_services_are_sandboxed(host, service):
+    said = host.out("systemd-analyze", "security", "--no-pager", f"{service}.service")
+    assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", said)[1]) <= 2.0, said
+
+
+@pytest.mark.parametrize("line, expected", [
+    ("dcvctl create-s", ["create-session"]), ("dcvctl --output json describe-ser", ["describe-servers"]),
+    ("dcvctl create-session --own", ["--owner"]), ("dcvctl delete-session --no-such", []),
+])
+def test_the_shell_completes_the_command_line(host, line, expected):
+    words = line.split()
+    said = host.out("bash", "-c", "source /usr/share/bash-completion/completions/dcvctl; "
+                    f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _dcvctl; "
+                    "echo ${COMPREPLY[@]}")
+    assert said.split() == expected
+
+
+def test_a_session_is_one_of_logind_and_lies_in_its_cgroup(host, kept):
+    [line] = host.out("loginctl", "list-sessions", "--no-legend").splitlines()
+    number = line.split()[0]
+    keeper = keeper_of(host, kept)
+    assert host.out("loginctl", "show-session", number, "-P", "Leader") == keeper
+    assert host.out("stat", "-c", "%U %a", f"/run/user/{UID}") == "mira 700"
+    scope = f"/user.slice/user-{UID}.slice/session-{number}.scope"
+    for name in ("Xvnc", "dbus-run-session"):
+        pid = host.out("pgrep", "-u", str(UID), "-o", "-f", name)
+        assert f"0::{scope}" in host.out("cat", f"/proc/{pid}/cgroup").splitlines()
+    assert is_active(host, host.out("systemctl", "list-units", "--plain", "--no-legend",
+                                    "dcv-session-keeper@*").split()[0])
+
+
+def test_a_picture_of_it_can_be_taken(host, kept):
+    host.run("dcvctl", "get-session-screenshots", kept, "--output-dir", "/root")
+    assert host.path(f"/root/{kept}-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_host_joins_the_broker_and_is_driven_through_its_api(host, kept):
+    token = host.out(BROKER, "create-join-token").split()[-1]
+    host.run(AGENT, "join", "https://localhost:8445", "-", input=token)
+    assert host.out("stat", "-c", "%U %G %a", f"/etc/{AGENT}/software-statement") == \
+        "root dcvsmagent 640"
+    host.run("systemctl", "restart", AGENT)
+    client = dict(line.split(": ", 1) for line in
+                  host.out(BROKER, "register-api-client", "--client-name", "portal").splitlines()
+                  if ": " in line)
+    environment = {"DCV_SM_CLIENT_ID": client["client-id"],
+                   "DCV_SM_CLIENT_PASSWORD": client["client-password"]}
+    host.run("cp", "/var/lib/dcvsmbroker/security/dcvsmbroker_ca.pem", "/root/ca.pem")
+    remote = ["env", *(f"{name}={value}" for name, value in environment.items()), "dcvctl",
+              "--broker-url", "https://localhost:8443", "--ca-bundle", "/root/ca.pem"]
+    wait_until(lambda: kept in host.out(*remote, "describe-sessions"), what="the broker's knowledge")
+    made = host.out(*remote, "create-session", "--name", "far", "--owner", "mira", "--type",
+                    "virtual", "--wait")
+    assert " READY" in made
+    host.run(*remote, "delete-session", made.split()[1], "--owner", "mira")
+    assert states(host)[kept] == "READY"
+
+
+def test_the_agent_is_killed_and_finds_its_session_again(host, kept):
+    keeper = keeper_of(host, kept)
+    agent = show(host, AGENT, "MainPID")
+    host.run("kill", "-KILL", agent)
+    wait_until(lambda: is_active(host, AGENT) and show(host, AGENT, "MainPID") not in (agent, "0"))
+    assert states(host)[kept] == "READY"
+    assert host.run("kill", "-0", keeper, check=False).returncode == 0
+
+
+def test_an_upgrade_leaves_sessions_alone(host, kept, packages):
+    keeper, agent = keeper_of(host, kept), show(host, AGENT, "MainPID")
+    listening = show(host, "dcv-session-keeper.socket", "ActiveEnterTimestampMonotonic")
+    host.run("sh", "-c", f"echo '# ours' >> /etc/{AGENT}/agent.conf")
+    install(host, packages)
+    assert show(host, AGENT, "MainPID") not in (agent, "0"), "the agent is the new one"
+    assert states(host)[kept] == "READY"
+    assert host.out("cat", f"/proc/{keeper}/comm") == "dcv-session-kee"
+    assert show(host, "dcv-session-keeper.socket", "ActiveEnterTimestampMonotonic") == listening
+    assert host.path(f"/etc/{AGENT}/agent.conf").read_text().endswith("# ours\n")
+
+
+def test_a_burst_with_a_restart_in_the_middle_loses_no_session(host, kept):
+    request = [{"Name": "many", "Owner": "mira", "Type": "VIRTUAL", "InitFile": "clock"}] * N_BURST
+    made = [session["Id"] for session in post(host, "createSessions", request)]
+    assert len(made) == N_BURST
+    wait_until(lambda: 0 < list(states(host).values()).count("READY") - 1)
+    host.run("systemctl", "restart", AGENT)
+    wait_until(lambda: all(states(host)[identity] == "READY" for identity in made), timeout=300,
+               what="every session")
+    assert "failed" not in show(host, "dcv-session-keeper.socket", "Result")
+    post(host, "deleteSessions", [{"SessionId": identity, "Owner": "mira"} for identity in made])
+    wait_until(lambda: all(states(host).get(identity) in (None, "DELETED") for identity in made),
+               timeout=300, what="the end of every session")
+    assert states(host)[kept] == "READY"
+
+
+def test_after_a_reboot_sessions_have_ended_because_of_it(host, kept):
+    host.reboot()
+    assert is_active(host, AGENT) and is_active(host, BROKER)
+    gone = sessions(host)[kept]
+    assert gone["State"] == "DELETED" and gone["StateReason"] == \
+        "the host was shut down or rebooted", gone
+    made = create(host)
+    assert states(host)[made] == "READY"
+
+
+def test_removal_ends_everything_and_purging_leaves_nothing(host):
+    alive = create(host)
+    keeper = keeper_of(host, alive)
+    host.run("dpkg", "-r", *PACKAGES)
+    assert host.run("kill", "-0", keeper, check=False).returncode != 0
+    assert host.run("pgrep", "-u", str(UID), "Xvnc", check=False).stdout == ""
+    assert not is_active(host, "dcv-session-keeper.socket")
+    host.run("dpkg", "-P", *PACKAGES)
+    assert host.run("getent", "passwd", "dcvsmagent", check=False).stdout == ""
+    # What the host wrote: the machine below may hold the source tree.
+    left = host.out("find", "/etc", "/var/lib", "/var/log", "/usr", "/run", "(", "-name", "*dcvsm*",
+                    "-o", "-name", f"*{AGENT}*", "-o", "-name", f"*{BROKER}*", "-o", "-name",
+                    "*dcv-session*", ")", "-not", "-path", "/run/host/*", "-not", "-path", "/proc/*")
+    assert left == "", shlex.quote(left)
