@@ -7,7 +7,7 @@
 # make lint       format check, static analysis, a build with clang
 # make manuals    the manual pages, under build/man
 # make install    into DESTDIR, under PREFIX
-# make deb        Debian packages, under build/deb
+# make deb rpm    packages, under build/deb and build/rpm
 #
 # One archive per folder of the source tree, so that a test links exactly the room it tests. A .c
 # file that is put into a folder is built; main.c holds main() alone and stays out of the archive.
@@ -47,7 +47,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 ROOMS = common agent keeper broker-lite screenshot ctl fleet
 common_DIRS = common
-agent_DIRS = agent agent/engines
+agent_DIRS = agent agent/engines agent/doctor
 keeper_DIRS = agent/keeper
 broker-lite_DIRS = broker-lite
 screenshot_DIRS = screenshot
@@ -57,7 +57,7 @@ fleet_DIRS = tests/doubles/fleet
 # Programs: the room of main.c, the archives in link order, the libraries.
 PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
 dcv-session-manager-agent_MAIN = agent
-dcv-session-manager-agent_ROOMS = agent common
+dcv-session-manager-agent_ROOMS = agent keeper common
 dcv-session-keeper_MAIN = agent/keeper
 dcv-session-keeper_ROOMS = keeper agent common
 dcv-session-init_MAIN = agent/session-init
@@ -77,7 +77,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        bench-screenshot lint check-format format manuals install uninstall deb check-deb check-boot clean
+        bench-screenshot lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -215,4 +215,4 @@ include packaging/install.mk
 clean:
 	rm -rf build compile_commands.json
 
--include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/deb -o -path $(BUILD)/rpm \) -prune -o -name '*.d' -print 2>/dev/null)

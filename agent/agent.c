@@ -34,6 +34,8 @@ static void on_expired(struct session *session, void *userdata)
 	else
 		(void)snprintf(reason, sizeof(reason), "the session does not end; ordered again");
 	log_warning("session %s: %s", session->id, reason);
+	if (session->state == SESSION_CREATING)
+		metrics_count_failed_creation(&agent->metrics, ERR_TIMEOUT);
 	if (agent_end_session(agent, session, reason, &err) < 0)
 		log_error("session %s: %s", session->id, err.message);
 }
@@ -150,6 +152,8 @@ static void on_session_ready(struct session *session, void *userdata)
 	if (session->state != SESSION_CREATING)
 		return;
 	if (session_list_check_account(&agent->sessions, session, &err) == 0) {
+		metrics_count_creation(&agent->metrics,
+				       (double)(time_now_ms() - session->creation_time_ms) / 1000);
 		apply(agent, session, SESSION_EVENT_READY, NULL);
 		return;
 	}
@@ -167,9 +171,13 @@ static void on_session_ending(struct session *session, const char *reason, void 
 static void on_session_ended(struct session *session, const char *reason, enum error_code code,
 			     void *userdata)
 {
+	struct agent *agent = userdata;
+
 	if (code != ERR_NONE)
 		session_set_failure(session, code);
-	apply(userdata, session, SESSION_EVENT_ENDED, reason);
+	if (!session->was_ready && session->failure != ERR_NONE)
+		metrics_count_failed_creation(&agent->metrics, session->failure);
+	apply(agent, session, SESSION_EVENT_ENDED, reason);
 }
 
 static void on_session_used(struct session *session, long long cpu_ms, void *userdata)
@@ -212,13 +220,6 @@ int agent_end_session(struct agent *agent, struct session *session, const char *
 /* --- life --------------------------------------------------------------------------------------
  */
 
-static bool is_dcv_wanted(const struct agent_config *config)
-{
-	if (strcmp(config->engine, "auto") == 0)
-		return access(config->dcv_root, X_OK) == 0;
-	return strcmp(config->engine, "dcv") == 0;
-}
-
 static struct engine *make_engine(struct agent *agent, const struct agent_options *options,
 				  struct error *err)
 {
@@ -241,7 +242,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 					.keeper_run_dir = options->keeper_run_dir,
 					.events = events};
 
-	return is_dcv_wanted(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
+	return engine_is_dcv(agent->config) ? dcv_engine_new(&dcv, err) : x11_engine_new(&x11, err);
 }
 
 int agent_init(struct agent *agent, struct loop *loop, const struct agent_config *config,
@@ -255,6 +256,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 				.on_ready = options->on_ready,
 				.on_change = options->on_change,
 				.userdata = options->userdata};
+	metrics_init(&agent->metrics);
 	if (asprintf(&key_path, "%s/token.key", options->state_folder) < 0) {
 		key_path = NULL;
 		return error_oom(err);

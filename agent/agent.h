@@ -10,6 +10,7 @@
 #include "agent/config.h"
 #include "agent/engines/engine.h"
 #include "agent/idle.h"
+#include "agent/metrics.h"
 #include "agent/server.h"
 #include "agent/session-list.h"
 #include "agent/token.h"
@@ -26,8 +27,11 @@ struct agent {
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;
 	long long broker_certificate_end_s; /* since 1970, as it was last seen; 0: not seen */
-	bool is_new_boot;                   /* the host was started since an agent ran here */
-	bool is_ready;                      /* the sessions that were there before us are known */
+	bool is_linked;
+	struct error link_trouble; /* why it is not; ERR_NONE: it was not tried yet */
+	struct metrics metrics;
+	bool is_new_boot; /* the host was started since an agent ran here */
+	bool is_ready;    /* the sessions that were there before us are known */
 	void (*on_ready)(void *userdata);
 	void (*on_change)(void *userdata); /* what a report would say has changed */
 	void *userdata;

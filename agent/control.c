@@ -128,6 +128,17 @@ static void on_replied(const struct http_request *request, int status, const str
 	request_log(request, status, caller ? caller->name : NULL);
 }
 
+static void on_answered(const struct http_request *request, const void *fields,
+			const struct buf *text, const struct error *err, void *userdata)
+{
+	struct control *control = userdata;
+
+	(void)fields;
+	(void)text;
+	metrics_count_operation(&control->agent->metrics, request->note.operation, err != NULL,
+				(double)(uv_hrtime() - request->began_ns) / 1e9);
+}
+
 static void on_request(struct http_request *request, void *userdata)
 {
 	struct control *control = userdata;
@@ -151,8 +162,11 @@ struct control *control_new(struct agent *agent, const char *path, struct error 
 		return NULL;
 	}
 	control->agent = agent;
-	control->api = (struct api){
-		.carry_out = carry_out, .admit = admit, .release = release, .userdata = control};
+	control->api = (struct api){.carry_out = carry_out,
+				    .admit = admit,
+				    .release = release,
+				    .answered = on_answered,
+				    .userdata = control};
 	control->server = http_server_new(agent->loop, &options, err);
 	if (!control->server) {
 		free(control);

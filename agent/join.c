@@ -19,6 +19,7 @@
 #include "agent/config.h"
 #include "agent/join-address.h"
 #include "agent/join-files.h"
+#include "agent/paths.h"
 #include "agent/registration.h"
 #include "common/cleanup.h"
 #include "common/file.h"
@@ -27,7 +28,6 @@
 #include "common/link-protocol.h"
 #include "common/log.h"
 
-#define AGENT_USER "dcvsmagent"
 #define CA_FILE_NAME "dcvsmbroker_ca.pem"
 #define CREDENTIALS "credentials.json"
 #define FILE_MAX_BYTES 65536

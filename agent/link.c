@@ -19,8 +19,6 @@
 #define BACKOFF_LEAST_MS 1000
 #define BACKOFF_MOST_MS 60000
 
-#define CLOCK_SKEW_MOST_MS 60000 /* what certificates and tokens bear */
-
 /* Changes that come together are told together. */
 #define REPORT_DELAY_MS 20
 
@@ -42,6 +40,7 @@ struct link_request {
 	struct answer answer; /* first */
 	struct list link;     /* link::requests */
 	struct link *owner;   /* NULL once the link that it came by is down */
+	struct agent *agent;
 	json_int_t id;
 	uint64_t began_ns;
 	json_t *message;
@@ -187,11 +186,22 @@ static void log_operation(const struct link_request *request, const struct error
 		  fields.result, ms);
 }
 
+static void count_operation(const struct link_request *request, const struct error *err)
+{
+	const struct operation *op =
+		operation_find_name(json_get_text(request->message, "operation"));
+
+	if (op)
+		metrics_count_operation(&request->agent->metrics, op, err != NULL,
+					(double)(uv_hrtime() - request->began_ns) / 1e9);
+}
+
 static void give(struct answer *answer, struct buf *text, const struct error *err)
 {
 	struct link_request *request = (struct link_request *)(void *)answer;
 
 	log_operation(request, err);
+	count_operation(request, err);
 	if (request->owner)
 		send_reply(request->owner, request->id, text, err);
 	list_remove(&request->link);
@@ -211,6 +221,7 @@ static void on_operation(struct link *link, json_t *message, const char *name)
 	}
 	request->answer.give = give;
 	request->owner = link;
+	request->agent = link->agent;
 	request->began_ns = uv_hrtime();
 	request->id = json_integer_value(json_object_get(message, "id"));
 	request->message = json_incref(message);
@@ -251,7 +262,7 @@ static void on_hello(struct link *link, const json_t *body)
 		link->message_max_bytes = (unsigned long long)limit;
 	link->agent->clock_skew_ms = time_ms > 0 ? time_now_ms() - time_ms : 0;
 	link->agent->has_clock_skew = time_ms > 0;
-	if (llabs(link->agent->clock_skew_ms) > CLOCK_SKEW_MOST_MS)
+	if (llabs(link->agent->clock_skew_ms) > LINK_CLOCK_SKEW_MOST_MS)
 		log_warning("the clock of this host is %lld s off the broker's",
 			    link->agent->clock_skew_ms / 1000);
 }
@@ -309,6 +320,7 @@ static void on_open(struct ws *ws, const char *authorization, void *userdata)
 	log_info("linked to the broker %s port %lld", link->agent->config->broker_host,
 		 link->agent->config->broker_port);
 	link->ws = ws;
+	link->agent->is_linked = true;
 	link->agent->broker_certificate_end_s = http_client_certificate_end(link->client);
 	link->message_max_bytes = LINK_MESSAGE_MAX_BYTES;
 	send_report(link);
@@ -320,6 +332,7 @@ static void on_close(struct ws *ws, const char *why, void *userdata)
 
 	(void)userdata;
 	link->ws = NULL;
+	link->agent->is_linked = false;
 	/* the requests go on; their answers have nowhere to go */
 	list_for_each_safe (request, &link->requests, struct link_request, link) {
 		request->owner = NULL;
@@ -328,6 +341,7 @@ static void on_close(struct ws *ws, const char *why, void *userdata)
 	if (link->agent->loop->is_stopping)
 		return;
 	log_warning("link to the broker lost: %s", why);
+	(void)error_set(&link->agent->link_trouble, ERR_UNREACHABLE, "%s", why);
 	timer_stop(link->report_timer);
 	retry_later(link);
 }
@@ -341,11 +355,17 @@ static const struct ws_handler handler = {
 	.close = on_close,
 };
 
+static void tell_trouble(struct link *link, const struct error *err)
+{
+	link->agent->link_trouble = *err;
+	log_warning("cannot link to the broker: %s", err->message);
+}
+
 static void on_failed(int status, const struct error *err, void *userdata)
 {
 	struct link *link = userdata;
 
-	log_warning("cannot link to the broker: %s", err->message);
+	tell_trouble(link, err);
 	if (status == 401 || status == 403)
 		registration_refused(link->registration);
 	retry_later(link);
@@ -361,7 +381,7 @@ static void on_token(const char *token, const struct error *failure, void *userd
 	struct error err;
 
 	if (!token) {
-		log_warning("cannot link to the broker: %s", failure->message);
+		tell_trouble(link, failure);
 		retry_later(link);
 		return;
 	}

@@ -8,6 +8,8 @@
 
 #include "agent/agent.h"
 
+#define LINK_CLOCK_SKEW_MOST_MS 60000 /* what certificates and tokens bear */
+
 struct link;
 
 /** @config->broker_host must be set. */

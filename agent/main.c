@@ -10,22 +10,23 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/doctor/doctor.h"
 #include "agent/ec2.h"
 #include "agent/join.h"
 #include "agent/keeper/protocol.h"
 #include "agent/link.h"
+#include "agent/paths.h"
 #include "agent/trust.h"
 #include "agent/watch.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/metrics-port.h"
 #include "common/ready.h"
 #include "common/service.h"
 
-#define STATE_FOLDER "/var/lib/dcv-session-manager-agent/state"
 #define HANDOVER_FOLDER "/var/lib/dcv-session-manager-agent/dcv"
 #define SESSION_INIT "/usr/libexec/dcv-session-manager/dcv-session-init"
-#define SOCKET_PATH "/run/dcv-session-manager-agent/agent.sock"
 
 #define UPDATE_INTERVAL_MOST_S 120
 
@@ -45,6 +46,7 @@ struct program {
 	struct link *link;
 	struct watch *watch;
 	struct ec2 *ec2;
+	struct metrics_port metrics_port;
 	struct service service;
 	int lock_fd;
 };
@@ -53,13 +55,15 @@ static void print_help(void)
 {
 	puts("Usage: dcv-session-manager-agent [OPTION...]\n"
 	     "       dcv-session-manager-agent join [--conf FILE] [--state-dir DIR] URL TOKEN\n"
+	     "       dcv-session-manager-agent doctor [OPTION...]\n"
 	     "Manage the remote desktop sessions of this host; join: enrol it at a broker, with a "
 	     "token "
 	     "that\n"
-	     "create-join-token has printed there (\"-\": it is read from standard input).\n\n"
+	     "create-join-token has printed there (\"-\": it is read from standard input); doctor: "
+	     "see dcvctl doctor.\n\n"
 	     "  --conf FILE            settings (" AGENT_CONFIG_PATH ")\n"
-	     "  --state-dir DIR        what survives a restart (" STATE_FOLDER ")\n"
-	     "  --socket PATH          where the API is served (" SOCKET_PATH ")\n"
+	     "  --state-dir DIR        what survives a restart (" AGENT_STATE_FOLDER ")\n"
+	     "  --socket PATH          where the API is served (" AGENT_SOCKET_PATH ")\n"
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
 	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
@@ -163,7 +167,7 @@ static int run_join(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct join_options join = {.conf = AGENT_CONFIG_PATH, .state_folder = STATE_FOLDER};
+	struct join_options join = {.conf = AGENT_CONFIG_PATH, .state_folder = AGENT_STATE_FOLDER};
 	struct error err = {0};
 	char word[256];
 	int option;
@@ -334,6 +338,9 @@ static int build(struct program *p, struct error *err)
 	p->ec2 = ec2_new(&p->loop, on_ec2, p, err);
 	if (!p->control || !p->watch || !p->ec2)
 		return -1;
+	if (metrics_port_open(&p->metrics_port, &p->loop, p->config.metrics_bind_host,
+			      p->config.metrics_port, metrics_append, &p->agent, err) < 0)
+		return error_prefix(err, "agent.metrics_port");
 	if (!p->config.broker_host) {
 		log_info("no broker_host in %s: this host works by itself", p->options.conf);
 		return 0;
@@ -354,6 +361,7 @@ static int run(struct program *p, struct error *err)
 	if (result == 0)
 		loop_run(&p->loop);
 	loop_done(&p->loop);
+	metrics_port_done(&p->metrics_port);
 	control_free(p->control);
 	link_free(p->link);
 	ec2_free(p->ec2);
@@ -365,8 +373,8 @@ int main(int argc, char **argv)
 {
 	static struct program p = {
 		.options = {.conf = AGENT_CONFIG_PATH,
-			    .state_folder = STATE_FOLDER,
-			    .socket = SOCKET_PATH,
+			    .state_folder = AGENT_STATE_FOLDER,
+			    .socket = AGENT_SOCKET_PATH,
 			    .keeper_socket = KEEPER_LISTEN_SOCKET,
 			    .keeper_run_dir = KEEPER_RUN_DIR,
 			    .handover_folder = HANDOVER_FOLDER,
@@ -379,6 +387,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "join") == 0)
 		return run_join(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+		return doctor_main(argc - 1, argv + 1);
 	status = read_options(argc, argv, &p.options);
 	if (status > 0)
 		return status - 1;

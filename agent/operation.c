@@ -519,7 +519,14 @@ static json_t *pack_local(const struct agent *agent)
 {
 	json_t *local = json_pack("{s:o}", "FreeBytes", disk_free_bytes(""));
 	long long end_s = agent->broker_certificate_end_s;
+	struct error trouble;
 
+	if (agent->engine->ops->check(agent->engine, &trouble) < 0)
+		json_set_text(local, "EngineTrouble", trouble.message);
+	if (agent->config->broker_host)
+		(void)json_object_set_new(local, "BrokerLinked", json_boolean(agent->is_linked));
+	if (agent->config->broker_host && !agent->is_linked)
+		json_set_text(local, "BrokerTrouble", agent->link_trouble.message);
 	if (end_s > 0)
 		(void)json_object_set_new(
 			local, "BrokerCertificateDaysLeft",

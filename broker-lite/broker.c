@@ -276,17 +276,10 @@ static int start_servers(struct broker *broker, struct error *err)
 
 static int start_metrics(struct broker *broker, struct error *err)
 {
-	const struct http_server_options options = {
-		.bind_host = "127.0.0.1",
-		.port = (int)broker->config.metrics_port,
-		.request = metrics_serve,
-		.userdata = broker,
-	};
-
-	if (broker->config.metrics_port == 0)
-		return 0;
-	broker->metrics_server = http_server_new(&broker->loop, &options, err);
-	return broker->metrics_server ? 0 : error_prefix(err, "metrics-port");
+	if (metrics_port_open(&broker->metrics_port, &broker->loop, "127.0.0.1",
+			      broker->config.metrics_port, metrics_append, broker, err) < 0)
+		return error_prefix(err, "metrics-port");
+	return 0;
 }
 
 /* --- the end -----------------------------------------------------------------------------------
@@ -417,7 +410,7 @@ static void take_down(struct broker *broker)
 	loop_done(&broker->loop);
 	if (broker->fleet.loop)
 		agent_list_done(&broker->agents);
-	http_server_free(broker->metrics_server);
+	metrics_port_done(&broker->metrics_port);
 	http_server_free(broker->command_server);
 	http_server_free(broker->gateway_server);
 	http_server_free(broker->agent_server);

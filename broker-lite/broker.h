@@ -17,6 +17,7 @@
 #include "broker-lite/throttle.h"
 #include "common/call.h"
 #include "common/http-server.h"
+#include "common/metrics-port.h"
 #include "common/service.h"
 
 struct broker {
@@ -44,7 +45,7 @@ struct broker {
 	struct client anybody; /* who calls when authorization is off */
 	struct http_server *client_server, *agent_server, *command_server;
 	struct http_server *gateway_server; /* NULL: not enabled */
-	struct http_server *metrics_server; /* NULL: there is none */
+	struct metrics_port metrics_port;
 	struct service service;
 	struct timer *drain; /* until what is in progress is done; NULL: not stopping */
 	unsigned long long drain_until_ms;

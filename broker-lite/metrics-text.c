@@ -1,4 +1,4 @@
-/* What is looked up when the metrics are asked for, and who asks. */
+/* What is looked up when the metrics are asked for. */
 #include <malloc.h>
 #include <string.h>
 
@@ -7,8 +7,6 @@
 #include "broker-lite/metrics.h"
 #include "common/cleanup.h"
 #include "common/log.h"
-
-#define PATH "/metrics"
 
 struct session_counts {
 	size_t by_state[N_STATES][2]; /* VIRTUAL, CONSOLE */
@@ -216,54 +214,26 @@ static void append_cloud_watch(const struct broker *broker, const struct session
 	}
 }
 
-int metrics_append(struct broker *broker, struct buf *ret, struct error *err)
+void metrics_append(struct exposition *e, void *userdata)
 {
-	struct exposition e = {.err = {.code = ERR_NONE}};
+	struct broker *broker = userdata;
 	struct session_counts sessions = count_sessions(&broker->fleet.sessions);
 	struct server_counts servers = count_servers(&broker->fleet.servers);
 
-	exposition_family(&e, "dcvsm_build_info", "gauge", "The program that runs; always 1.");
-	exposition_add(&e, LABELS({"version", VERSION}), 1);
-	exposition_single(&e, "dcvsm_start_time_seconds", "gauge",
+	exposition_family(e, "dcvsm_build_info", "gauge", "The program that runs; always 1.");
+	exposition_add(e, LABELS({"version", VERSION}), 1);
+	exposition_single(e, "dcvsm_start_time_seconds", "gauge",
 			  "When the broker was started, since 1970.",
 			  (double)broker->metrics.started_s);
-	append_sessions(&sessions, &e);
-	append_servers(&servers, &e);
-	append_queue(&broker->fleet.creation, &e);
-	append_links(&broker->agents, &e);
-	append_traffic(broker, &e);
-	append_certificates(broker, &e);
-	append_files(broker, &e);
-	append_cloud_watch(broker, &sessions, &servers, &e);
-	metrics_append_counted(&broker->metrics, broker->config.fleet_name, &e);
-	if (e.err.code != ERR_NONE) {
-		buf_done(&e.text);
-		*err = e.err;
-		return -1;
-	}
-	*ret = e.text;
-	return 0;
-}
-
-/* --- who asks ----------------------------------------------------------------------------------
- */
-
-void metrics_serve(struct http_request *request, void *userdata)
-{
-	static const struct http_header allow[] = {{"Allow", "GET, HEAD"}, {NULL, NULL}};
-	struct buf text = {0};
-	struct error err = {0};
-
-	if (strcmp(request->path, PATH) != 0)
-		(void)error_set(&err, ERR_NOT_FOUND, "the metrics are at " PATH);
-	else if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
-		(void)error_set(&err, ERR_METHOD, PATH " allows GET and HEAD only");
-	else
-		(void)metrics_append(userdata, &text, &err);
-	if (err.code == ERR_NONE)
-		http_reply(request, 200, EXPOSITION_TYPE, &text, NULL);
-	else
-		http_reply_error(request, &err, err.code == ERR_METHOD ? allow : NULL);
+	append_sessions(&sessions, e);
+	append_servers(&servers, e);
+	append_queue(&broker->fleet.creation, e);
+	append_links(&broker->agents, e);
+	append_traffic(broker, e);
+	append_certificates(broker, e);
+	append_files(broker, e);
+	append_cloud_watch(broker, &sessions, &servers, e);
+	metrics_append_counted(&broker->metrics, broker->config.fleet_name, e);
 }
 
 void command_metrics(struct broker *broker, const json_t *options, struct http_request *request)
@@ -273,7 +243,7 @@ void command_metrics(struct broker *broker, const json_t *options, struct http_r
 	json_t *result;
 
 	(void)options;
-	if (metrics_append(broker, &text, &err) < 0) {
+	if (metrics_text(metrics_append, broker, &text, &err) < 0) {
 		command_fail(request, &err);
 		return;
 	}

@@ -15,11 +15,10 @@
 #ifndef BROKER_METRICS_H
 #define BROKER_METRICS_H
 
-#include "broker-lite/exposition.h"
-#include "broker-lite/histogram.h"
 #include "broker-lite/placement.h"
 #include "common/buf.h"
-#include "common/http-server.h"
+#include "common/exposition.h"
+#include "common/histogram.h"
 #include "common/operations.h"
 
 struct broker;
@@ -75,10 +74,7 @@ void metrics_count_phase(struct metrics *metrics, enum create_phase phase, doubl
 /** Append what is counted here. @fleet: the label of what CloudWatch gets. */
 void metrics_append_counted(const struct metrics *metrics, const char *fleet, struct exposition *e);
 
-/** Append everything. */
-int metrics_append(struct broker *broker, struct buf *ret, struct error *err);
-
-/** A request on the port for metrics; @userdata is the broker. */
-void metrics_serve(struct http_request *request, void *userdata);
+/** Append everything; @userdata is the broker. For metrics-port.h. */
+void metrics_append(struct exposition *e, void *userdata);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker-lite/session.h"
+#include "common/json.h"
 #include "common/requests.h"
 
 int placement_wish_new(const json_t *request, struct placement_wish **ret, struct error *err)
@@ -126,22 +127,42 @@ static bool is_avoided(const struct server *server, const json_t *avoid)
 	return false;
 }
 
-/* Negative: @a is the better one. 0: only their ids can tell. */
-static int compare(const struct server *a, const struct server *b, const json_t *avoid)
+/* A console session is the desktop of somebody who is logged in there. */
+static bool is_at_console(const struct server *server, const struct placement_wish *wish)
 {
+	const json_t *users =
+		json_object_get(json_object_get(server->report, "Host"), "LoggedInUsers");
+
+	for (size_t i = 0; wish->is_console && i < json_array_size(users); i++) {
+		const char *name = json_get_text(json_array_get(users, i), "Username");
+
+		if (name && strcmp(name, wish->owner) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Negative: @a is the better one. 0: only their ids can tell. */
+static int compare(const struct server *a, const struct server *b,
+		   const struct placement_wish *wish, const json_t *avoid)
+{
+	bool here_a = is_at_console(a, wish), here_b = is_at_console(b, wish);
 	unsigned n_a = a->n_console + a->n_virtual, n_b = b->n_console + b->n_virtual;
 	bool avoid_a = avoid && is_avoided(a, avoid), avoid_b = avoid && is_avoided(b, avoid);
 
 	if (avoid_a != avoid_b)
 		return avoid_a ? 1 : -1;
+	if (here_a != here_b)
+		return here_a ? -1 : 1;
 	if (n_a != n_b)
 		return n_a < n_b ? -1 : 1;
 	return (a->load > b->load) - (a->load < b->load);
 }
 
-static bool is_better(const struct server *a, const struct server *b, const json_t *avoid)
+static bool is_better(const struct server *a, const struct server *b,
+		      const struct placement_wish *wish, const json_t *avoid)
 {
-	int order = compare(a, b, avoid);
+	int order = compare(a, b, wish, avoid);
 
 	return order < 0 || (order == 0 && strcmp(a->id, b->id) < 0);
 }
@@ -157,7 +178,7 @@ static int choose_among(struct server_list *servers, struct list *among,
 
 		if (placement_check(servers, server, wish, now_ms, &obstacle, err) < 0)
 			return -1;
-		if (obstacle == OBSTACLE_NONE && (!best || is_better(server, best, avoid)))
+		if (obstacle == OBSTACLE_NONE && (!best || is_better(server, best, wish, avoid)))
 			best = server;
 	}
 	*ret = best;
@@ -180,7 +201,7 @@ int placement_choose(struct server_list *servers, struct list *among,
 		struct server *server = servers->by_id.items[i];
 
 		/* In the order of their ids; most are told by looking at how full they are. */
-		if ((!best || compare(server, best, avoid) < 0) &&
+		if ((!best || compare(server, best, wish, avoid) < 0) &&
 		    check(server, wish, now_ms) == OBSTACLE_NONE &&
 		    (!bits || requirements_bit(bits, server->row)))
 			best = server;

@@ -1,6 +1,7 @@
 /**
  * Where a session goes: of the servers that can take it the one with the fewest sessions, then the
- * lowest load, then the least id. Source: the API reference, "Placement, queue, retry".
+ * lowest load, then the least id. For a console session one where the owner is logged in comes before
+ * all others. Source: the API reference, "Placement, queue, retry".
  */
 #ifndef BROKER_PLACEMENT_H
 #define BROKER_PLACEMENT_H

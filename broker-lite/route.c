@@ -1,6 +1,7 @@
 #include "broker-lite/route.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "broker-lite/api-file.h"
 #include "broker-lite/audit-change.h"
@@ -41,17 +42,23 @@ static bool is_read(const struct http_request *request)
 
 static void serve_health(const struct broker *broker, struct http_request *request)
 {
-	static const struct http_header later[] = {{"Retry-After", "5"}, {NULL, NULL}};
+	char date[40];
+	/* By the date a host sees whether its clock is ours. */
+	const struct http_header well[] = {{"Date", date}, {NULL, NULL}};
+	const struct http_header later[] = {{"Date", date}, {"Retry-After", "5"}, {NULL, NULL}};
 	struct buf body = {0};
 	struct error err = {0};
+	time_t now = time(NULL);
+	struct tm parts;
 
+	(void)strftime(date, sizeof(date), HTTP_DATE_FORMAT, gmtime_r(&now, &parts));
 	if (!is_read(request)) {
 		refuse_method(request, READ_METHODS);
 	} else if (broker_check_health(broker, &err) < 0) {
 		http_reply_error(request, &err, later);
 	} else {
 		(void)buf_append_text(&body, "{\"status\": \"ok\"}", &err);
-		http_reply(request, 200, "application/json", &body, NULL);
+		http_reply(request, 200, "application/json", &body, well);
 	}
 }
 

@@ -12,9 +12,9 @@
 
 #include <stdbool.h>
 
-#include "broker-lite/histogram.h"
 #include "common/buf.h"
 #include "common/error.h"
+#include "common/histogram.h"
 #include "common/loop.h"
 
 enum store_kind {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,4 +124,22 @@ int file_make_folder(const char *path, mode_t mode, struct error *err)
 			return 0;
 		*slash = '/';
 	}
+}
+
+int file_beside_program(const char *name, char **ret, struct error *err)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash, *path;
+
+	if (len < 0)
+		return error_errno(err, "read /proc/self/exe");
+	self[len] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return error_set(err, ERR_SYSTEM, "cannot tell where this program lies");
+	if (asprintf(&path, "%.*s/%s", (int)(slash - self), self, name) < 0)
+		return error_oom(err);
+	*ret = path;
+	return 0;
 }

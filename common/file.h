@@ -28,6 +28,9 @@ int file_write_atomic(const char *path, const void *bytes, size_t len, mode_t mo
 int file_write_volatile(const char *path, const void *bytes, size_t len, mode_t mode,
 			struct error *err);
 
+/** The path of @name in the folder where the running program lies; for the caller to free. */
+int file_beside_program(const char *name, char **ret, struct error *err);
+
 /** mkdir -p: make @path and its parents with @mode where they are missing. */
 int file_make_folder(const char *path, mode_t mode, struct error *err);
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "common/cleanup.h"
+#include "common/http-server.h"
 #include "common/ws-client.h"
 
 struct http_client {
@@ -21,7 +22,7 @@ struct http_client {
 	struct lws_protocols protocols[3];
 	bool is_strict, is_plain;
 	unsigned timeout_s;
-	long long certificate_end_s;
+	long long certificate_end_s, server_time_s;
 	char *ca_file;                  /* NULL: the authorities of the system */
 	struct stat ca_status;          /* of the file that was read */
 	unsigned n_vhosts;              /* that were made */
@@ -227,6 +228,31 @@ static void fail_connection(struct attempt *a, struct lws *wsi, const char *said
 		fail(a, said ? said : "connection failed");
 }
 
+/* Not by lws_tls_peer_cert_info(), which is a day off. */
+static void note_certificate_end(struct http_client *client, struct lws *wsi)
+{
+	SSL *ssl = lws_get_ssl(wsi);
+	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
+	struct tm end;
+
+	if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+		client->certificate_end_s = timegm(&end);
+	X509_free(certificate);
+}
+
+static void note_server_time(struct http_client *client, struct lws *wsi)
+{
+	char text[64];
+	struct tm time;
+	const char *end;
+
+	if (lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_HTTP_DATE) <= 0)
+		return;
+	end = strptime(text, HTTP_DATE_FORMAT, &time);
+	if (end && !*end)
+		client->server_time_s = timegm(&time);
+}
+
 /* What both kinds of connections have: headers to add, and an end without an answer. */
 static int attempt_callback(struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t len)
 {
@@ -282,6 +308,8 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	switch (reason) {
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
 		a->status = (int)lws_http_client_http_response(wsi);
+		note_certificate_end(a->client, wsi);
+		note_server_time(a->client, wsi);
 		return 0;
 	case LWS_CALLBACK_CLIENT_HTTP_WRITEABLE:
 		return on_body_writable(a, wsi);
@@ -301,18 +329,6 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 		fail(a, a->err.code ? a->err.message : "connection closed without an answer");
 		return 0;
 	}
-}
-
-/* Not by lws_tls_peer_cert_info(), which is a day off. */
-static void note_certificate_end(struct http_client *client, struct lws *wsi)
-{
-	SSL *ssl = lws_get_ssl(wsi);
-	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
-	struct tm end;
-
-	if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
-		client->certificate_end_s = timegm(&end);
-	X509_free(certificate);
 }
 
 static int link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *session, void *in,
@@ -602,6 +618,11 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 long long http_client_certificate_end(const struct http_client *client)
 {
 	return client->certificate_end_s;
+}
+
+long long http_client_server_time(const struct http_client *client)
+{
+	return client->server_time_s;
 }
 
 void http_client_free(struct http_client *client)

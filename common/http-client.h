@@ -30,8 +30,11 @@ struct http_client_options {
 struct http_client *http_client_new(struct loop *loop, const struct http_client_options *options,
 				    struct error *err);
 
-/** When the certificate of the server of the latest link ends, in seconds since 1970; 0: unknown. */
+/** Of the server that answered, or linked, last: when its certificate ends, in seconds since 1970; 0: unknown. */
 long long http_client_certificate_end(const struct http_client *client);
+
+/** The time that the latest answer has told (its Date), to the second; 0: none did. */
+long long http_client_server_time(const struct http_client *client);
 
 /**
  * Read the authority file again if it has been replaced: connections that begin from now on trust

@@ -88,6 +88,9 @@ void http_server_free(struct http_server *server);
 /** Requests that were handed over, and whose answer has not left yet. */
 size_t http_server_n_open(const struct http_server *server);
 
+/** How the header Date is written, for strftime() and strptime(). Source: RFC 9110, section 5.6.7. */
+#define HTTP_DATE_FORMAT "%a, %d %b %Y %H:%M:%S GMT"
+
 /** A further header line of an answer. */
 struct http_header {
 	const char *name, *value;

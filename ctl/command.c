@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/requests.h"
 #include "ctl/check-permissions.h"
+#include "ctl/doctor.h"
 #include "ctl/print-idle.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
@@ -130,6 +131,23 @@ static const struct option_spec check_permissions_options[] = {
 	 .help = "as the general option"},
 };
 
+static const struct option_spec doctor_options[] = {
+	{"owner", .kind = OPTION_TEXT, .value = "USER",
+	 .help = "also try whether this user could have a session"},
+	{"json", .kind = OPTION_FLAG, .help = "print the findings as JSON"},
+	{"agent-conf", .kind = OPTION_TEXT, .value = "FILE",
+	 .help = "the agent's settings (/etc/dcv-session-manager-agent/agent.conf)"},
+	{"socket", .kind = OPTION_TEXT, .value = "PATH", .help = "the agent's socket"},
+	{"state-dir", .kind = OPTION_TEXT, .value = "FOLDER", .help = "as the agent's"},
+	{"agent-user", .kind = OPTION_TEXT, .value = "USER",
+	 .help = "as the keeper's (dcvsmagent)"},
+	{"keeper-socket", .kind = OPTION_TEXT, .value = "PATH", .help = "as the agent's"},
+	{"keeper-log-dir", .kind = OPTION_TEXT, .value = "FOLDER",
+	 .help = "as the keeper's --log-dir"},
+	{"pam-dir", .kind = OPTION_TEXT, .value = "FOLDER", .help = "as the keeper's"},
+	{"xserver", .kind = OPTION_TEXT, .value = "PROGRAM", .help = "as the keeper's (Xvnc)"},
+};
+
 const struct command commands[N_COMMANDS] = {
 #define OPERATION(id_, name, method, path, body, who, echo, help_)                                 \
 	{.op = &operations[OPERATION_##id_],                                                       \
@@ -142,6 +160,11 @@ const struct command commands[N_COMMANDS] = {
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
 	 .run = check_permissions},
+	{.id = "doctor",
+	 .help = "Find what keeps this host from holding sessions, and say what to do; exit "
+		 "status 0: nothing, 1: warnings, 2: errors",
+	 .options = {doctor_options, ARRAY_SIZE(doctor_options), NULL},
+	 .run = doctor},
 	{.op = &operations[OPERATION_describe_sessions],
 	 .id = "describe_idle",
 	 .help = "Show which sessions of this host are idle, and when they will be ended",

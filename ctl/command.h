@@ -25,7 +25,7 @@ struct command {
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 2)
+#define N_COMMANDS (N_OPERATIONS + 3)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40

@@ -204,13 +204,22 @@ int arguments_complete(struct arguments *args, enum program program, bool is_loc
 	return 0;
 }
 
-static const json_t *value_of(const struct arguments *args, const char *name)
+static json_t *value_of(const struct arguments *args, const char *name)
 {
 	for (size_t i = 0; i < args->table->n_specs; i++) {
 		if (strcmp(args->table->specs[i].name, name) == 0)
 			return args->values[i];
 	}
 	return NULL;
+}
+
+void arguments_inherit(struct arguments *args, const struct arguments *general)
+{
+	for (size_t i = 0; i < args->table->n_specs; i++) {
+		if (!args->values[i])
+			args->values[i] =
+				json_incref(value_of(general, args->table->specs[i].name));
+	}
 }
 
 const char *arguments_text(const struct arguments *args, const char *name)

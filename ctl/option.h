@@ -79,6 +79,9 @@ void arguments_done(struct arguments *args);
 int arguments_complete(struct arguments *args, enum program program, bool is_local,
 		       struct error *err);
 
+/** What was not given takes its value from a general option of the same name. */
+void arguments_inherit(struct arguments *args, const struct arguments *general);
+
 /** Values by option name: NULL, false, @absent when not given. */
 const char *arguments_text(const struct arguments *args, const char *name);
 bool arguments_flag(const struct arguments *args, const char *name);

@@ -245,8 +245,10 @@ enum exit_status program_run(int argc, char **argv)
 		return status;
 	output = arguments_text(&run.general, "output");
 	run.wants_json = run.program == PROGRAM_DCVSM || (output && strcmp(output, "json") == 0);
-	if (run.command->run)
+	if (run.command->run) {
+		arguments_inherit(&run.specific, &run.general);
 		return run.command->run(&run.specific, run.wants_json);
+	}
 	status = configure(&run);
 	return status == STATUS_SUCCESS ? carry_out(&run) : status;
 }

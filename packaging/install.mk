@@ -98,3 +98,16 @@ deb:
 # After make deb.
 check-deb:
 	lintian --allow-root --fail-on error,warning $(BUILD)/deb/*.changes
+
+# For RHEL 9 and SUSE 15; built elsewhere, as here, it wants what it is linked with from that system.
+# The packages are in build/rpm/RPMS/.
+SOURCE_NAME = dcv-session-manager-lite-$(VERSION)
+rpm:
+	rm -rf $(BUILD)/rpm
+	mkdir -p $(BUILD)/rpm/SOURCES $(BUILD)/rpm/$(SOURCE_NAME)
+	git ls-files -z --cached --others --exclude-standard | \
+	    xargs -0 cp --parents -t $(BUILD)/rpm/$(SOURCE_NAME)
+	tar -C $(BUILD)/rpm -czf $(BUILD)/rpm/SOURCES/$(SOURCE_NAME).tar.gz $(SOURCE_NAME)
+	rpmbuild -bb --nodeps --define '_topdir $(abspath $(BUILD))/rpm' \
+	    --define 'version_of_source $(VERSION)' packaging/rpm/dcv-session-manager-lite.spec
+	rm -rf $(BUILD)/rpm/BUILD $(BUILD)/rpm/BUILDROOT $(BUILD)/rpm/$(SOURCE_NAME)

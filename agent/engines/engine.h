@@ -108,6 +108,9 @@ struct engine {
 
 void engine_status_done(struct engine_status *status);
 
+/** Which one the settings ask for on this host: the Amazon DCV server, or else our own. */
+bool engine_is_dcv(const struct agent_config *config);
+
 struct x11_options {
 	struct loop *loop;
 	const struct agent_config *config;
@@ -116,7 +119,7 @@ struct x11_options {
 	struct engine_events events;
 };
 
-/** Sessions on X servers of our own, each with a keeper. Strings are borrowed. */
+/** Sessions on X servers of our own and the one at the local seat, each with a keeper. Borrows strings. */
 struct engine *x11_engine_new(const struct x11_options *options, struct error *err);
 
 struct dcv_options {

@@ -156,6 +156,11 @@ static int send_text(struct engine_session *part, const char *operation, const c
 	return packet_socket_send(part->socket, &packet, err);
 }
 
+static bool is_console(const struct session *s)
+{
+	return strcmp(s->type, "CONSOLE") == 0;
+}
+
 static int send_start(struct engine_session *part, struct error *err)
 {
 	const struct session *s = part->session;
@@ -164,6 +169,7 @@ static int send_start(struct engine_session *part, struct error *err)
 	if (message_add(&packet, "OPERATION", "start", err) < 0 ||
 	    message_add(&packet, "SESSION_ID", s->id, err) < 0 ||
 	    message_add(&packet, "OWNER", s->owner, err) < 0 ||
+	    (is_console(s) && message_add(&packet, "TYPE", "console", err) < 0) ||
 	    (s->init_file && message_add(&packet, "INIT_FILE", s->init_file, err) < 0) ||
 	    (s->autorun_file && message_add(&packet, "AUTORUN_FILE", s->autorun_file, err) < 0))
 		return -1;
@@ -231,6 +237,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 	const char *reason = message_get(message, "REASON");
 	const char *id = message_get(message, "SESSION_ID"), *owner = message_get(message, "OWNER");
 	const char *number = message_get(message, "NUMBER");
+	const char *type = message_get(message, "TYPE");
 	const char *state = message_get(message, "STATE");
 
 	if (number)
@@ -243,7 +250,10 @@ static void on_state(struct engine_session *part, const struct message *message)
 	}
 	if (!part->session && id && owner) {
 		const struct found_session found = {
-			.id = id, .owner = owner, .type = "VIRTUAL", .name = ""};
+			.id = id,
+			.owner = owner,
+			.type = type && strcmp(type, "console") == 0 ? "CONSOLE" : "VIRTUAL",
+			.name = ""};
 
 		part->session = x11->events.found(&found, x11->events.userdata);
 		timer_stop(part->timer);
@@ -560,9 +570,6 @@ static int create(struct engine *engine, struct session *session, struct error *
 	struct x11_engine *x11 = (struct x11_engine *)(void *)engine;
 	struct engine_session *part;
 
-	if (strcmp(session->type, "VIRTUAL") != 0)
-		return error_set(err, ERR_UNSUPPORTED,
-				 "this host's engine (x11) has virtual sessions only");
 	part = part_new(x11, err);
 	if (!part)
 		return -1;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,9 @@
 
 #include "agent/config.h"
 #include "agent/keeper/protocol.h"
+#include "agent/paths.h"
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/ready.h"
 
@@ -122,24 +123,10 @@ static int default_run_dir(struct options *o, struct error *err)
 
 static int default_screenshot_program(struct options *o, struct error *err)
 {
-	char self[PATH_MAX];
-	ssize_t len;
-	char *slash;
-
 	if (o->screenshot_program)
 		return 0;
-	len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (len < 0)
-		return error_errno(err, "read /proc/self/exe");
-	self[len] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
-		return error_set(err, ERR_SYSTEM, "cannot tell where this program lies");
-	*slash = '\0';
-	if (asprintf(&o->owned[1], "%s/dcv-screenshot", self) < 0) {
-		o->owned[1] = NULL;
-		return error_oom(err);
-	}
+	if (file_beside_program("dcv-screenshot", &o->owned[1], err) < 0)
+		return -1;
 	if (access(o->owned[1], X_OK) < 0) { /* installed: that one is in a folder of PATH */
 		free(o->owned[1]);
 		o->owned[1] = strdup("/usr/bin/dcv-screenshot");
@@ -175,10 +162,10 @@ int options_parse(struct options *ret, int argc, char **argv, struct error *err)
 	int option;
 
 	*ret = (struct options){
-		.log_dir = "/var/log/dcv-session-keeper",
+		.log_dir = KEEPER_LOG_DIR,
 		.config_path = AGENT_CONFIG_PATH,
-		.xserver = "Xvnc",
-		.agent_user = "dcvsmagent",
+		.xserver = KEEPER_XSERVER,
+		.agent_user = AGENT_USER,
 		.is_root = geteuid() == 0,
 		.ready_fd = -1,
 	};

@@ -181,31 +181,3 @@ void program_done(struct program *program)
 	if (program->output.fd >= 0)
 		output_done(&program->output);
 }
-
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
-}
-
-int program_find(const char *name, char **ret, struct error *err)
-{
-	static const char *const folders[] = {"", "/usr/local/bin/", "/usr/bin/", "/bin/"};
-
-	for (size_t i = name[0] == '/' ? 0 : 1; i < ARRAY_SIZE(folders); i++) {
-		AUTO(free_p) char *path = NULL;
-
-		if (asprintf(&path, "%s%s", folders[i], name) < 0) {
-			path = NULL;
-			return error_oom(err);
-		}
-		if (is_program(path)) {
-			*ret = TAKE(path);
-			return 0;
-		}
-		if (name[0] == '/')
-			break;
-	}
-	return error_set(err, ERR_CONFIG, "program '%s' is not there", name);
-}

@@ -15,6 +15,7 @@
 #include "agent/keeper/environment.h"
 #include "agent/keeper/output.h"
 #include "agent/keeper/pam.h"
+#include "agent/program-path.h"
 #include "common/error.h"
 
 #define PROGRAM_PASSED_FD 3 /* the number that program_start.passed_fd has in the program */
@@ -70,9 +71,5 @@ void program_describe_status(int status, char *ret, size_t size);
 
 /** Close what the keeper has of it. */
 void program_done(struct program *program);
-
-/** The path of a program of the host: @name itself if it is absolute, or found in system folders.
- */
-int program_find(const char *name, char **ret, struct error *err);
 
 #endif

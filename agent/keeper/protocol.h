@@ -14,8 +14,8 @@
  *  - RUN_DIR/NUMBER/control of every living session. On accept the keeper says "state".
  *
  * From the agent, OPERATION= one of
- *    start    SESSION_ID OWNER [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...] [RENDER_NODE]
- *                                                                 begin a session
+ *    start    SESSION_ID OWNER [TYPE=virtual|console] [INIT_FILE] [AUTORUN_FILE] [ARGUMENT ...]
+ *             [RENDER_NODE]        begin a session; a console session has no files
  *    stop     [REASON]                                            end it; may be said repeatedly
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
  *    usage                         tell how much CPU time the session has used
@@ -23,10 +23,10 @@
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
  *
  * From the keeper, EVENT= one of
- *    state    NUMBER SESSION_ID OWNER STATE=starting|ready|ending [DISPLAY] [XAUTHORITY] [REASON]
- *             [RENDER_NODE] [ACCOUNT, the owner's name in name services]
+ *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
+ *             [XAUTHORITY] [REASON] [RENDER_NODE] [ACCOUNT, the owner's name in name services]
  *             after accept on the control socket, and as first answer to "start"
- *    ready    DISPLAY XAUTHORITY   the X server answers and the session's first program runs
+ *    ready    DISPLAY [XAUTHORITY]   the X server answers and the session's first program runs
  *    ending   REASON [LEFT]
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
  *    failed   REASON CODE [NUMBER] answer to a "start" or "clean" that could not be done, last
@@ -35,7 +35,7 @@
  *                                  tells whether the request is to blame (error_blames_request()).
  *                                  NUMBER: of the session that has the SESSION_ID already
  *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
- *    usage    CPU_MS               milliseconds of CPU time, of all processors
+ *    usage    [CPU_MS]             milliseconds of CPU time, of all processors; not of a console
  *    cleaned  NUMBER               last word
  *
  * "ending" is said again, with LEFT, the number of processes that do not end, when the end takes 10 s

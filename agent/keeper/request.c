@@ -34,6 +34,7 @@ static const struct field {
 	{"SESSION_ID", OPERATION_START, true, offsetof(struct request, session_id),
 	 KEEPER_SESSION_ID_MAX_BYTES},
 	{"OWNER", OPERATION_START, true, offsetof(struct request, owner), OWNER_MAX_BYTES},
+	{"TYPE", OPERATION_START, false, offsetof(struct request, type), 16},
 	{"INIT_FILE", OPERATION_START, false, offsetof(struct request, init_file), FILE_MAX_BYTES},
 	{"AUTORUN_FILE", OPERATION_START, false, offsetof(struct request, autorun_file),
 	 FILE_MAX_BYTES},
@@ -100,6 +101,17 @@ static int check_session_id(const char *id, struct error *err)
 	return 0;
 }
 
+static int check_type(struct request *r, struct error *err)
+{
+	r->is_console = r->type && strcmp(r->type, "console") == 0;
+	if (r->type && !r->is_console && strcmp(r->type, "virtual") != 0)
+		return error_set(err, ERR_INVALID, "TYPE: expected virtual or console");
+	if (r->is_console && (r->init_file || r->autorun_file))
+		return error_set(err, ERR_INVALID, "a console session starts no %s",
+				 r->init_file ? "INIT_FILE" : "AUTORUN_FILE");
+	return 0;
+}
+
 static int check(struct request *r, struct error *err)
 {
 	long long number = 0;
@@ -113,6 +125,8 @@ static int check(struct request *r, struct error *err)
 		return -1;
 	if (r->owner && !r->owner[0])
 		return error_set(err, ERR_INVALID, "OWNER is empty");
+	if (check_type(r, err) < 0)
+		return -1;
 	if (r->n_arguments > 0 && !r->autorun_file)
 		return error_set(err, ERR_INVALID, "ARGUMENT without AUTORUN_FILE");
 	if (r->number_text && !number_parse(r->number_text, 1, NUMBER_MAX, &number))

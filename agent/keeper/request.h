@@ -4,6 +4,7 @@
 #ifndef AGENT_KEEPER_REQUEST_H
 #define AGENT_KEEPER_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -22,6 +23,7 @@ struct request {
 	/* all point into the packet; NULL where absent */
 	const char *session_id;
 	const char *owner;
+	const char *type;
 	const char *init_file;
 	const char *autorun_file;
 	const char *render_node; /* path of the GPU's; NULL: none is wanted */
@@ -32,6 +34,7 @@ struct request {
 	const char **arguments; /* of the autorun file, n_arguments and a NULL */
 	size_t n_arguments;
 	int number;
+	bool is_console; /* type */
 	char *packet;
 };
 

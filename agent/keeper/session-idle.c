@@ -27,7 +27,9 @@ void session_tell_usage(struct session *s, struct peer *peer)
 	char text[24];
 
 	(void)snprintf(text, sizeof(text), "%lld", processes_cpu_ms(&processes));
-	if (message_build(&packet, "EVENT", "usage", "CPU_MS", text, NULL))
+	/* Of a console session we have none of the processes, and who sits there is not idle. */
+	if (message_build(&packet, "EVENT", "usage", "CPU_MS", s->request->is_console ? NULL : text,
+			  NULL))
 		peer_send(peer, &packet, -1);
 }
 

@@ -46,7 +46,8 @@ static void await(struct turn *turn, const int *fd,
 
 static struct program *find_program(struct session *s, pid_t pid)
 {
-	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun, &s->notice};
+	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun, &s->notice,
+				      &s->console.finder};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (programs[i]->pid == pid)
@@ -106,6 +107,24 @@ static void display_told(struct session *s, void *data)
 		session_fail(s, ERR_SYSTEM, err.message);
 }
 
+static void console_display_told(struct session *s, void *data)
+{
+	struct error err = {0};
+
+	(void)data;
+	if (console_read_display(&s->console, &s->environment, &err) < 0)
+		session_fail(s, err.code, err.message);
+}
+
+static void console_changed(struct session *s, void *data)
+{
+	char reason[512];
+
+	(void)data;
+	if (console_is_over(&s->console, s->owner.name, reason, sizeof(reason)))
+		session_stop(s, reason);
+}
+
 static void exec_decided(struct session *s, void *data)
 {
 	struct program *program = data;
@@ -134,7 +153,8 @@ static void output_arrived(struct session *s, void *data)
 
 static void await_programs(struct session *s, struct turn *turn)
 {
-	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun};
+	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun,
+				      &s->console.finder};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		await(turn, &programs[i]->exec_fd, exec_decided, programs[i]);
@@ -149,6 +169,17 @@ static void await_programs(struct session *s, struct turn *turn)
 	await(turn, &s->notice.exec_fd, notice_decided, NULL);
 	await(turn, &s->notice.output.fd, output_arrived, &s->notice.output);
 	await(turn, &s->xserver.display_fd, display_told, NULL);
+}
+
+/* Of no interest any more once the session ends, and then readable for ever. */
+static void await_console(struct session *s, struct turn *turn)
+{
+	if (s->state > SESSION_READY)
+		return;
+	await(turn, &s->console.answer_fd, console_display_told, NULL);
+	await(turn, &s->console.seat.monitor_fd, console_changed, NULL);
+	await(turn, &s->console.seat.pidfd, console_changed, NULL);
+	await(turn, &s->console.server_pidfd, console_changed, NULL);
 }
 
 /* --- peers --------------------------------------------------------------------------------------
@@ -241,6 +272,7 @@ static void one_turn(struct session *s, struct turn *turn)
 	turn->n = 0;
 	await(turn, &s->signal_fd, signals_arrived, NULL);
 	await_programs(s, turn);
+	await_console(s, turn);
 	await(turn, &s->control_fd, peer_connects, NULL);
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		await(turn, &s->peers.peers[i].fd, peer_spoke, &s->peers.peers[i]);

@@ -1,6 +1,7 @@
 /* What surrounds a session's processes: account, PAM, folder, sockets; made here and removed here.
  */
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,23 @@ static void guard_peers(struct session *s, const struct buf *last_word)
 	guard_begin((unsigned)seconds, fds, n, last_word->data, last_word->len);
 }
 
+/* The owner of a console session is logged in already. PAM would note one more login of theirs, which
+ * nobody has made, so all that is left to do is what else comes with it: the groups. */
+static int take_groups(struct session *s, struct error *err)
+{
+	if (!s->options->is_root || initgroups(s->owner.name, s->owner.gid) == 0)
+		return 0;
+	(void)error_errno(err, "set the groups of user %s", s->owner.name);
+	return error_blame_host(err);
+}
+
+static int open_login(struct session *s, struct error *err)
+{
+	if (s->options->is_root && pam_open(&s->pam, &s->owner, s->options->pam_dir, err) < 0)
+		return -1;
+	return preflight(&s->owner, patience_ms(s), err);
+}
+
 /* Account and PAM: code of others, which may hang. */
 static int open_owner(struct session *s, struct error *err)
 {
@@ -57,10 +75,10 @@ static int open_owner(struct session *s, struct error *err)
 	pam_init(&s->pam);
 	cgroup_note_origin(&s->cgroup);
 	rc = account_find(&s->owner, s->request->owner, s->config, ACCOUNT_TO_BECOME, err);
-	if (rc == 0 && s->options->is_root)
-		rc = pam_open(&s->pam, &s->owner, s->options->pam_dir, err);
-	if (rc == 0)
-		rc = preflight(&s->owner, patience_ms(s), err);
+	if (rc == 0 && s->request->is_console)
+		rc = take_groups(s, err);
+	else if (rc == 0)
+		rc = open_login(s, err);
 	guard_end();
 	return rc;
 }
@@ -178,6 +196,7 @@ void session_close(struct session *s)
 	xserver_done(&s->xserver);
 	program_done(&s->init);
 	program_done(&s->autorun);
+	console_done(&s->console);
 	program_done(&s->notice);
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
 		program_done(&s->captures[i].program);

@@ -29,7 +29,8 @@ void session_tell_state(struct session *s, struct peer *peer)
 
 	(void)snprintf(number, sizeof(number), "%d", s->folder.number);
 	if (peer && message_build(&packet, "EVENT", "state", "NUMBER", number, "SESSION_ID",
-				  s->request->session_id, "OWNER", s->request->owner, "STATE",
+				  s->request->session_id, "OWNER", s->request->owner, "TYPE",
+				  s->request->is_console ? "console" : "virtual", "STATE",
 				  state_names[s->state], "DISPLAY",
 				  is_ready ? environment_get(&s->environment, "DISPLAY") : NULL,
 				  "XAUTHORITY",
@@ -163,8 +164,7 @@ static int start_autorun(struct session *s, struct error *err)
 			     err);
 }
 
-/* The display is known: let others start theirs, and write it down. */
-static int display_is_known(struct session *s, struct error *err)
+static int write_record(struct session *s, int display, struct error *err)
 {
 	const struct xsocket *socket = &s->xserver.socket;
 	const struct record record = {.session_id = (char *)(size_t)s->request->session_id,
@@ -172,18 +172,25 @@ static int display_is_known(struct session *s, struct error *err)
 				      .cgroup = s->cgroup.path,
 				      .uid = s->owner.uid,
 				      .pid = getpid(),
-				      .display = socket->display,
+				      .display = display,
 				      .x_dev = (long long)socket->dev,
 				      .x_ino = (long long)socket->ino,
 				      .x_born_ns = socket->born_ns};
+
+	return folder_write_record(&s->folder, &record, err);
+}
+
+/* The display is known: let others start theirs, and write it down. */
+static int display_is_known(struct session *s, struct error *err)
+{
 	char display[16];
 
 	xlock_release(&s->xlock);
-	(void)snprintf(display, sizeof(display), ":%d", socket->display);
+	(void)snprintf(display, sizeof(display), ":%d", s->xserver.socket.display);
 	if (environment_set(&s->environment, "DISPLAY", display, err) < 0 ||
 	    environment_set(&s->environment, "XAUTHORITY", s->xserver.authority, err) < 0)
 		return -1;
-	return folder_write_record(&s->folder, &record, err);
+	return write_record(s, s->xserver.socket.display, err);
 }
 
 static void become_ready(struct session *s)
@@ -194,13 +201,32 @@ static void become_ready(struct session *s)
 	s->state = SESSION_READY;
 	log_info("session %s ready (display=%s)", s->request->session_id, display);
 	if (message_build(&packet, "EVENT", "ready", "DISPLAY", display, "XAUTHORITY",
-			  s->xserver.authority, NULL))
+			  environment_get(&s->environment, "XAUTHORITY"), NULL))
 		peers_send_all(&s->peers, &packet);
+}
+
+/* Its socket is another's: the record has none, and so nobody will remove it. */
+static int advance_console_start(struct session *s, struct error *err)
+{
+	if (s->state == SESSION_WAITING) {
+		s->state = SESSION_XSERVER;
+		if (console_start(&s->console, &s->context, s->log_fd, err) < 0)
+			session_fail(s, err->code, err->message);
+		return 0;
+	}
+	if (s->console.display < 0)
+		return 0;
+	if (write_record(s, s->console.display, err) < 0)
+		return -1;
+	become_ready(s);
+	return 0;
 }
 
 /* One step of the start, if it can be made now. */
 static int advance_start(struct session *s, struct error *err)
 {
+	if (s->request->is_console)
+		return advance_console_start(s, err);
 	if (s->state == SESSION_WAITING && s->xlock.is_held) {
 		s->state = SESSION_XSERVER;
 		return start_xserver(s, err);
@@ -232,8 +258,13 @@ static void check_deadline(struct session *s)
 
 	if (s->state > SESSION_AUTORUN || clock_ms() < s->deadline_ms)
 		return;
-	(void)snprintf(reason, sizeof(reason), "%s did not start within %lld s", what[s->state],
-		       s->config->create_timeout);
+	if (s->request->is_console)
+		(void)snprintf(reason, sizeof(reason),
+			       "the X server of the local seat did not answer within %lld s",
+			       s->config->create_timeout);
+	else
+		(void)snprintf(reason, sizeof(reason), "%s did not start within %lld s",
+			       what[s->state], s->config->create_timeout);
 	session_fail(s, ERR_TIMEOUT, reason);
 }
 
@@ -274,11 +305,28 @@ static bool is_empty(const struct session *s)
 	return true;
 }
 
+/* While it is looked for; then others tell when it is over. */
+static void check_console(struct session *s)
+{
+	char reason[200], status[64];
+
+	if (s->state != SESSION_XSERVER || !has_ended(&s->console.finder) ||
+	    s->console.answer_fd >= 0 || s->console.display >= 0)
+		return;
+	program_describe_status(s->console.finder.status, status, sizeof(status));
+	(void)snprintf(reason, sizeof(reason), "%s ended: %s", s->console.finder.name, status);
+	session_fail(s, ERR_SYSTEM, reason);
+}
+
 /* The session lives as long as its X server and any of its programs. */
 static void check_alive(struct session *s)
 {
 	char reason[512], status[64];
 
+	if (s->request->is_console) {
+		check_console(s);
+		return;
+	}
 	if (s->state >= SESSION_XSERVER && has_ended(&s->xserver.program)) {
 		xserver_describe_end(&s->xserver, reason, sizeof(reason));
 		if (s->state == SESSION_READY)
@@ -414,6 +462,7 @@ static void session_init(struct session *s, const struct options *options,
 		.xserver = XSERVER_NONE,
 		.init = PROGRAM_NONE,
 		.autorun = PROGRAM_NONE,
+		.console = CONSOLE_NONE,
 		.notice = PROGRAM_NONE,
 	};
 	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
@@ -424,6 +473,8 @@ static int begin(struct session *s, int fd, struct error *err)
 {
 	if (session_open(s, fd, err) < 0)
 		return -1;
+	if (s->request->is_console) /* it starts no X server */
+		return 0;
 	return xlock_request(&s->xlock, s->options->run_dir, err) < 0 ? error_blame_host(err) : 0;
 }
 

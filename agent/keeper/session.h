@@ -10,6 +10,9 @@
  *     CLEARING   for the lock again, because the X server left its socket behind
  *     GONE
  *
+ * A console session (console.h) goes from WAITING to XSERVER, where its display is looked for, to
+ * READY; it starts no programs but those that capture, and nothing else is ever ended with it.
+ *
  * Everything that can go wrong, and every request to stop, leads to ENDING at once. While starting,
  * a failure makes the last word "failed", otherwise it is "ended".
  */
@@ -19,6 +22,7 @@
 #include "agent/account.h"
 #include "agent/config.h"
 #include "agent/keeper/cgroup.h"
+#include "agent/keeper/console.h"
 #include "agent/keeper/ending.h"
 #include "agent/keeper/environment.h"
 #include "agent/keeper/folder.h"
@@ -67,6 +71,7 @@ struct session {
 
 	struct xlock xlock;
 	struct xserver xserver;
+	struct console console;
 	struct program init;
 	struct program autorun;
 	struct capture {

@@ -549,7 +549,6 @@ def test_a_wrong_field_refuses_the_whole_call(agent, alice, fields, sentence):
 
 
 @pytest.mark.parametrize("fields, reason", [
-    ({"Type": "Console", "InitFile": None}, "virtual sessions only"),
     ({"Type": "CONSOLE"}, "InitFile is not supported for CONSOLE sessions"),
     ({"AutorunFileArguments": ["x"]}, "AutorunFileArguments needs AutorunFile"),
     ({"AutorunFile": "a", "AutorunFileArguments": ["x"] * 51}, "at most 50 arguments"),

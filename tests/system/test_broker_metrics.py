@@ -1,35 +1,15 @@
 """The broker's numbers, as Prometheus reads them."""
 
-import re
-import subprocess
-
 import pytest
 import requests
 
 from broker_helpers import free_port
 from link_client import wait_until
-
-
-def read(text):
-    """{name: {frozenset of (label, value): number}}, after promtool has found nothing to complain of."""
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
-                             capture_output=True, timeout=60)
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, ""), checked
-    numbers = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            name, labels, number = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line).groups()
-            pairs = frozenset(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels or ""))
-            numbers.setdefault(name, {})[pairs] = float(number)
-    return numbers
+from metrics_helpers import one, read
 
 
 def numbers_of(broker):
     return read(broker.command("metrics").stdout)
-
-
-def one(numbers, name, **labels):
-    return numbers[name].get(frozenset(labels.items()))
 
 
 @pytest.fixture

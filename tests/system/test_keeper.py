@@ -137,7 +137,8 @@ def test_a_session_lives_from_start_to_stop(keeper, alice):
     connection, session_id = keeper.start(alice.name, keeper.init(SLEEP))
     first = connection.receive()
     assert first == {"EVENT": "state", "NUMBER": "1", "SESSION_ID": session_id,
-                     "OWNER": alice.name, "STATE": "starting"}
+                     "OWNER": alice.name, "TYPE": "virtual", "ACCOUNT": alice.name,
+                     "STATE": "starting"}
     event = ready(connection)
     assert x_answers(event["DISPLAY"], event["XAUTHORITY"], alice)
     assert end(connection) == "stopped on request"

@@ -78,6 +78,7 @@ static struct link *make(void)
 			       .engine = &engine,
 			       .is_ready = true,
 			       .on_change = on_changed};
+	metrics_init(&agent.metrics);
 	if (session_list_init(&agent.sessions, &loop, &config, folder, &handler, &err) < 0 ||
 	    server_init(&agent.server, &config, &agent.sessions, &engine, folder, &err) < 0)
 		abort();

@@ -333,14 +333,11 @@ static void what_has_no_effect_is_said(void **state)
 	struct error err;
 
 	assert_int_equal(load(f,
-			      "version = '0.1'\n[agent]\nmetrics_port = 9\n"
+			      "version = '0.1'\n"
 			      "[viewer]\nport = 1\n",
 			      &err),
 			 0);
-	assert_int_equal(log_catch_count(&f->log, "line 3: metrics_port has no effect: this "
-						  "version serves no metrics"),
-			 1);
-	assert_int_equal(log_catch_count(&f->log, "line 5: port has no effect"), 1);
+	assert_int_equal(log_catch_count(&f->log, "line 3: port has no effect"), 1);
 }
 
 static void an_earlier_name_is_the_same_setting(void **state)

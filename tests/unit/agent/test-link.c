@@ -306,6 +306,7 @@ static int set_up(void **state)
 				 .is_ready = true,
 				 .on_change = on_changed,
 				 .userdata = &f};
+	metrics_init(&f.agent.metrics);
 	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
 					   &list_handler, &err),
 			 0);

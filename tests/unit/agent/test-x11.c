@@ -22,7 +22,8 @@ struct fixture {
 	int listener, control;
 	int keepers[KEEPERS_MAX]; /* connections, in the order of accept */
 	size_t n_keepers;
-	bool knows_sessions; /* on_found gives f->session */
+	bool knows_sessions;    /* on_found gives f->session */
+	const char *found_type; /* of the last one; a literal */
 	unsigned n_found, n_searched, n_ready, n_ending, n_ended, n_used;
 	long long cpu_ms;
 	char reason[256];
@@ -35,6 +36,7 @@ static struct session *on_found(const struct found_session *found, void *userdat
 	struct fixture *f = userdata;
 
 	assert_string_equal(found->owner, "alice");
+	f->found_type = found->type;
 	f->n_found++;
 	return f->knows_sessions && strcmp(found->id, f->session->id) == 0 ? f->session : NULL;
 }
@@ -378,13 +380,17 @@ static void more_than_a_packet_holds_is_refused_at_once(void **state)
 	assert_null(f->session->part);
 }
 
-static void a_console_session_is_none_of_ours(void **state)
+static void a_console_session_is_ordered_as_one(void **state)
 {
 	struct fixture *f = *state;
-	struct error err;
 
 	f->session->type = "CONSOLE";
-	assert_fails(f->engine->ops->create(f->engine, f->session, &err), ERR_UNSUPPORTED);
+	free(f->session->init_file);
+	f->session->init_file = NULL;
+	create(f);
+	(void)await_connection(f, f->listener);
+	assert_string_equal(receive(f, 0),
+			    "OPERATION=start|SESSION_ID=s1|OWNER=alice|TYPE=console|");
 }
 
 static void without_a_listener_nothing_begins(void **state)
@@ -569,7 +575,20 @@ static void sessions_that_were_there_are_found(void **state)
 	run_until(&f->loop, f->n_searched == 1);
 	assert_int_equal(f->n_found, 1);
 	assert_int_equal(f->n_ready, 1);
+	assert_string_equal(f->found_type, "VIRTUAL");
 	assert_non_null(f->session->part);
+}
+
+static void a_console_session_that_was_there_is_found_as_one(void **state)
+{
+	struct fixture *f = *state;
+
+	make_number(f, true);
+	assert_int_equal(f->engine->ops->search(f->engine, &(struct error){0}), 0);
+	(void)await_connection(f, f->control);
+	say(f, 0, STATE("ready\0TYPE=console"), sizeof(STATE("ready\0TYPE=console")));
+	run_until(&f->loop, f->n_searched == 1);
+	assert_string_equal(f->found_type, "CONSOLE");
 }
 
 static void a_session_that_was_found_ending_is_ending(void **state)
@@ -767,7 +786,7 @@ int main(void)
 		TEST(a_found_session_keeps_its_gpu_and_the_next_one_has_another),
 		TEST(without_a_gpu_nobody_is_given_one),
 		TEST(more_than_a_packet_holds_is_refused_at_once),
-		TEST(a_console_session_is_none_of_ours),
+		TEST(a_console_session_is_ordered_as_one),
 		TEST(without_a_listener_nothing_begins),
 		TEST(a_listener_whose_queue_is_full_is_tried_again),
 		TEST(a_listener_that_only_hangs_up_is_not_asked_for_ever),
@@ -780,6 +799,7 @@ int main(void)
 		TEST(an_order_that_had_its_effect_before_finds_the_session),
 		TEST(a_number_that_has_become_another_sessions_is_left_alone),
 		TEST(sessions_that_were_there_are_found),
+		TEST(a_console_session_that_was_there_is_found_as_one),
 		TEST(a_session_that_was_found_ending_is_ending),
 		TEST(sessions_that_nobody_wants_are_left_alone),
 		TEST(the_search_ends_without_anything_to_find),

@@ -26,52 +26,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static const struct histogram_bounds bounds = {2, {0.5, 1}};
-
-static void a_family_has_help_type_and_its_numbers(void **state)
-{
-	struct fixture *f = *state;
-
-	exposition_single(&f->e, "a_total", "counter", "What it is.", 3);
-	exposition_family(&f->e, "b", "gauge", "Another.");
-	exposition_add(&f->e, LABELS({"x", "1"}, {"y", "2"}), 0.25);
-	exposition_add(&f->e, LABELS({"x", "a\"b\\c\nd"}), 1e15);
-	assert_int_equal(f->e.err.code, ERR_NONE);
-	assert_string_equal(f->e.text.data, "# HELP a_total What it is.\n"
-					    "# TYPE a_total counter\n"
-					    "a_total 3\n"
-					    "# HELP b Another.\n"
-					    "# TYPE b gauge\n"
-					    "b{x=\"1\",y=\"2\"} 0.25\n"
-					    "b{x=\"a\\\"b\\\\c\\nd\"} 1e+15\n");
-}
-
-static void a_histogram_adds_up_its_buckets(void **state)
-{
-	struct histogram histogram = {.bounds = &bounds};
-	struct fixture *f = *state;
-
-	histogram_add(&histogram, 0.5); /* a bound belongs to its bucket */
-	histogram_add(&histogram, 0.75);
-	histogram_add(&histogram, 0.75);
-	histogram_add(&histogram, 8);
-	exposition_family(&f->e, "t", "histogram", "Times.");
-	exposition_add_histogram(&f->e, LABELS({"x", "1"}), &histogram);
-	exposition_add_histogram(&f->e, NO_LABELS, &histogram);
-	assert_string_equal(f->e.text.data, "# HELP t Times.\n"
-					    "# TYPE t histogram\n"
-					    "t_bucket{x=\"1\",le=\"0.5\"} 1\n"
-					    "t_bucket{x=\"1\",le=\"1\"} 3\n"
-					    "t_bucket{x=\"1\",le=\"+Inf\"} 4\n"
-					    "t_sum{x=\"1\"} 10\n"
-					    "t_count{x=\"1\"} 4\n"
-					    "t_bucket{le=\"0.5\"} 1\n"
-					    "t_bucket{le=\"1\"} 3\n"
-					    "t_bucket{le=\"+Inf\"} 4\n"
-					    "t_sum 10\n"
-					    "t_count 4\n");
-}
-
 static void requests_are_told_by_operation_and_status_and_as_cloud_watch_had_them(void **state)
 {
 	static const char *const expected[] = {
@@ -111,8 +65,6 @@ static void requests_are_told_by_operation_and_status_and_as_cloud_watch_had_the
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_METRICS(a_family_has_help_type_and_its_numbers),
-		WITH_METRICS(a_histogram_adds_up_its_buckets),
 		WITH_METRICS(requests_are_told_by_operation_and_status_and_as_cloud_watch_had_them),
 	};
 

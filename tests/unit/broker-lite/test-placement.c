@@ -97,6 +97,26 @@ static void the_emptiest_then_the_idlest_then_the_first_wins(void **state)
 	assert_ptr_equal(choose(f, &plain, NULL), a);
 }
 
+static void a_console_session_goes_where_its_owner_is_logged_in(void **state)
+{
+	struct fixture *f = *state;
+	struct server *a = add_server(f, "a", 0, "-1"), *b = add_server(f, "b", 2.0, "-1");
+	const struct placement_wish console = {.owner = "mira", .is_console = true};
+	json_auto_t *avoid = json_pack("[s]", "b");
+
+	(void)json_object_set_new(
+		json_object_get(a->report, "Host"), "LoggedInUsers",
+		json_pack("[{s:s},{s:i},{}]", "Username", "miran", "Username", 1));
+	assert_ptr_equal(choose(f, &console, NULL), a);
+	(void)json_object_set_new(
+		json_object_get(b->report, "Host"), "LoggedInUsers",
+		json_pack("[{s:s},{s:s}]", "Username", "jonas", "Username", "mira"));
+	assert_ptr_equal(choose(f, &console, NULL), b);
+	/* but not where it has just failed, and virtual ones go anywhere */
+	assert_ptr_equal(choose(f, &console, avoid), a);
+	assert_ptr_equal(choose(f, &plain, NULL), a);
+}
+
 static void a_place_that_was_given_away_is_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -236,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_emptiest_then_the_idlest_then_the_first_wins),
+		TEST(a_console_session_goes_where_its_owner_is_logged_in),
 		TEST(a_place_that_was_given_away_is_counted),
 		TEST(consoles_and_virtual_sessions_do_not_share),
 		TEST(closed_lost_and_refusing_servers_take_nothing),

@@ -24,6 +24,7 @@ static void every_operation_is_a_command_and_some_are_our_own(void **state)
 		"open-servers",
 		"close-servers",
 		"check-permissions",
+		"doctor",
 		"describe-idle",
 	};
 
@@ -285,6 +286,29 @@ static void options_before_the_command_end_at_it(void **state)
 	assert_int_equal(err.code, ERR_USAGE);
 }
 
+static void a_command_of_our_own_takes_over_general_options(void **state)
+{
+	char *const before[] = {(char *)"--socket=/general", (char *)"doctor"};
+	char *const after[] = {(char *)"--socket=/own", (char *)"--owner=mira"};
+	const struct option_table *table = &command_find(PROGRAM_DCVCTL, "doctor")->options;
+	AUTO(arguments_done) struct arguments general = {0};
+	AUTO(arguments_done) struct arguments own = {0};
+	AUTO(arguments_done) struct arguments none = {0};
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(
+		arguments_read(&general, &general_options, PROGRAM_DCVCTL, true, 2, before, &err),
+		0);
+	assert_int_equal(arguments_read(&own, table, PROGRAM_DCVCTL, false, 2, after, &err), 0);
+	assert_int_equal(arguments_read(&none, table, PROGRAM_DCVCTL, false, 0, after, &err), 0);
+	arguments_inherit(&own, &general);
+	arguments_inherit(&none, &general);
+	assert_string_equal(arguments_text(&own, "socket"), "/own");
+	assert_string_equal(arguments_text(&none, "socket"), "/general");
+	assert_null(arguments_text(&none, "owner"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +324,7 @@ int main(void)
 		cmocka_unit_test(dcvctl_takes_values_without_names),
 		cmocka_unit_test(only_the_local_agent_knows_who_you_are),
 		cmocka_unit_test(options_before_the_command_end_at_it),
+		cmocka_unit_test(a_command_of_our_own_takes_over_general_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,26 @@ static void a_start_is_taken_apart(void **state)
 	assert_null(r.arguments[3]);
 }
 
+static void a_session_is_virtual_unless_it_is_said_otherwise(void **state)
+{
+	AUTO(request_done) struct request none = {0};
+	AUTO(request_done) struct request given = {0};
+	AUTO(request_done) struct request console = {0};
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(PARSE(&none, "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0", &err), 0);
+	assert_false(none.is_console);
+	assert_int_equal(
+		PARSE(&given, "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0TYPE=virtual\0", &err),
+		0);
+	assert_false(given.is_console);
+	assert_int_equal(PARSE(&console,
+			       "OPERATION=start\0SESSION_ID=s1\0OWNER=alice\0TYPE=console\0", &err),
+			 0);
+	assert_true(console.is_console);
+}
+
 static void absent_files_are_told_from_empty_names(void **state)
 {
 	AUTO(request_done) struct request r = {0};
@@ -100,6 +120,11 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED(START "TAG=1\0", "unknown field 'TAG'");
 	REFUSED(START "COLOUR=1\0", "unknown field 'COLOUR'");
 	REFUSED(START "ARGUMENT=1\0", "ARGUMENT without AUTORUN_FILE");
+	REFUSED(START "TYPE=\0", "TYPE: expected virtual or console");
+	REFUSED(START "TYPE=CONSOLE\0", "TYPE: expected virtual or console");
+	REFUSED(START "TYPE=console\0INIT_FILE=a\0", "a console session starts no INIT_FILE");
+	REFUSED(START "TYPE=console\0AUTORUN_FILE=a\0", "a console session starts no AUTORUN_FILE");
+	REFUSED("OPERATION=stop\0TYPE=console\0", "unknown field 'TYPE'");
 	REFUSED("OPERATION=stop\0ARGUMENT=1\0", "unknown field 'ARGUMENT'");
 	REFUSED("OPERATION=start\0OWNER=alice\0", "SESSION_ID is missing");
 	REFUSED("OPERATION=start\0SESSION_ID=s1\0", "OWNER is missing");
@@ -126,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_start_is_taken_apart),
+		cmocka_unit_test(a_session_is_virtual_unless_it_is_said_otherwise),
 		cmocka_unit_test(absent_files_are_told_from_empty_names),
 		cmocka_unit_test(the_other_operations_have_their_fields),
 		cmocka_unit_test(what_is_wrong_is_said),

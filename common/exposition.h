@@ -2,11 +2,11 @@
  * Numbers as Prometheus reads them: its text format, one family after the other. Memory that runs out
  * is told once, at the end. Source: Prometheus, "Exposition formats", version 0.0.4.
  */
-#ifndef BROKER_EXPOSITION_H
-#define BROKER_EXPOSITION_H
+#ifndef COMMON_EXPOSITION_H
+#define COMMON_EXPOSITION_H
 
-#include "broker-lite/histogram.h"
 #include "common/buf.h"
+#include "common/histogram.h"
 
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 

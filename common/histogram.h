@@ -1,6 +1,6 @@
 /** How long things took: counts by upper bounds, their sum and their number. */
-#ifndef BROKER_HISTOGRAM_H
-#define BROKER_HISTOGRAM_H
+#ifndef COMMON_HISTOGRAM_H
+#define COMMON_HISTOGRAM_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "broker-lite/exposition.h"
+#include "common/exposition.h"
 
 #include <stdio.h>
 #include <string.h>

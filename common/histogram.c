@@ -1,4 +1,4 @@
-#include "broker-lite/histogram.h"
+#include "common/histogram.h"
 
 const struct histogram_bounds histogram_of_requests = {
 	14, {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}};
