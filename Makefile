@@ -2,7 +2,8 @@
 # make check      unit and system tests
 # make asan       the same under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz       every fuzz target, FUZZ_SECONDS each
-# make bench      benchmarks, as ratios; bench-api for those of the API alone
+# make bench      benchmarks, as ratios; bench-api for those of the API alone, bench-screenshot for
+#                 those of screenshots
 # make lint       format check, static analysis, a build with clang
 # make manuals    the manual pages, under build/man
 # make install    into DESTDIR, under PREFIX
@@ -79,7 +80,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
+        bench-screenshot lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -179,7 +180,7 @@ fuzz: fuzz-check-fuzz
 
 # Peers that benchmarks compare with.
 BENCHES = $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
-$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(call archive,broker-lite) $(call archive,common)
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(call archive,broker-lite) $(call archive,screenshot) $(call archive,common)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
@@ -188,6 +189,9 @@ bench: all doubles $(BENCHES)
 
 bench-api: all doubles $(BENCHES)
 	DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/api.sh
+
+bench-screenshot: all doubles $(BENCHES)
+	@DCV_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/screenshot.py $(BENCH_PARTS)
 
 # --- upkeep ------------------------------------------------------------------------------------
 

@@ -255,6 +255,7 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 
 	*agent = (struct agent){.loop = loop,
 				.config = config,
+				.keeper_log_folder = options->keeper_log_dir,
 				.on_ready = options->on_ready,
 				.on_change = options->on_change,
 				.userdata = options->userdata};

@@ -26,6 +26,7 @@ struct agent {
 	struct engine *engine;
 	struct token_key token_key;
 	struct guests *guests; /* NULL: nobody can be connected by the web viewer */
+	const char *keeper_log_folder;
 	struct idle *idle;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;
@@ -42,7 +43,7 @@ struct agent {
 
 struct agent_options {
 	const char *state_folder; /* exists, ours alone */
-	const char *keeper_socket, *keeper_run_dir;
+	const char *keeper_socket, *keeper_run_dir, *keeper_log_dir;
 	const char *handover_folder, *session_init; /* see struct dcv_options */
 	void (*on_ready)(void *userdata);
 	void (*on_change)(void *userdata);

@@ -49,7 +49,8 @@ struct caller *caller_from_peer(const struct http_request *request, const char *
 		caller_free(caller);
 		return NULL;
 	}
-	caller->is_admin = uid == 0 || uid == geteuid() || is_member(request, admin_group);
+	caller->is_root = uid == 0 || uid == geteuid();
+	caller->is_admin = caller->is_root || is_member(request, admin_group);
 	return caller;
 }
 
@@ -67,6 +68,11 @@ int caller_check(const struct caller *caller, const struct operation *op, struct
 		return error_set(err, ERR_DENIED, "user %s may not call %s", caller->name,
 				 op->name);
 	return 0;
+}
+
+bool caller_may_read(const struct caller *caller, const struct session *session)
+{
+	return caller->is_root || (!caller->is_broker && session_is_of(session, caller->name));
 }
 
 bool caller_owns(const struct caller *caller, const char *owner)

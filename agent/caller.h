@@ -15,6 +15,7 @@
 struct caller {
 	char *name; /* of the user; "broker" for the broker */
 	bool is_admin;
+	bool is_root; /* or whoever the agent is */
 	bool is_broker;
 };
 
@@ -29,6 +30,9 @@ void caller_free(struct caller *caller);
 
 /** ERR_DENIED with a sentence, unless @caller may call @op at all. */
 int caller_check(const struct caller *caller, const struct operation *op, struct error *err);
+
+/** May the caller read what only the owner of @session and root may? */
+bool caller_may_read(const struct caller *caller, const struct session *session);
 
 /** May the caller see and touch what belongs to @owner? */
 bool caller_owns(const struct caller *caller, const char *owner);

@@ -36,6 +36,15 @@ static void look_up(void *userdata)
 		lookup->request, lookup->control->agent->config->admin_group, &lookup->err);
 }
 
+/* Also again, once it is known who asks. */
+static void serve(struct control *control, struct http_request *request)
+{
+	if (operation_is(&operation_get_session_log, request->method, request->path))
+		call_serve(&control->api, &operation_get_session_log, request);
+	else
+		call_route(&control->api, request);
+}
+
 static void on_looked_up(void *userdata)
 {
 	AUTO(free_p) struct lookup *lookup = userdata;
@@ -48,7 +57,7 @@ static void on_looked_up(void *userdata)
 		return;
 	}
 	control->looked_up = lookup;
-	call_route(&control->api, lookup->request);
+	serve(control, lookup->request);
 	control->looked_up = NULL;
 	caller_free(lookup->caller); /* NULL once it was taken */
 }
@@ -141,9 +150,7 @@ static void on_answered(const struct http_request *request, const void *fields,
 
 static void on_request(struct http_request *request, void *userdata)
 {
-	struct control *control = userdata;
-
-	call_route(&control->api, request);
+	serve(userdata, request);
 }
 
 struct control *control_new(struct agent *agent, const char *path, struct error *err)

@@ -34,7 +34,7 @@
 
 struct options {
 	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
-	const char *handover_folder, *session_init, *viewer_socket;
+	const char *handover_folder, *session_init, *keeper_log_dir, *viewer_socket;
 	int ready_fd;
 };
 
@@ -68,6 +68,7 @@ static void print_help(void)
 	     "  --socket PATH          where the API is served (" AGENT_SOCKET_PATH ")\n"
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
+	     "  --keeper-log-dir DIR   their sessions' logs (" KEEPER_LOG_DIR ")\n"
 	     "  --viewer-socket PATH   where the web viewer is awaited (" VIEWER_SOCKET ")\n"
 	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
 	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
@@ -97,7 +98,8 @@ static const struct option known_options[] = {
 	{"keeper-run-dir", required_argument, NULL, 4},
 	{"handover-dir", required_argument, NULL, 5},
 	{"session-init", required_argument, NULL, 6},
-	{"viewer-socket", required_argument, NULL, 7},
+	{"keeper-log-dir", required_argument, NULL, 7},
+	{"viewer-socket", required_argument, NULL, 8},
 	{"ready-fd", required_argument, NULL, READY_FD},
 	{"print-settings", no_argument, NULL, PRINT},
 	{"print-manual", required_argument, NULL, MANUAL},
@@ -138,7 +140,7 @@ static int read_options(int argc, char **argv, struct options *o)
 {
 	const char **const texts[] = {&o->conf,          &o->state_folder,   &o->socket,
 				      &o->keeper_socket, &o->keeper_run_dir, &o->handover_folder,
-				      &o->session_init,  &o->viewer_socket};
+				      &o->session_init,  &o->keeper_log_dir, &o->viewer_socket};
 	int option, status = 0;
 
 	while (status == 0 && (option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
@@ -339,6 +341,7 @@ static int build(struct program *p, struct error *err)
 		.state_folder = p->options.state_folder,
 		.keeper_socket = p->options.keeper_socket,
 		.keeper_run_dir = p->options.keeper_run_dir,
+		.keeper_log_dir = p->options.keeper_log_dir,
 		.handover_folder = p->options.handover_folder,
 		.session_init = p->options.session_init,
 		.on_ready = on_ready,
@@ -396,6 +399,7 @@ int main(int argc, char **argv)
 			    .socket = AGENT_SOCKET_PATH,
 			    .keeper_socket = KEEPER_LISTEN_SOCKET,
 			    .keeper_run_dir = KEEPER_RUN_DIR,
+			    .keeper_log_dir = KEEPER_LOG_DIR,
 			    .handover_folder = HANDOVER_FOLDER,
 			    .session_init = SESSION_INIT,
 			    .viewer_socket = VIEWER_SOCKET,

@@ -6,6 +6,7 @@
 #include "agent/disk.h"
 #include "agent/guests.h"
 #include "agent/idle.h"
+#include "agent/session-log.h"
 #include "agent/session-permissions.h"
 #include "agent/tags.h"
 #include "common/cleanup.h"
@@ -32,10 +33,13 @@ typedef int operation_fn(const struct request *request, const void *fields, json
 #include "common/operations.def"
 #undef OPERATION
 
-static operation_fn *const handlers[N_OPERATIONS] = {
+static operation_fn run_get_session_log;
+
+static operation_fn *const handlers[N_OPERATIONS + 1] = {
 #define OPERATION(id, name, method, path, body, who, echo, help) [OPERATION_##id] = run_##id,
 #include "common/operations.def"
 #undef OPERATION
+	[N_OPERATIONS] = run_get_session_log,
 };
 
 static int run(const struct request *request, json_t **ret, struct error *err)
@@ -142,6 +146,20 @@ static json_t *pack_created(const struct session *s)
 	return object;
 }
 
+static void log_creation(const struct request *request, struct session *s)
+{
+	const char *request_id = json_get_text(request->context, "RequestId");
+
+	session_log_add(s, "api", "CreateSessions by %s%s%s (type=%s, owner=%s, name=%s)",
+			request->caller->name, request_id ? ", request " : "",
+			request_id ? request_id : "", s->type, s->owner, s->name);
+	session_log_add(s, "api", "init file %s, autorun file %s, arguments: %zu, permissions %s",
+			s->init_file ? s->init_file : "of the host",
+			s->autorun_file ? s->autorun_file : "none",
+			json_array_size(s->autorun_arguments),
+			s->permissions ? "of the request" : "of the host");
+}
+
 static int run_create_sessions(const struct request *request, const void *fields, json_t **ret,
 			       struct error *err)
 {
@@ -175,6 +193,7 @@ static int run_create_sessions(const struct request *request, const void *fields
 		return -1;
 	session->attempt = attempt;
 	session->rights = TAKE(rights);
+	log_creation(request, session);
 	if (agent_create_session(request->agent, session, err) < 0)
 		return -1;
 	return packed(pack_created(session), ret, err);
@@ -247,6 +266,16 @@ static struct session **select_sessions(const struct request *request,
 	return selected;
 }
 
+/* Beyond the API. NULL without memory. */
+static json_t *pack_local_of(const struct agent *agent, const struct session *session)
+{
+	json_t *local = session_programs_to_json(session);
+
+	if (local)
+		(void)json_object_set_new(local, "Idle", idle_to_json(agent, session));
+	return local;
+}
+
 static int append_session(const struct request *request, const struct session *session,
 			  struct buf *text, struct error *err)
 {
@@ -256,9 +285,7 @@ static int append_session(const struct request *request, const struct session *s
 					   server_to_short_json(&request->agent->server)) < 0)
 		return error_oom(err);
 	if (!request->context) /* beyond the API, and told at the local socket only */
-		(void)json_object_set_new(
-			object, "Local",
-			json_pack("{s:o}", "Idle", idle_to_json(request->agent, session)));
+		(void)json_object_set_new(object, "Local", pack_local_of(request->agent, session));
 	return json_append(text, object, err);
 }
 
@@ -326,6 +353,7 @@ static int run_delete_sessions(const struct request *request, const void *fields
 
 	if (!session)
 		return no_such_session(err);
+	session_log_add(session, "api", "DeleteSessions by %s", request->caller->name);
 	if (agent_end_session(request->agent, session, "deleted on request", err) < 0)
 		return -1;
 	return packed(json_pack("{s:s,s:s}", "SessionId", r->session_id, "State", "DELETING"), ret,
@@ -428,8 +456,10 @@ static int run_update_session_permissions(const struct request *request, const v
 	if (session->state != SESSION_READY && session->state != SESSION_CREATING)
 		return error_set(err, ERR_CONFLICT, "the session is %s",
 				 session_state_name(session->state));
+	session_log_add(session, "api", "UpdateSessionPermissions by %s", request->caller->name);
 	if (session_permissions_read(session->id, r->permissions_file, agent->config, &rights,
 				     err) < 0) {
+		session_log_add(session, "agent", "it keeps its permissions: %s", err->message);
 		log_info("session %s keeps its permissions: %s", session->id, err->message);
 		return -1;
 	}
@@ -467,6 +497,25 @@ static int run_get_session_connection_data(const struct request *request, const 
 		(void)json_object_set_new(object, "Server", server_to_short_json(&agent->server));
 	return packed(json_pack("{s:o,s:s}", "Session", object, "ConnectionToken", token), ret,
 		      err);
+}
+
+static int run_get_session_log(const struct request *request, const void *fields, json_t **ret,
+			       struct error *err)
+{
+	const struct get_session_log_request *r = fields;
+	struct agent *agent = request->agent;
+	const struct session *session =
+		session_list_find_for(&agent->sessions, request->caller, r->session_id);
+
+	(void)ret;
+	if (!session)
+		return no_such_session(err);
+	/* An administrator of sessions is not one of the host. */
+	if (!caller_may_read(request->caller, session))
+		return error_set(err, ERR_DENIED, "only %s and root may read this session's log",
+				 session->owner);
+	session_log_answer(session, agent->keeper_log_folder, agent->loop, request->answer);
+	return 0;
 }
 
 /* A bound of a screenshot: the request's, the broker's, or ours. */

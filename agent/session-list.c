@@ -1,5 +1,7 @@
 #include "agent/session-list.h"
 
+#include "agent/session-log.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -264,6 +266,9 @@ int session_list_apply(struct session_list *list, struct session *session, enum 
 		return -1;
 	log_info("session %s is %s (owner=%s%s%s)", session->id, session_state_name(session->state),
 		 session->owner, reason ? ", reason=" : "", reason ? reason : "");
+	session_log_add(session, "agent", "the session is %s%s%s",
+			session_state_name(session->state), reason ? ": " : "",
+			reason ? reason : "");
 	/* The state is what it is, whether the disk takes it or not. */
 	if (session_list_save(list, session, &problem) < 0)
 		log_warning("session %s: %s", session->id, problem.message);

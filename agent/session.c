@@ -68,6 +68,9 @@ void session_free(struct session *session)
 	permissions_free(session->rights);
 	free(session->storage_root);
 	free(session->state_reason);
+	free(session->init_status);
+	free(session->autorun_status);
+	json_decref(session->log);
 	free(session);
 }
 
@@ -153,6 +156,30 @@ void session_set_failure(struct session *session, enum error_code code)
 		session->failure = code;
 }
 
+void session_set_status(char **status, const char *text)
+{
+	char *copied = text ? strdup(text) : NULL;
+
+	free(*status);
+	*status = copied; /* without memory: not known */
+}
+
+json_t *session_programs_to_json(const struct session *s)
+{
+	json_t *programs = json_pack("{s:{}}", "Init");
+
+	if (!programs)
+		return NULL;
+	json_set_text(json_object_get(programs, "Init"), "File", s->init_file);
+	json_set_text(json_object_get(programs, "Init"), "Status", s->init_status);
+	if (!s->autorun_file)
+		return programs;
+	(void)json_object_set_new(programs, "Autorun", json_object());
+	json_set_text(json_object_get(programs, "Autorun"), "File", s->autorun_file);
+	json_set_text(json_object_get(programs, "Autorun"), "Status", s->autorun_status);
+	return programs;
+}
+
 json_t *session_to_json(const struct session *s)
 {
 	char time[TIME_SIZE];
@@ -197,6 +224,10 @@ json_t *session_to_record(const struct session *s)
 	(void)json_object_set_new(record, "Idle", idle_state_to_json(&s->idle));
 	if (s->failure != ERR_NONE)
 		json_set_text(record, "FailureCode", error_wire_name(s->failure));
+	json_set_text(record, "InitStatus", s->init_status);
+	json_set_text(record, "AutorunStatus", s->autorun_status);
+	if (s->log)
+		(void)json_object_set(record, "Log", s->log);
 	if (s->end_time_ms > 0)
 		(void)json_object_set_new(record, "EndTimeMs", json_integer(s->end_time_ms));
 	return record;
@@ -246,7 +277,8 @@ struct session *session_from_record(const json_t *record, struct error *err)
 
 	if (!id || !request.name || !request.owner || !request.type || state == NO || !time ||
 	    !time_parse(time, &creation_time_ms) || !are_texts(request.autorun_file_arguments) ||
-	    end_time_ms < 0 || end_time_ms > TIME_MAX_MS) {
+	    !are_texts(json_object_get(record, "Log")) || end_time_ms < 0 ||
+	    end_time_ms > TIME_MAX_MS) {
 		(void)error_set(err, ERR_INVALID, "not the record of a session");
 		return NULL;
 	}
@@ -264,6 +296,9 @@ struct session *session_from_record(const json_t *record, struct error *err)
 		(void)time_parse(left, &s->disconnection_time_ms);
 	s->idle = idle_state_from_json(json_object_get(record, "Idle"));
 	(void)copy(&s->state_reason, json_get_text(record, "StateReason"));
+	(void)copy(&s->init_status, json_get_text(record, "InitStatus"));
+	(void)copy(&s->autorun_status, json_get_text(record, "AutorunStatus"));
+	s->log = json_incref(json_object_get(record, "Log"));
 	session_set_account(s, json_get_text(record, "Account"));
 	return s;
 }

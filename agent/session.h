@@ -57,7 +57,10 @@ struct session {
 	enum session_state state;
 	char *state_reason;
 	bool was_ready;
-	enum error_code failure;        /* why it ended before it was ready; ERR_NONE: not known */
+	enum error_code failure; /* why it ended before it was ready; ERR_NONE: not known */
+	/* "running", "exit status 1" and so on, as the engine tells; NULL: not known. */
+	char *init_status, *autorun_status;
+	json_t *log;                    /* what we have to tell of it (session-log.h) */
 	long long n_leaked;             /* its processes that do not end, while it is DELETING */
 	long long creation_time_ms;     /* since 1970 */
 	long long end_time_ms;          /* when it became DELETED; 0 before */
@@ -94,6 +97,12 @@ int session_apply(struct session *session, enum session_event event, const char 
 
 /** Note whose fault it is that the session ends. Has an effect only if it was never ready. */
 void session_set_failure(struct session *session, enum error_code code);
+
+/** Note how its init file (or desktop), or its autorun file, runs or has ended. */
+void session_set_status(char **status, const char *text);
+
+/** Of its programs, beyond the API: "Init" and "Autorun". NULL without memory. */
+json_t *session_programs_to_json(const struct session *session);
 
 /** As the API shows it, without "Server". NULL without memory. */
 json_t *session_to_json(const struct session *session);

@@ -26,6 +26,8 @@ static struct {
 	size_t held_len;
 	bool to_journal; /* standard error is the journal */
 	bool checked;
+	void (*listener)(enum log_level level, const char *text, void *userdata);
+	void *listener_userdata;
 } state = {.level = LOG_LEVEL_INFO, .file = LOG_FILE_NONE};
 
 static const struct {
@@ -37,6 +39,13 @@ static const struct {
 	[LOG_LEVEL_INFO] = {"info", LOG_INFO},
 	[LOG_LEVEL_DEBUG] = {"debug", LOG_DEBUG},
 };
+
+void log_set_listener(void (*listener)(enum log_level level, const char *text, void *userdata),
+		      void *userdata)
+{
+	state.listener = listener;
+	state.listener_userdata = userdata;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -283,6 +292,8 @@ static void log_text(enum log_level level, const struct log_fields *fields, cons
 	(void)stamp(head, sizeof(head), &now, level);
 	len = make_line(line, sizeof(line), head, text);
 	write_stderr(level, fields, text, line, len);
+	if (state.listener)
+		state.listener(level, text, state.listener_userdata);
 	if (state.file.fd >= 0)
 		write_file(&now, head, line, len);
 	else if (state.held)

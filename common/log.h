@@ -69,6 +69,13 @@ size_t log_escape(char *ret, size_t size, const char *text);
 void log_reopen_file(void);
 void log_close(void);
 
+/**
+ * Have every line, with its characters escaped and without time and level, told to @listener as well;
+ * NULL: to nobody any more. The listener does not log.
+ */
+void log_set_listener(void (*listener)(enum log_level level, const char *text, void *userdata),
+		      void *userdata);
+
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** Particulars for the journal, borrowed. What is NULL, "" or 0 is not told. */

@@ -19,11 +19,29 @@ const struct operation operations[N_OPERATIONS] = {
 #undef OPERATION
 };
 
+/* What the programs of a session have printed is their owner's: it does not go over a broker. */
+const struct operation operation_get_session_log = {
+	.id = N_OPERATIONS,
+	.name = "GetSessionLog",
+	.method = "POST",
+	.path = "/getSessionLog",
+	.body = BODY_OBJECT,
+	.who = CALLER_OWNER,
+	.echo = "",
+	.help = "Show the story of a session",
+	.params = &get_session_log_params,
+};
+
 static bool has_path(const struct operation *op, const char *path)
 {
 	if (op->body == BODY_PATH)
 		return strncmp(path, op->path, strlen(op->path)) == 0;
 	return strcmp(path, op->path) == 0;
+}
+
+bool operation_is(const struct operation *op, const char *method, const char *path)
+{
+	return strcmp(op->method, method) == 0 && has_path(op, path);
 }
 
 const struct operation *operation_find(const char *method, const char *path, const char **ret_allow,

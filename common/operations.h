@@ -31,6 +31,12 @@ struct operation {
 
 extern const struct operation operations[N_OPERATIONS];
 
+/** Not of the API: what the local socket of an agent serves beyond it. Its id is N_OPERATIONS. */
+extern const struct operation operation_get_session_log;
+
+/** Whether a request is one of @op, method and path. */
+bool operation_is(const struct operation *op, const char *method, const char *path);
+
 /**
  * The operation of an HTTP request. Errors: ERR_NOT_FOUND no such path, ERR_METHOD with
  * *ret_allow the one method of that path.

@@ -83,6 +83,12 @@ static const struct param get_session_connection_data_fields[] = {
 };
 TABLE(get_session_connection_data, get_session_connection_data_request);
 
+static const struct param get_session_log_fields[] = {
+	{"SessionId", .type = PARAM_STRING, .required = true,
+	 AT(get_session_log_request, session_id)},
+};
+TABLE(get_session_log, get_session_log_request);
+
 static const struct param get_session_screenshots_fields[] = {
 	{"SessionId", .type = PARAM_STRING, .required = true,
 	 AT(get_session_screenshot_request, session_id)},

@@ -73,6 +73,12 @@ struct get_session_connection_data_request {
 	const char *user;
 };
 
+/** Not of the API: see operation_get_session_log. */
+struct get_session_log_request {
+	const char *session_id;
+};
+extern const struct param_table get_session_log_params;
+
 struct get_session_screenshot_request {
 	const char *session_id;
 	long long max_width, max_height; /* pixels; 0: not given */

@@ -10,6 +10,7 @@
 #include "ctl/check-permissions.h"
 #include "ctl/doctor.h"
 #include "ctl/print-idle.h"
+#include "ctl/print-log.h"
 #include "ctl/print.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
@@ -60,6 +61,8 @@ static const struct option_spec describe_sessions_options[] = {
 	{"session-ids", IDS, .field = "SessionIds", .help = "these sessions only"},
 	{"owner", .field = "Filters", .kind = OPTION_OWNER, .value = "USER",
 	 .help = "sessions of this owner only"},
+	{"details", .kind = OPTION_FLAG, .program = PROGRAM_DCVCTL,
+	 .help = "show all that is known of each, and how its programs run or have ended"},
 	{"filter", .field = "Filters", .kind = OPTION_FILTER, .value = "KEY=VALUE",
 	 .help = "KEY is 'owner' or 'tag:NAME' of the server; may be repeated"},
 	{NEXT_TOKEN},
@@ -112,6 +115,10 @@ static const struct option_spec describe_idle_options[] = {
 	{"session-ids", IDS, .field = "SessionIds", .help = "these sessions only"},
 	{"owner", .field = "Filters", .kind = OPTION_OWNER, .value = "USER",
 	 .help = "sessions of this owner only"},
+};
+
+static const struct option_spec logs_options[] = {
+	{SESSION_ID},
 };
 
 static const char *const unknown_feature_choices[] = {"error", "warn", NULL};
@@ -179,6 +186,13 @@ const struct command commands[N_COMMANDS] = {
 	 .options = {describe_idle_options, ARRAY_SIZE(describe_idle_options),
 		     &describe_sessions_params},
 	 .print = print_idle,
+	 .is_local = true},
+	{.op = &operation_get_session_log,
+	 .id = "logs",
+	 .help = "Show the story of a session: requests, keeper, PAM, X server, init and autorun "
+		 "file",
+	 .options = {logs_options, ARRAY_SIZE(logs_options), &get_session_log_params},
+	 .print = print_log,
 	 .is_local = true},
 };
 

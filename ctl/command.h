@@ -26,7 +26,7 @@ struct command {
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 4)
+#define N_COMMANDS (N_OPERATIONS + 5)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40

@@ -314,7 +314,7 @@ int print_failure(const struct operation *op, const json_t *failure, struct buf 
 /* --- all ---------------------------------------------------------------------------------------
  */
 
-static int print_next_page(const json_t *answer, struct buf *out, struct error *err)
+int print_next_page(const json_t *answer, struct buf *out, struct error *err)
 {
 	const char *token = json_get_text(answer, "NextToken");
 

@@ -35,4 +35,7 @@ int print_failure(const struct operation *op, const json_t *failure, struct buf 
 #define PRINT_TIME_SIZE 64
 const char *print_time(const char *text, char ret[PRINT_TIME_SIZE]);
 
+/** Append a line that tells how to get the next page, if there is one. */
+int print_next_page(const json_t *answer, struct buf *out, struct error *err);
+
 #endif

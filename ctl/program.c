@@ -13,6 +13,7 @@
 #include "ctl/images.h"
 #include "ctl/indent.h"
 #include "ctl/outcome.h"
+#include "ctl/print-details.h"
 #include "ctl/print.h"
 #include "ctl/service.h"
 #include "ctl/visible.h"
@@ -141,10 +142,14 @@ static enum exit_status print_for_people(const struct run *run, const json_t *an
 {
 	AUTO(buf_done) struct buf text = {0};
 	struct error err = {0};
+	int failed;
 
-	int failed = run->command->print ? run->command->print(answer, &text, &err)
-					 : print_answer(run->command->op, answer, &text, &err);
-
+	if (run->command->print)
+		failed = run->command->print(answer, &text, &err);
+	else if (arguments_flag(&run->specific, "details"))
+		failed = print_details(answer, &text, &err);
+	else
+		failed = print_answer(run->command->op, answer, &text, &err);
 	if (failed < 0)
 		return fail(&err, STATUS_OTHER);
 	return write_out(text.data ? text.data : "", text.len);

@@ -1,58 +1,39 @@
 #include "screenshot/capture.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include <xcb/damage.h>
 #include <xcb/randr.h>
 #include <xcb/shm.h>
 #include <xcb/xcb.h>
 
 #include "common/cleanup.h"
+#include "screenshot/band-reader.h"
 #include "screenshot/connection.h"
 #include "screenshot/deadline.h"
-#include "screenshot/pixel-format.h"
-
-#define X_BAD_MATCH 8
-#define ALL_PLANES UINT32_MAX
 
 struct capture {
-	xcb_connection_t *connection;
+	struct connection connection;
 	xcb_window_t root;
-	unsigned width, height; /* of the screen, when last asked for */
-	struct pixel_format format;
-	unsigned depth;
-	unsigned row_pad_bytes; /* a row is padded to a multiple of this */
-	bool has_monitors;      /* the server has RandR 1.5 */
-	bool has_shm;           /* the server has MIT-SHM 1.2, and it works */
+	bool has_monitors; /* the server has RandR 1.5 */
+	struct band_reader reader;
 
-	xcb_shm_seg_t segment; /* 0 while there is none */
-	uint8_t *memory;       /* mapped, what the segment is for the server */
-	size_t memory_bytes;
+	/* As of the last capture_refresh(). */
+	struct monitor monitors[MONITORS_MAX];
+	size_t n_monitors;
+	uint64_t generation;
+
+	/*
+	 * Changes. The server tells once, when something changes after it was told to forget what
+	 * has changed so far; that it is told before pixels are read.
+	 */
+	xcb_damage_damage_t damage; /* 0 when nobody watches */
+	uint8_t damage_event;       /* what the server calls it */
+	bool is_damaged;            /* it has told */
+	uint8_t randr_event;        /* the first of RandR's; 0 when there is none */
+	bool is_layout_known; /* nothing was told of sizes and monitors since they were read */
 };
-
-/* A reply, or NULL with *ret_x_error set; see connection_await(). */
-static int await(struct capture *capture, unsigned sequence, void **ret, unsigned *ret_x_error,
-		 int64_t deadline, struct error *err)
-{
-	return connection_await(capture->connection, sequence, deadline, ret, ret_x_error, err);
-}
-
-/* The same for requests that do not fail unless something is wrong with the server. */
-static int await_reply(struct capture *capture, unsigned sequence, void **ret, int64_t deadline,
-		       struct error *err)
-{
-	unsigned x_error;
-	void *reply;
-
-	if (await(capture, sequence, &reply, &x_error, deadline, err) < 0)
-		return -1;
-	if (!reply)
-		return error_set(err, ERR_SYSTEM, "the X server answered with error %u", x_error);
-	*ret = reply;
-	return 0;
-}
 
 /* --- what the screen and the server are like ----------------------------------------------------
  */
@@ -92,7 +73,7 @@ static const xcb_format_t *find_format(const xcb_setup_t *setup, unsigned depth)
 
 static int read_screen(struct capture *capture, int number, struct error *err)
 {
-	const xcb_setup_t *setup = xcb_get_setup(capture->connection);
+	const xcb_setup_t *setup = xcb_get_setup(capture->connection.xcb);
 	const xcb_screen_t *screen = find_screen(setup, number);
 	const xcb_visualtype_t *visual;
 	const xcb_format_t *format;
@@ -108,11 +89,11 @@ static int read_screen(struct capture *capture, int number, struct error *err)
 				 "screens of depth %u without true colour cannot be captured",
 				 screen->root_depth);
 	capture->root = screen->root;
-	capture->width = screen->width_in_pixels;
-	capture->height = screen->height_in_pixels;
-	capture->depth = screen->root_depth;
-	capture->row_pad_bytes = format->scanline_pad / 8;
-	return pixel_format_init(&capture->format, screen->root_depth, format->bits_per_pixel,
+	capture->reader.connection = &capture->connection;
+	capture->reader.root = screen->root;
+	capture->reader.row_pad_bytes = format->scanline_pad / 8;
+	return pixel_format_init(&capture->reader.format, screen->root_depth,
+				 format->bits_per_pixel,
 				 setup->image_byte_order == XCB_IMAGE_ORDER_MSB_FIRST,
 				 visual->red_mask, visual->green_mask, visual->blue_mask, err);
 }
@@ -120,46 +101,83 @@ static int read_screen(struct capture *capture, int number, struct error *err)
 static bool has_extension(struct capture *capture, xcb_extension_t *extension)
 {
 	const xcb_query_extension_reply_t *data =
-		xcb_get_extension_data(capture->connection, extension);
+		xcb_get_extension_data(capture->connection.xcb, extension);
 
 	return data && data->present;
 }
 
+/*
+ * XCB would wait for the answers to QueryExtension without a limit. Replies come in order, so when
+ * that to any later request is there, these are.
+ */
 static int read_extensions(struct capture *capture, int64_t deadline, struct error *err)
 {
-	xcb_connection_t *c = capture->connection;
 	AUTO(free_p) void *focus = NULL;
+
+	xcb_prefetch_extension_data(capture->connection.xcb, &xcb_shm_id);
+	xcb_prefetch_extension_data(capture->connection.xcb, &xcb_randr_id);
+	xcb_prefetch_extension_data(capture->connection.xcb, &xcb_damage_id);
+	return connection_await_reply(&capture->connection,
+				      xcb_get_input_focus(capture->connection.xcb).sequence,
+				      deadline, &focus, err);
+}
+
+static bool is_at_least(unsigned major, unsigned minor, unsigned needed_major,
+			unsigned needed_minor)
+{
+	return major > needed_major || (major == needed_major && minor >= needed_minor);
+}
+
+static int read_versions(struct capture *capture, int64_t deadline, struct error *err)
+{
+	struct connection *c = &capture->connection;
+	bool has_shm = has_extension(capture, &xcb_shm_id);
+	bool has_randr = has_extension(capture, &xcb_randr_id);
 	AUTO(free_p) void *shm = NULL;
 	AUTO(free_p) void *randr = NULL;
+	unsigned shm_sequence = 0, randr_sequence = 0;
 
-	/* XCB would wait for these without a limit. Replies come in order, so when that to any
-	 * later request is there, these are. */
-	xcb_prefetch_extension_data(c, &xcb_shm_id);
-	xcb_prefetch_extension_data(c, &xcb_randr_id);
-	if (await_reply(capture, xcb_get_input_focus(c).sequence, &focus, deadline, err) < 0)
-		return -1;
-	if (has_extension(capture, &xcb_shm_id)) {
+	if (has_shm)
+		shm_sequence = xcb_shm_query_version(c->xcb).sequence;
+	if (has_randr)
+		randr_sequence = xcb_randr_query_version(c->xcb, 1, 5).sequence;
+	if (has_shm) {
 		const xcb_shm_query_version_reply_t *version;
 
-		if (await_reply(capture, xcb_shm_query_version(c).sequence, &shm, deadline, err) <
-		    0)
+		if (connection_await_reply(c, shm_sequence, deadline, &shm, err) < 0)
 			return -1;
 		version = shm;
-		capture->has_shm = version->major_version > 1 ||
-				   (version->major_version == 1 && version->minor_version >= 2);
+		capture->reader.has_shm =
+			is_at_least(version->major_version, version->minor_version, 1, 2);
 	}
-	if (has_extension(capture, &xcb_randr_id)) {
+	if (has_randr) {
 		const xcb_randr_query_version_reply_t *version;
 
-		if (await_reply(capture, xcb_randr_query_version(c, 1, 5).sequence, &randr,
-				deadline, err) < 0)
+		if (connection_await_reply(c, randr_sequence, deadline, &randr, err) < 0)
 			return -1;
 		version = randr;
 		capture->has_monitors =
-			version->major_version > 1 ||
-			(version->major_version == 1 && version->minor_version >= 5);
+			is_at_least(version->major_version, version->minor_version, 1, 5);
 	}
 	return 0;
+}
+
+static void on_event(const xcb_generic_event_t *event, void *userdata)
+{
+	struct capture *capture = userdata;
+	uint8_t type = event->response_type & 0x7f; /* without the bit of who sent it */
+
+	if (!capture->damage)
+		return;
+	if (type == capture->damage_event)
+		capture->is_damaged = true;
+	else if (type == XCB_CONFIGURE_NOTIFY ||
+		 (capture->randr_event > 0 && (type == capture->randr_event ||
+					       type == capture->randr_event + XCB_RANDR_NOTIFY)))
+		capture->is_layout_known = false;
+	else
+		return;
+	capture->generation++;
 }
 
 int capture_new(struct capture **ret, const char *display, struct error *err)
@@ -170,32 +188,23 @@ int capture_new(struct capture **ret, const char *display, struct error *err)
 
 	if (!capture)
 		return error_oom(err);
+	capture->connection.on_event = on_event;
+	capture->connection.userdata = capture;
 	if (connection_open(&capture->connection, &screen, display, deadline, err) < 0)
 		return -1;
-	if (read_screen(capture, screen, err) < 0 || read_extensions(capture, deadline, err) < 0)
+	if (read_screen(capture, screen, err) < 0 || read_extensions(capture, deadline, err) < 0 ||
+	    read_versions(capture, deadline, err) < 0)
 		return error_prefix(err, "display %s", display);
 	*ret = TAKE(capture);
 	return 0;
-}
-
-static void release_memory(struct capture *capture)
-{
-	if (capture->segment)
-		(void)xcb_shm_detach(capture->connection, capture->segment);
-	if (capture->memory)
-		(void)munmap(capture->memory, capture->memory_bytes);
-	capture->segment = 0;
-	capture->memory = NULL;
-	capture->memory_bytes = 0;
 }
 
 struct capture *capture_free(struct capture *capture)
 {
 	if (!capture)
 		return NULL;
-	release_memory(capture);
-	if (capture->connection)
-		xcb_disconnect(capture->connection);
+	band_reader_done(&capture->reader);
+	connection_close(&capture->connection);
 	free(capture);
 	return NULL;
 }
@@ -205,36 +214,14 @@ void capture_freep(struct capture **capture)
 	*capture = capture_free(*capture);
 }
 
-/* --- monitors -----------------------------------------------------------------------------------
+/* --- monitors and changes -----------------------------------------------------------------------
  */
 
-/* The size that was told at the connection's beginning may be long out of date. */
-static int read_size(struct capture *capture, int64_t deadline, struct error *err)
+static int list_monitors(const void *reply, struct monitor *ret, size_t *ret_n, struct error *err)
 {
-	AUTO(free_p) void *reply = NULL;
-	const xcb_get_geometry_reply_t *geometry;
-
-	if (await_reply(capture, xcb_get_geometry(capture->connection, capture->root).sequence,
-			&reply, deadline, err) < 0)
-		return -1;
-	geometry = reply;
-	capture->width = geometry->width;
-	capture->height = geometry->height;
-	return 0;
-}
-
-static int read_monitors(struct capture *capture, struct monitor *ret, size_t *ret_n,
-			 int64_t deadline, struct error *err)
-{
-	AUTO(free_p) void *reply = NULL;
-	xcb_randr_monitor_info_iterator_t infos;
+	xcb_randr_monitor_info_iterator_t infos = xcb_randr_get_monitors_monitors_iterator(reply);
 	size_t n = 0;
 
-	if (await_reply(capture,
-			xcb_randr_get_monitors(capture->connection, capture->root, 1).sequence,
-			&reply, deadline, err) < 0)
-		return -1;
-	infos = xcb_randr_get_monitors_monitors_iterator(reply);
 	for (; infos.rem > 0; xcb_randr_monitor_info_next(&infos)) {
 		const xcb_randr_monitor_info_t *info = infos.data;
 
@@ -253,160 +240,161 @@ static int read_monitors(struct capture *capture, struct monitor *ret, size_t *r
 	return 0;
 }
 
-int capture_monitors(struct capture *capture, struct monitor *ret, size_t *ret_n, struct error *err)
+/* The size that was told at the connection's beginning may be long out of date. */
+static int read_layout(struct capture *capture, struct monitor *ret, size_t *ret_n,
+		       xcb_get_geometry_reply_t *ret_size, struct error *err)
 {
+	struct connection *c = &capture->connection;
 	int64_t deadline = deadline_in_ms(CAPTURE_TIMEOUT_MS);
-	size_t n = 0;
+	AUTO(free_p) void *geometry = NULL;
+	AUTO(free_p) void *monitors = NULL;
+	unsigned size = xcb_get_geometry(c->xcb, capture->root).sequence, list = 0;
 
-	if (read_size(capture, deadline, err) < 0)
+	*ret_n = 0;
+	if (capture->has_monitors)
+		list = xcb_randr_get_monitors(c->xcb, capture->root, 1).sequence;
+	if (connection_await_reply(c, size, deadline, &geometry, err) < 0)
 		return error_prefix(err, "ask for the size of the screen");
-	if (capture->has_monitors && read_monitors(capture, ret, &n, deadline, err) < 0)
+	memcpy(ret_size, geometry, sizeof(*ret_size));
+	if (capture->has_monitors &&
+	    (connection_await_reply(c, list, deadline, &monitors, err) < 0 ||
+	     list_monitors(monitors, ret, ret_n, err) < 0))
 		return error_prefix(err, "ask for the monitors");
-	*ret_n = monitor_list_arrange(ret, n, capture->width, capture->height);
+	*ret_n = monitor_list_arrange(ret, *ret_n, ret_size->width, ret_size->height);
+	return 0;
+}
+
+static bool is_same_list(const struct monitor *one, size_t n_one, const struct monitor *other,
+			 size_t n_other)
+{
+	if (n_one != n_other)
+		return false;
+	for (size_t i = 0; i < n_one; i++) {
+		if (!monitor_is_same(&one[i], &other[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Read everything anew. */
+static int refresh_layout(struct capture *capture, struct error *err)
+{
+	struct monitor monitors[MONITORS_MAX];
+	xcb_get_geometry_reply_t size;
+	size_t n;
+
+	capture->is_layout_known = true; /* unless we are told otherwise from here on */
+	if (read_layout(capture, monitors, &n, &size, err) < 0)
+		return -1;
+	if (size.width != capture->reader.width || size.height != capture->reader.height ||
+	    !is_same_list(monitors, n, capture->monitors, capture->n_monitors))
+		capture->generation++;
+	capture->reader.width = size.width;
+	capture->reader.height = size.height;
+	memcpy(capture->monitors, monitors, n * sizeof(*monitors));
+	capture->n_monitors = n;
+	return 0;
+}
+
+/*
+ * The server sends events before a reply that it makes later, so any round trip brings them. This one
+ * has the shortest reply, which comes in one piece.
+ */
+static int refresh_changes(struct capture *capture, struct error *err)
+{
+	AUTO(free_p) void *focus = NULL;
+
+	if (connection_await_reply(&capture->connection,
+				   xcb_get_input_focus(capture->connection.xcb).sequence,
+				   deadline_in_ms(CAPTURE_TIMEOUT_MS), &focus, err) < 0)
+		return error_prefix(err, "ask for changes of the screen");
+	return 0;
+}
+
+int capture_refresh(struct capture *capture, struct error *err)
+{
+	if (!capture->damage)
+		capture->generation++;
+	else if (capture->is_layout_known && refresh_changes(capture, err) < 0)
+		return -1;
+	if (capture->damage && capture->is_layout_known)
+		return 0;
+	return refresh_layout(capture, err);
+}
+
+const struct monitor *capture_monitors(const struct capture *capture, size_t *ret_n)
+{
+	*ret_n = capture->n_monitors;
+	return capture->monitors;
+}
+
+uint64_t capture_generation(const struct capture *capture)
+{
+	return capture->generation;
+}
+
+/* RandR tells of screens, outputs and their parts; a changed list of monitors configures the root. */
+static void select_layout_events(struct capture *capture)
+{
+	xcb_connection_t *xcb = capture->connection.xcb;
+	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+
+	(void)xcb_change_window_attributes(xcb, capture->root, XCB_CW_EVENT_MASK, &structure);
+	if (!capture->has_monitors)
+		return;
+	capture->randr_event = xcb_get_extension_data(xcb, &xcb_randr_id)->first_event;
+	(void)xcb_randr_select_input(xcb, capture->root,
+				     XCB_RANDR_NOTIFY_MASK_SCREEN_CHANGE |
+					     XCB_RANDR_NOTIFY_MASK_CRTC_CHANGE |
+					     XCB_RANDR_NOTIFY_MASK_OUTPUT_CHANGE);
+}
+
+int capture_watch(struct capture *capture, struct error *err)
+{
+	struct connection *c = &capture->connection;
+	const xcb_query_extension_reply_t *extension;
+	AUTO(free_p) void *version = NULL;
+
+	if (capture->damage || !has_extension(capture, &xcb_damage_id))
+		return 0;
+	/* Not before this does the server know the extension's other requests. */
+	if (connection_await_reply(c, xcb_damage_query_version(c->xcb, 1, 1).sequence,
+				   deadline_in_ms(CAPTURE_TIMEOUT_MS), &version, err) < 0)
+		return error_prefix(err, "ask for changes of the screen");
+	extension = xcb_get_extension_data(c->xcb, &xcb_damage_id);
+	capture->damage_event = (uint8_t)(extension->first_event + XCB_DAMAGE_NOTIFY);
+	capture->damage = xcb_generate_id(c->xcb);
+	capture->is_damaged = true;
+	(void)xcb_damage_create(c->xcb, capture->damage, capture->root,
+				XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
+	select_layout_events(capture);
 	return 0;
 }
 
 /* --- pictures -----------------------------------------------------------------------------------
  */
 
-static size_t row_bytes(const struct capture *capture, unsigned width)
+int capture_read(struct capture *capture, const struct monitor *monitor, capture_rows_fn fn,
+		 void *userdata, struct error *err)
 {
-	size_t pad = capture->row_pad_bytes;
-
-	return (width * (size_t)capture->format.bytes_per_pixel + pad - 1) / pad * pad;
-}
-
-static void convert(const struct capture *capture, struct image *image, unsigned first_row,
-		    unsigned n_rows, const uint8_t *bytes)
-{
-	for (unsigned y = 0; y < n_rows; y++) {
-		pixel_format_convert(&capture->format, image_row(image, first_row + y), bytes,
-				     image->width);
-		bytes += row_bytes(capture, image->width);
-	}
-}
-
-/* Have at least @size_bytes of memory shared with the server. */
-static int share_memory(struct capture *capture, size_t size_bytes, struct error *err)
-{
-	AUTO(close_p) int fd = -1;
-	void *memory;
-
-	if (size_bytes <= capture->memory_bytes)
-		return 0;
-	release_memory(capture);
-	/* Sealed, or the server could make it shorter than what we read. */
-	fd = memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)size_bytes) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-		return error_errno(err, "make %zu bytes of shared memory", size_bytes);
-	memory = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		return error_errno(err, "map %zu bytes of shared memory", size_bytes);
-	capture->memory = memory;
-	capture->memory_bytes = size_bytes;
-	capture->segment = xcb_generate_id(capture->connection);
-	/* XCB closes the descriptor. Should the server not like it, using it fails. */
-	(void)xcb_shm_attach_fd(capture->connection, capture->segment, TAKE_FD(fd), 0);
-	return 0;
-}
-
-static int x_failure(unsigned x_error, struct error *err)
-{
-	if (x_error == X_BAD_MATCH)
-		return error_set(err, ERR_CONFLICT, "the screen has changed its size");
-	return error_set(err, ERR_SYSTEM, "the X server answered with error %u", x_error);
-}
-
-/* Sets has_shm to false, and fails, when the server cannot use our memory. */
-static int grab_shared(struct capture *capture, const struct monitor *m, struct image *image,
-		       struct error *err)
-{
-	AUTO(free_p) void *reply = NULL;
-	xcb_shm_get_image_cookie_t cookie;
-	unsigned x_error;
-
-	if (share_memory(capture, row_bytes(capture, m->width) * m->height, err) < 0)
-		return -1;
-	cookie = xcb_shm_get_image(capture->connection, capture->root, (int16_t)m->x, (int16_t)m->y,
-				   (uint16_t)m->width, (uint16_t)m->height, ALL_PLANES,
-				   XCB_IMAGE_FORMAT_Z_PIXMAP, capture->segment, 0);
-	if (await(capture, cookie.sequence, &reply, &x_error, deadline_in_ms(CAPTURE_TIMEOUT_MS),
-		  err) < 0)
-		return -1;
-	if (!reply) {
-		capture->has_shm = x_error == X_BAD_MATCH;
-		return x_failure(x_error, err);
-	}
-	convert(capture, image, 0, m->height, capture->memory);
-	return 0;
-}
-
-/* Through the socket, in bands that connection_await() can wait for as a whole. */
-static int grab_plain(struct capture *capture, const struct monitor *m, struct image *image,
-		      struct error *err)
-{
-	int64_t deadline = deadline_in_ms(CAPTURE_TIMEOUT_MS);
-	size_t stride = row_bytes(capture, m->width);
-	unsigned n_rows = (unsigned)((CONNECTION_REPLY_MAX_BYTES / 2) / stride);
-
-	if (n_rows == 0)
-		n_rows = 1;
-	for (unsigned y = 0; y < m->height; y += n_rows) {
-		AUTO(free_p) void *reply = NULL;
-		xcb_get_image_cookie_t cookie;
-		unsigned x_error;
-
-		if (n_rows > m->height - y)
-			n_rows = m->height - y;
-		cookie = xcb_get_image(capture->connection, XCB_IMAGE_FORMAT_Z_PIXMAP,
-				       capture->root, (int16_t)m->x, (int16_t)(m->y + (int)y),
-				       (uint16_t)m->width, (uint16_t)n_rows, ALL_PLANES);
-		if (await(capture, cookie.sequence, &reply, &x_error, deadline, err) < 0)
-			return -1;
-		if (!reply)
-			return x_failure(x_error, err);
-		if ((size_t)xcb_get_image_data_length(reply) < stride * n_rows)
-			return error_set(err, ERR_SYSTEM,
-					 "the X server sent too little of a picture");
-		convert(capture, image, y, n_rows, xcb_get_image_data(reply));
-	}
-	return 0;
-}
-
-int capture_grab(struct capture *capture, const struct monitor *monitor, struct image **ret,
-		 struct error *err)
-{
-	AUTO(image_freep) struct image *image = NULL;
-	int result = -1;
-
-	if (image_new(&image, monitor->width, monitor->height, err) < 0)
-		return -1;
-	if (capture->has_shm)
-		result = grab_shared(capture, monitor, image, err);
-	if (result < 0 && !capture->has_shm) {
-		release_memory(capture);
-		result = grab_plain(capture, monitor, image, err);
-	}
-	if (result < 0)
+	/* From here on a change is told again, be it before or after we read its pixels. */
+	if (capture->is_damaged)
+		(void)xcb_damage_subtract(capture->connection.xcb, capture->damage, XCB_NONE,
+					  XCB_NONE);
+	capture->is_damaged = false;
+	if (band_reader_read(&capture->reader, monitor, deadline_in_ms(CAPTURE_TIMEOUT_MS), fn,
+			     userdata, err) < 0)
 		return error_prefix(err, "capture %ux%u pixels at %d,%d", monitor->width,
 				    monitor->height, monitor->x, monitor->y);
-	*ret = TAKE(image);
 	return 0;
 }
 
 int capture_fd(const struct capture *capture)
 {
-	return xcb_get_file_descriptor(capture->connection);
+	return xcb_get_file_descriptor(capture->connection.xcb);
 }
 
 int capture_idle(struct capture *capture, struct error *err)
 {
-	xcb_generic_event_t *event;
-
-	while ((event = xcb_poll_for_event(capture->connection)))
-		free(event);
-	if (xcb_connection_has_error(capture->connection))
-		return error_set(err, ERR_UNREACHABLE, "the X server has closed the connection");
-	return 0;
+	return connection_idle(&capture->connection, err);
 }

@@ -10,8 +10,10 @@
 #ifndef SCREENSHOT_CAPTURE_H
 #define SCREENSHOT_CAPTURE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "common/error.h"
-#include "screenshot/image.h"
 #include "screenshot/monitor.h"
 
 #define CAPTURE_TIMEOUT_MS 5000
@@ -32,25 +34,53 @@ struct capture *capture_free(struct capture *capture);
 void capture_freep(struct capture **capture);
 
 /**
- * The monitors as they are now: monitor_list_arrange() says which and in what order.
+ * Have changes noticed from now on, for capture_generation(). Without this, or when the X server
+ * cannot tell (it has no DAMAGE), the screen counts as changed each time.
  *
- * @ret: room for MONITORS_MAX
- * Errors: ERR_LIMIT more monitors than that, ERR_TIMEOUT, ERR_UNREACHABLE.
- * Source: RandR 1.5, RRGetMonitors. Without it the whole screen is the one monitor.
+ * Errors: ERR_TIMEOUT, ERR_UNREACHABLE.
+ * Source: DAMAGE extension 1.1, level NonEmpty; RandR 1.5, RRSelectInput.
  */
-int capture_monitors(struct capture *capture, struct monitor *ret, size_t *ret_n,
-		     struct error *err);
+int capture_watch(struct capture *capture, struct error *err);
 
 /**
- * What a monitor shows now, without the pointer.
+ * Ask for the monitors as they are now, and whether the screen has changed: one round trip.
  *
- * @ret: on success a new image, the caller's
- * Errors: ERR_CONFLICT the screen has become smaller than that, so list the monitors again;
- * ERR_TOO_LARGE, ERR_NO_MEMORY, ERR_TIMEOUT, ERR_UNREACHABLE.
- * Source: X Window System Protocol, GetImage; MIT-SHM 1.2, AttachFd.
+ * Errors: ERR_LIMIT more than MONITORS_MAX, ERR_TIMEOUT, ERR_UNREACHABLE.
+ * Source: RandR 1.5, RRGetMonitors. Without it the whole screen is the one monitor.
  */
-int capture_grab(struct capture *capture, const struct monitor *monitor, struct image **ret,
-		 struct error *err);
+int capture_refresh(struct capture *capture, struct error *err);
+
+/**
+ * The monitors as of the last capture_refresh(), borrowed until the next; monitor_list_arrange()
+ * says which and in what order.
+ */
+const struct monitor *capture_monitors(const struct capture *capture, size_t *ret_n);
+
+/**
+ * A number that has grown whenever the screen may have changed. What was read since it had the value
+ * that it has after a capture_refresh() is what the screen showed at that moment too.
+ */
+uint64_t capture_generation(const struct capture *capture);
+
+/**
+ * Takes the next rows of a picture from the top, as BGRX (image.h).
+ *
+ * @rows: borrowed for the call; @stride: bytes from one to the next
+ * Returns 0, or -1 to end the reading with @err.
+ */
+typedef int (*capture_rows_fn)(const uint8_t *rows, size_t stride, unsigned n_rows, void *userdata,
+			       struct error *err);
+
+/**
+ * Read what a monitor shows now, without the pointer.
+ *
+ * @fn: gets all rows, in bands of a few
+ *
+ * Errors: ERR_CONFLICT the screen has become smaller than that, so refresh, and begin anew;
+ * ERR_NO_MEMORY, ERR_TIMEOUT, ERR_UNREACHABLE; that of @fn.
+ */
+int capture_read(struct capture *capture, const struct monitor *monitor, capture_rows_fn fn,
+		 void *userdata, struct error *err);
 
 /** Readable when capture_idle() has something to do. The capture's own. */
 int capture_fd(const struct capture *capture);

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <X11/Xauth.h>
@@ -21,6 +22,8 @@
 #include "screenshot/deadline.h"
 
 #define RETRY_MS 20
+#define PARTIAL_PAUSE_MIN_NS 5000
+#define PARTIAL_PAUSE_MAX_NS 1000000
 #define HOST_NAME_MAX_BYTES 256
 #define COOKIE_NAME "MIT-MAGIC-COOKIE-1"
 #define PACKET_HEAD_BYTES 8
@@ -279,8 +282,8 @@ static int hand_to_xcb(xcb_connection_t **ret, int server_fd, const struct buf *
 	return 0;
 }
 
-int connection_open(xcb_connection_t **ret, int *ret_screen, const char *display, int64_t deadline,
-		    struct error *err)
+int connection_open(struct connection *connection, int *ret_screen, const char *display,
+		    int64_t deadline, struct error *err)
 {
 	AUTO(buf_done) struct buf setup = {0};
 	AUTO(free_p) char *host = NULL;
@@ -295,7 +298,8 @@ int connection_open(xcb_connection_t **ret, int *ret_screen, const char *display
 				 "captured",
 				 display);
 	if (open_socket(&fd, number, deadline, err) < 0 || send_setup(fd, number, err) < 0 ||
-	    receive_setup(fd, &setup, deadline, err) < 0 || hand_to_xcb(ret, fd, &setup, err) < 0)
+	    receive_setup(fd, &setup, deadline, err) < 0 ||
+	    hand_to_xcb(&connection->xcb, fd, &setup, err) < 0)
 		return error_prefix(err, "display %s", display);
 	*ret_screen = screen;
 	return 0;
@@ -321,6 +325,7 @@ static size_t packet_len(const uint8_t *head)
 /* Wait until the socket holds a whole packet, or the end of the connection. */
 static int wait_packet(int fd, int64_t deadline, struct error *err)
 {
+	struct timespec pause = {.tv_nsec = PARTIAL_PAUSE_MIN_NS};
 	uint8_t head[PACKET_HEAD_BYTES];
 
 	for (;;) {
@@ -335,28 +340,77 @@ static int wait_packet(int fd, int64_t deadline, struct error *err)
 		if (n == (ssize_t)sizeof(head) && ioctl(fd, FIONREAD, &n_bytes) == 0 &&
 		    (size_t)n_bytes >= packet_len(head))
 			return 0;
-		/* Some of it is there, so poll() would not wait for the rest. */
+		/* Some of it is there, so poll() would not wait for the rest. A server that does
+		 * not hang sends it in the next moment. */
 		if (deadline_left_ms(deadline) == 0)
 			return timed_out(err);
-		(void)poll(NULL, 0, 1);
+		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < PARTIAL_PAUSE_MAX_NS)
+			pause.tv_nsec *= 2;
 	}
 }
 
-int connection_await(xcb_connection_t *connection, unsigned sequence, int64_t deadline, void **ret,
+static void tell(struct connection *connection, xcb_generic_event_t *event)
+{
+	if (event && connection->on_event)
+		connection->on_event(event, connection->userdata);
+	free(event);
+}
+
+/* What XCB has read along with something else. */
+static void tell_queued(struct connection *connection)
+{
+	xcb_generic_event_t *event;
+
+	while ((event = xcb_poll_for_queued_event(connection->xcb)))
+		tell(connection, event);
+}
+
+int connection_await(struct connection *connection, unsigned sequence, int64_t deadline, void **ret,
 		     unsigned *ret_x_error, struct error *err)
 {
 	AUTO(free_p) xcb_generic_error_t *x_error = NULL;
+	xcb_connection_t *xcb = connection->xcb;
 	void *reply = NULL;
 
-	(void)xcb_flush(connection);
-	while (!xcb_poll_for_reply(connection, sequence, &reply, &x_error)) {
-		if (wait_packet(xcb_get_file_descriptor(connection), deadline, err) < 0)
+	(void)xcb_flush(xcb);
+	while (!xcb_poll_for_reply(xcb, sequence, &reply, &x_error)) {
+		if (wait_packet(xcb_get_file_descriptor(xcb), deadline, err) < 0)
 			return -1;
-		free(xcb_poll_for_event(connection)); /* this is what makes XCB read */
+		tell(connection, xcb_poll_for_event(xcb)); /* this is what makes XCB read */
 	}
+	tell_queued(connection);
 	if (!reply && !x_error)
 		return hung_up(err);
 	*ret = reply;
 	*ret_x_error = x_error ? x_error->error_code : 0;
 	return 0;
+}
+
+int connection_await_reply(struct connection *connection, unsigned sequence, int64_t deadline,
+			   void **ret, struct error *err)
+{
+	unsigned x_error;
+	void *reply;
+
+	if (connection_await(connection, sequence, deadline, &reply, &x_error, err) < 0)
+		return -1;
+	if (!reply)
+		return error_set(err, ERR_SYSTEM, "the X server answered with error %u", x_error);
+	*ret = reply;
+	return 0;
+}
+
+int connection_idle(struct connection *connection, struct error *err)
+{
+	tell(connection, xcb_poll_for_event(connection->xcb));
+	tell_queued(connection);
+	return xcb_connection_has_error(connection->xcb) ? hung_up(err) : 0;
+}
+
+void connection_close(struct connection *connection)
+{
+	if (connection->xcb)
+		xcb_disconnect(connection->xcb);
+	connection->xcb = NULL;
 }

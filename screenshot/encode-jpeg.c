@@ -10,6 +10,12 @@ static void handle_freep(tjhandle *handle)
 		(void)tjDestroy(*handle);
 }
 
+/*
+ * From BGRX directly, with the accurate DCT: the fast one takes the same time and gives the same bytes
+ * here (libjpeg-turbo 2.1, AVX2). Colours at full resolution take 1.2 to 2.5 times as long, for 1.1 to
+ * 1.8 times the bytes: 1080p desktop 14 and 24 ms, text 9 and 11, photo 7 and 17. A handle that is made
+ * anew each time is not to be seen beside that.
+ */
 int encode_jpeg(const struct image *image, struct buf *ret, struct error *err)
 {
 	AUTO(handle_freep) tjhandle handle = tjInitCompress();

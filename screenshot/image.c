@@ -1,8 +1,28 @@
 #include "screenshot/image.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "common/cleanup.h"
+
+#define HUGE_PAGE_BYTES ((size_t)2 * 1024 * 1024)
+
+/*
+ * To touch 4 KiB pages for the first time takes longer than to fill them. The kernel may give large
+ * ones where we say that they are welcome.
+ */
+static void *allocate(size_t size_bytes)
+{
+	void *memory;
+
+	if (size_bytes < HUGE_PAGE_BYTES)
+		return malloc(size_bytes);
+	memory = aligned_alloc(HUGE_PAGE_BYTES,
+			       (size_bytes + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1));
+	if (memory)
+		(void)madvise(memory, size_bytes, MADV_HUGEPAGE);
+	return memory;
+}
 
 int image_new(struct image **ret, unsigned width, unsigned height, struct error *err)
 {
@@ -21,7 +41,7 @@ int image_new(struct image **ret, unsigned width, unsigned height, struct error 
 	image->stride = (size_t)width * IMAGE_PIXEL_BYTES;
 	if (__builtin_mul_overflow(image->stride, (size_t)height, &size_bytes))
 		return error_oom(err);
-	image->pixels = malloc(size_bytes);
+	image->pixels = allocate(size_bytes);
 	if (!image->pixels)
 		return error_oom(err);
 	*ret = TAKE(image);

@@ -189,7 +189,7 @@ static int take_files(const struct options *options, struct error *err)
 	AUTO(screenshot_list_done) struct screenshot_list list = {.n_shots = 0};
 	AUTO(capture_freep) struct capture *capture = NULL;
 
-	if (capture_new(&capture, options->display, err) < 0 ||
+	if (capture_new(&capture, options->display, err) < 0 || capture_refresh(capture, err) < 0 ||
 	    screenshot_take(capture, &options->shot, !options->is_all, &list, err) < 0)
 		return -1;
 	if (!options->is_all)

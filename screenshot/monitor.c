@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+bool monitor_is_same(const struct monitor *one, const struct monitor *other)
+{
+	return one->x == other->x && one->y == other->y && one->width == other->width &&
+	       one->height == other->height && one->is_primary == other->is_primary;
+}
+
 /* The part of [position, position + length) within [0, bound); false if there is none. */
 static bool clip(int *position, unsigned *length, unsigned bound)
 {

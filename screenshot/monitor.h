@@ -16,6 +16,8 @@ struct monitor {
 	bool is_primary;
 };
 
+bool monitor_is_same(const struct monitor *one, const struct monitor *other);
+
 /**
  * Make a list fit to be captured: what reaches beyond the screen is cut off, what lies outside it
  * is dropped, exactly one monitor is primary and comes first, the others keep their order. When

@@ -1,12 +1,3 @@
-/*
- * One side of the original has `from` pixels, the result has `to`, to <= from. Measured in units of
- * 1/to of an original pixel, every original pixel is `to` long, every pixel of the result is `from`
- * long, and all edges lie on whole units. So the weights are integers: an original pixel counts by
- * the units of it that lie in the pixel of the result, and these weights add up to `from`.
- *
- * Columns are summed row by row into 32 bits (255 * IMAGE_MAX_SIDE needs 22), rows of such sums
- * into 64 (times IMAGE_MAX_SIDE: 36). One division at the end rounds.
- */
 #include "screenshot/scale.h"
 
 #include <assert.h>
@@ -15,73 +6,16 @@
 
 #include "common/cleanup.h"
 
-#define CHANNELS 3 /* the fourth byte means nothing */
-
-static_assert(255ull * IMAGE_MAX_SIDE <= UINT32_MAX, "a row's sum fits into 32 bits");
-
-/* Which original pixels one pixel of the result covers along one side. */
-struct span {
-	unsigned first;        /* original pixel in which the span begins */
-	unsigned n_whole;      /* pixels after the first that lie in it wholly */
-	uint32_t first_weight; /* 1 to `to` */
-	uint32_t last_weight;  /* of the pixel after those, 0 if the span ends at an edge */
+struct scaler {
+	unsigned from_width, from_height;
+	struct image *scaled; /* owned until it is taken */
+	const struct scale_kernels *kernels;
+	struct span *columns; /* one for each of the result's; owned */
+	uint32_t *sums;       /* of the row of the result that is not complete; owned */
+	bool has_sums;
+	unsigned row;      /* of the result, the next to be written */
+	unsigned from_row; /* of the original, the next to come */
 };
-
-static struct span span_of(unsigned position, unsigned from, unsigned to)
-{
-	uint32_t begin = position * from, end = begin + from; /* at most IMAGE_MAX_SIDE squared */
-	struct span span = {.first = begin / to};
-	uint32_t whole_begin = (span.first + 1) * to;
-
-	/* A span is at least as long as a pixel, so it reaches the end of its first one. */
-	span.first_weight = whole_begin - begin;
-	span.n_whole = (end - whole_begin) / to;
-	span.last_weight = (end - whole_begin) % to;
-	return span;
-}
-
-static void sum_columns(uint32_t *sums, const uint8_t *row, const struct span *spans,
-			unsigned width)
-{
-	for (unsigned x = 0; x < width; x++) {
-		const struct span *span = &spans[x];
-		const uint8_t *pixel = row + (size_t)span->first * IMAGE_PIXEL_BYTES;
-		uint32_t whole[CHANNELS] = {0};
-		uint32_t sum[CHANNELS];
-
-		for (unsigned c = 0; c < CHANNELS; c++)
-			sum[c] = span->first_weight * pixel[c];
-		for (unsigned i = 0; i < span->n_whole; i++) {
-			pixel += IMAGE_PIXEL_BYTES;
-			for (unsigned c = 0; c < CHANNELS; c++)
-				whole[c] += pixel[c];
-		}
-		if (span->last_weight > 0) {
-			pixel += IMAGE_PIXEL_BYTES;
-			for (unsigned c = 0; c < CHANNELS; c++)
-				sum[c] += span->last_weight * pixel[c];
-		}
-		for (unsigned c = 0; c < CHANNELS; c++)
-			sums[x * CHANNELS + c] = sum[c] + whole[c] * width;
-	}
-}
-
-static void add_row(uint64_t *totals, const uint32_t *sums, uint32_t weight, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		totals[i] += (uint64_t)sums[i] * weight;
-}
-
-static void write_row(uint8_t *pixel, const uint64_t *totals, uint64_t area, unsigned width)
-{
-	for (unsigned x = 0; x < width; x++) {
-		for (unsigned c = 0; c < CHANNELS; c++)
-			pixel[c] = (uint8_t)((totals[c] + area / 2) / area);
-		pixel[CHANNELS] = 0xff;
-		pixel += IMAGE_PIXEL_BYTES;
-		totals += CHANNELS;
-	}
-}
 
 void scale_fit(unsigned width, unsigned height, unsigned max_width, unsigned max_height,
 	       unsigned *ret_width, unsigned *ret_height)
@@ -101,53 +35,121 @@ void scale_fit(unsigned width, unsigned height, unsigned max_width, unsigned max
 	}
 }
 
-/* The sums of one original row are used for two rows of the result when it lies in both. */
-static void scale_rows(const struct image *image, struct image *scaled, const struct span *spans,
-		       uint32_t *sums, uint64_t *totals)
+int scaler_new(struct scaler **ret, unsigned from_width, unsigned from_height, unsigned width,
+	       unsigned height, const struct scale_kernels *kernels, struct error *err)
 {
-	size_t n = (size_t)scaled->width * CHANNELS;
-	uint64_t area = (uint64_t)image->width * image->height;
-	unsigned summed = UINT32_MAX; /* the original row whose sums we have */
+	AUTO(scaler_freep) struct scaler *scaler = calloc(1, sizeof(*scaler));
 
-	for (unsigned y = 0; y < scaled->height; y++) {
-		struct span rows = span_of(y, image->height, scaled->height);
-		unsigned n_rows = 1 + rows.n_whole + (rows.last_weight > 0);
-
-		memset(totals, 0, n * sizeof(*totals));
-		for (unsigned i = 0; i < n_rows; i++) {
-			uint32_t weight = i == 0              ? rows.first_weight
-					  : i <= rows.n_whole ? scaled->height
-							      : rows.last_weight;
-
-			if (summed != rows.first + i)
-				sum_columns(sums, image_row(image, rows.first + i), spans,
-					    scaled->width);
-			summed = rows.first + i;
-			add_row(totals, sums, weight, n);
-		}
-		write_row(image_row(scaled, y), totals, area, scaled->width);
-	}
-}
-
-int scale_area(const struct image *image, unsigned width, unsigned height, struct image **ret,
-	       struct error *err)
-{
-	AUTO(image_freep) struct image *scaled = NULL;
-	AUTO(free_p) struct span *spans = NULL;
-	AUTO(free_p) uint32_t *sums = NULL;
-	AUTO(free_p) uint64_t *totals = NULL;
-
-	assert(width <= image->width && height <= image->height);
-	if (image_new(&scaled, width, height, err) < 0)
+	assert(width <= from_width && height <= from_height);
+	if (!scaler)
+		return error_oom(err);
+	scaler->from_width = from_width;
+	scaler->from_height = from_height;
+	scaler->kernels = kernels;
+	if (image_new(&scaler->scaled, width, height, err) < 0)
 		return -1;
-	spans = calloc(width, sizeof(*spans));
-	sums = calloc((size_t)width * CHANNELS, sizeof(*sums));
-	totals = calloc((size_t)width * CHANNELS, sizeof(*totals));
-	if (!spans || !sums || !totals)
+	scaler->columns = calloc(width, sizeof(*scaler->columns));
+	scaler->sums = calloc((size_t)from_width * IMAGE_PIXEL_BYTES, sizeof(*scaler->sums));
+	if (!scaler->columns || !scaler->sums)
 		return error_oom(err);
 	for (unsigned x = 0; x < width; x++)
-		spans[x] = span_of(x, image->width, width);
-	scale_rows(image, scaled, spans, sums, totals);
-	*ret = TAKE(scaled);
+		scaler->columns[x] = span_of(x, from_width, width);
+	*ret = TAKE(scaler);
 	return 0;
+}
+
+struct scaler *scaler_free(struct scaler *scaler)
+{
+	if (scaler) {
+		image_free(scaler->scaled);
+		free(scaler->columns);
+		free(scaler->sums);
+		free(scaler);
+	}
+	return NULL;
+}
+
+void scaler_freep(struct scaler **scaler)
+{
+	*scaler = scaler_free(*scaler);
+}
+
+static unsigned clamp(unsigned value, unsigned low, unsigned high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+/* Add the rows @from to @to - 1, of which @rows is the first, to the row that @span belongs to. */
+static void add_run(struct scaler *scaler, const struct span *span, const uint8_t *rows,
+		    size_t stride, unsigned from, unsigned to)
+{
+	unsigned whole_begin = clamp(span->first + 1, from, to);
+	unsigned whole_end = clamp(span->first + 1 + span->n_whole, from, to);
+	struct row_run run = {
+		.first = rows,
+		.last = rows + (size_t)(to - from - 1) * stride,
+		.stride = stride,
+		.first_weight = from == span->first ? span->first_weight : 0,
+		.whole_weight = scaler->scaled->height,
+		.last_weight = to == span->first + span->n_whole + 2 ? span->last_weight : 0,
+	};
+
+	do {
+		run.whole = rows + (size_t)(whole_begin - from) * stride;
+		run.n_whole = clamp(whole_end - whole_begin, 0, SCALE_WHOLE_ROWS_MAX);
+		scaler->kernels->add_rows(scaler->sums, &run,
+					  (size_t)scaler->from_width * IMAGE_PIXEL_BYTES,
+					  !scaler->has_sums);
+		scaler->has_sums = true;
+		run.first_weight = run.last_weight = 0;
+		whole_begin += run.n_whole;
+	} while (whole_begin < whole_end);
+}
+
+static void copy(struct scaler *scaler, const uint8_t *rows, size_t stride, unsigned n_rows)
+{
+	for (unsigned y = 0; y < n_rows; y++)
+		memcpy(image_row(scaler->scaled, scaler->from_row + y), rows + y * stride,
+		       scaler->scaled->stride);
+	scaler->from_row += n_rows;
+}
+
+static void average(struct scaler *scaler, const uint8_t *rows, size_t stride, unsigned n_rows)
+{
+	struct image *scaled = scaler->scaled;
+	unsigned begin = scaler->from_row, end = begin + n_rows;
+
+	/* An original row may count for two rows of the result. */
+	for (; scaler->row < scaled->height; scaler->row++) {
+		struct span span = span_of(scaler->row, scaler->from_height, scaled->height);
+		unsigned span_end = span.first + 1 + span.n_whole + (span.last_weight > 0);
+		unsigned from = clamp(span.first, begin, end), to = clamp(span_end, begin, end);
+
+		if (from < to)
+			add_run(scaler, &span, rows + (size_t)(from - begin) * stride, stride, from,
+				to);
+		if (span_end > end)
+			break;
+		scaler->kernels->write_row(image_row(scaled, scaler->row), scaler->sums,
+					   scaler->columns, scaled->width,
+					   (uint64_t)scaler->from_width * scaler->from_height);
+		scaler->has_sums = false;
+	}
+	scaler->from_row = end;
+}
+
+void scaler_add(struct scaler *scaler, const uint8_t *rows, size_t stride, unsigned n_rows)
+{
+	assert(n_rows <= scaler->from_height - scaler->from_row);
+	if (scaler->scaled->width == scaler->from_width &&
+	    scaler->scaled->height == scaler->from_height)
+		copy(scaler, rows, stride, n_rows);
+	else
+		average(scaler, rows, stride, n_rows);
+}
+
+struct image *scaler_take(struct scaler *scaler)
+{
+	assert(scaler->from_row == scaler->from_height);
+	return TAKE(scaler->scaled);
 }

@@ -1,9 +1,9 @@
 #include "screenshot/screenshot.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "common/cleanup.h"
+#include "common/text.h"
 #include "screenshot/encode.h"
 #include "screenshot/scale.h"
 
@@ -43,43 +43,42 @@ int screenshot_bound_parse(const char *text, unsigned *ret, struct error *err)
 	return 0;
 }
 
-static int64_t now_ms(void)
+static int add_rows(const uint8_t *rows, size_t stride, unsigned n_rows, void *userdata,
+		    struct error *err)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	(void)err;
+	scaler_add(userdata, rows, stride, n_rows);
+	return 0;
 }
 
 static int take_one(struct capture *capture, const struct monitor *monitor,
 		    const struct screenshot_options *options, struct screenshot *ret,
 		    struct error *err)
 {
-	AUTO(image_freep) struct image *image = NULL;
-	AUTO(image_freep) struct image *scaled = NULL;
+	AUTO(scaler_freep) struct scaler *scaler = NULL;
 	unsigned width, height;
 
-	if (capture_grab(capture, monitor, &image, err) < 0)
-		return -1;
-	scale_fit(image->width, image->height, options->max_width, options->max_height, &width,
+	scale_fit(monitor->width, monitor->height, options->max_width, options->max_height, &width,
 		  &height);
-	if (width == image->width && height == image->height)
-		scaled = TAKE(image);
-	else if (scale_area(image, width, height, &scaled, err) < 0)
+	if (scaler_new(&scaler, monitor->width, monitor->height, width, height,
+		       scale_kernels_best(), err) < 0 ||
+	    capture_read(capture, monitor, add_rows, scaler, err) < 0)
 		return -1;
-	*ret = (struct screenshot){.image = TAKE(scaled), .is_primary = monitor->is_primary};
+	*ret = (struct screenshot){.image = scaler_take(scaler)};
 	return 0;
 }
 
 static int take_all(struct capture *capture, const struct screenshot_options *options,
 		    bool is_primary_only, struct screenshot_list *ret, struct error *err)
 {
-	AUTO(screenshot_list_done) struct screenshot_list list = {.creation_time_ms = now_ms()};
-	struct monitor monitors[MONITORS_MAX];
+	AUTO(screenshot_list_done)
+	struct screenshot_list list = {
+		.generation = capture_generation(capture),
+		.creation_time_ms = time_now_ms(),
+	};
 	size_t n;
+	const struct monitor *monitors = capture_monitors(capture, &n);
 
-	if (capture_monitors(capture, monitors, &n, err) < 0)
-		return -1;
 	if (is_primary_only)
 		n = 1;
 	for (; list.n_shots < n; list.n_shots++) {
@@ -98,10 +97,10 @@ int screenshot_take(struct capture *capture, const struct screenshot_options *op
 	for (int i = 0; i < ATTEMPTS; i++) {
 		if (take_all(capture, options, is_primary_only, ret, err) == 0)
 			return 0;
-		if (err->code != ERR_CONFLICT)
+		if (err->code != ERR_CONFLICT || capture_refresh(capture, err) < 0)
 			return -1;
 	}
-	return -1;
+	return error_set(err, ERR_CONFLICT, "the screen changes its size again and again");
 }
 
 void screenshot_list_done(struct screenshot_list *list)

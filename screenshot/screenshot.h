@@ -34,22 +34,22 @@ int screenshot_bound_parse(const char *text, unsigned *ret, struct error *err);
 
 struct screenshot {
 	struct image *image; /* owned; no larger than the bounds */
-	bool is_primary;
 };
 
 /** What the monitors of a display showed at about the same time. */
 struct screenshot_list {
 	struct screenshot shots[MONITORS_MAX]; /* the primary monitor first */
 	size_t n_shots;
+	uint64_t generation;      /* as long as capture_generation() is this, they show it still */
 	int64_t creation_time_ms; /* since 1970-01-01T00:00:00Z, when the first was captured */
 };
 
 /**
- * Capture and scale, the primary monitor alone or every one. Monitors that change meanwhile are
- * listed anew.
+ * Capture and scale, the primary monitor alone or every one, of those that capture_refresh() has
+ * found. Monitors that change meanwhile are listed anew.
  *
  * @ret: on success for screenshot_list_done()
- * Errors: those of capture_monitors(), capture_grab() and scale_area().
+ * Errors: those of capture_refresh(), capture_read() and scaler_new().
  */
 int screenshot_take(struct capture *capture, const struct screenshot_options *options,
 		    bool is_primary_only, struct screenshot_list *ret, struct error *err);

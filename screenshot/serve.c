@@ -12,8 +12,10 @@
 
 #include "common/cleanup.h"
 #include "common/message.h"
+#include "common/text.h"
 #include "screenshot/deadline.h"
 #include "screenshot/output.h"
+#include "screenshot/result-cache.h"
 
 /* A peer that takes no answers for this long is treated like one that has gone. */
 #define ANSWER_TIMEOUT_MS 10000
@@ -24,6 +26,7 @@ struct serve {
 	int fd; /* borrowed */
 	const char *display;
 	struct capture *capture; /* NULL before the first request, and when it broke */
+	struct result_cache cache;
 };
 
 /* --- requests -----------------------------------------------------------------------------------
@@ -150,51 +153,116 @@ static int add_number(struct buf *answer, const char *name, int64_t value, struc
 	return message_add(answer, name, digits, err);
 }
 
-static int describe(struct buf *answer, const struct serve_request *request,
-		    const struct screenshot_list *list, size_t i, struct error *err)
+/* What an answer says beside its file. */
+struct image_label {
+	const char *tag;
+	enum screenshot_format format;
+	size_t n_images;
+	int64_t creation_time_ms;
+};
+
+static int describe(struct buf *answer, const struct image_label *label, size_t i,
+		    struct error *err)
 {
-	if (message_add(answer, "TAG", request->tag, err) < 0 ||
+	if (message_add(answer, "TAG", label->tag, err) < 0 ||
 	    add_number(answer, "IMAGE", (int64_t)i, err) < 0 ||
-	    add_number(answer, "COUNT", (int64_t)list->n_shots, err) < 0 ||
-	    message_add(answer, "FORMAT", screenshot_format_name(request->options.format), err) <
-		    0 ||
-	    add_number(answer, "PRIMARY", list->shots[i].is_primary, err) < 0)
+	    add_number(answer, "COUNT", (int64_t)label->n_images, err) < 0 ||
+	    message_add(answer, "FORMAT", screenshot_format_name(label->format), err) < 0 ||
+	    add_number(answer, "PRIMARY", i == 0, err) < 0)
 		return -1;
-	return add_number(answer, "CREATION_TIME_MS", list->creation_time_ms, err);
+	return add_number(answer, "CREATION_TIME_MS", label->creation_time_ms, err);
 }
 
 /* --- the program --------------------------------------------------------------------------------
  */
 
 /* @ret_is_peer_gone tells a failure to answer from a failure that can be answered. */
+static int send_image(struct serve *serve, const struct image_label *label, size_t i, int fd,
+		      bool *ret_is_peer_gone, struct error *err)
+{
+	AUTO(buf_done) struct buf answer = {0};
+
+	if (describe(&answer, label, i, err) < 0)
+		return -1;
+	if (send_answer(serve->fd, &answer, fd, err) < 0) {
+		*ret_is_peer_gone = true;
+		return -1;
+	}
+	return 0;
+}
+
+/* What is on the screen is what was there when the files were made. */
+static int answer_again(struct serve *serve, const struct serve_request *request,
+			const struct result *result, bool *ret_is_peer_gone, struct error *err)
+{
+	struct image_label label = {
+		.tag = request->tag,
+		.format = request->options.format,
+		.n_images = result->n_files,
+		.creation_time_ms = time_now_ms(),
+	};
+
+	for (size_t i = 0; i < result->n_files; i++) {
+		AUTO(close_p) int fd = -1;
+
+		if (result_share(result->fds[i], &fd, err) < 0 ||
+		    send_image(serve, &label, i, fd, ret_is_peer_gone, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int answer_list(struct serve *serve, const struct serve_request *request,
+		       const struct screenshot_list *list, bool *ret_is_peer_gone,
+		       struct error *err)
+{
+	AUTO(result_done)
+	struct result result = {.options = request->options, .generation = list->generation};
+	struct image_label label = {
+		.tag = request->tag,
+		.format = request->options.format,
+		.n_images = list->n_shots,
+		.creation_time_ms = list->creation_time_ms,
+	};
+
+	for (size_t i = 0; i < list->n_shots; i++) {
+		AUTO(buf_done) struct buf file = {0};
+		AUTO(close_p) int fd = -1;
+
+		if (screenshot_encode(&list->shots[i], request->options.format, &file, err) < 0 ||
+		    make_sealed_file(&fd, &file, err) < 0 ||
+		    send_image(serve, &label, i, fd, ret_is_peer_gone, err) < 0)
+			return -1;
+		result_add(&result, TAKE_FD(fd), file.len);
+	}
+	result_cache_put(&serve->cache, &result);
+	return 0;
+}
+
+static int connect_display(struct serve *serve, struct error *err)
+{
+	if (serve->capture)
+		return 0;
+	if (capture_new(&serve->capture, serve->display, err) < 0)
+		return -1;
+	return capture_watch(serve->capture, err);
+}
+
 static int answer_images(struct serve *serve, const struct serve_request *request,
 			 bool *ret_is_peer_gone, struct error *err)
 {
 	AUTO(screenshot_list_done) struct screenshot_list list = {.n_shots = 0};
+	const struct result *result;
 
-	*ret_is_peer_gone = false;
-	if (!serve->capture && capture_new(&serve->capture, serve->display, err) < 0)
+	if (connect_display(serve, err) < 0 || capture_refresh(serve->capture, err) < 0)
 		return -1;
-	if (screenshot_take(serve->capture, &request->options, false, &list, err) < 0) {
-		if (err->code == ERR_TIMEOUT || err->code == ERR_UNREACHABLE)
-			capture_freep(&serve->capture);
+	result = result_cache_find(&serve->cache, &request->options,
+				   capture_generation(serve->capture));
+	if (result)
+		return answer_again(serve, request, result, ret_is_peer_gone, err);
+	if (screenshot_take(serve->capture, &request->options, false, &list, err) < 0)
 		return -1;
-	}
-	for (size_t i = 0; i < list.n_shots; i++) {
-		AUTO(buf_done) struct buf file = {0};
-		AUTO(buf_done) struct buf answer = {0};
-		AUTO(close_p) int fd = -1;
-
-		if (screenshot_encode(&list.shots[i], request->options.format, &file, err) < 0 ||
-		    make_sealed_file(&fd, &file, err) < 0 ||
-		    describe(&answer, request, &list, i, err) < 0)
-			return -1;
-		if (send_answer(serve->fd, &answer, fd, err) < 0) {
-			*ret_is_peer_gone = true;
-			return -1;
-		}
-	}
-	return 0;
+	return answer_list(serve, request, &list, ret_is_peer_gone, err);
 }
 
 enum turn { TURN_NEXT, TURN_END, TURN_FAILED };
@@ -211,6 +279,8 @@ static enum turn serve_request(struct serve *serve, const void *bytes, size_t le
 	if (serve_request_parse(bytes, len, &request, err) == 0) {
 		if (answer_images(serve, &request, &is_peer_gone, err) == 0)
 			return TURN_NEXT;
+		if (!is_peer_gone && (err->code == ERR_TIMEOUT || err->code == ERR_UNREACHABLE))
+			capture_freep(&serve->capture);
 		is_display_gone = !serve->capture;
 	}
 	if (is_peer_gone || send_error(serve->fd, request.tag, err, &send_err) < 0)
@@ -279,5 +349,6 @@ int serve_run(int fd, const char *display, int idle_timeout_ms, struct error *er
 		turn = take_turn(&serve, idle_timeout_ms, err);
 	while (turn == TURN_NEXT);
 	capture_freep(&serve.capture);
+	result_cache_done(&serve.cache);
 	return turn == TURN_FAILED ? -1 : 0;
 }

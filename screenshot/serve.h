@@ -16,13 +16,16 @@
  *    IMAGE, COUNT            which of how many, IMAGE counting from 0
  *    FORMAT
  *    PRIMARY                 1 for IMAGE=0, otherwise 0
- *    CREATION_TIME_MS        when it was captured, since 1970-01-01T00:00:00Z
+ *    CREATION_TIME_MS        when the display was seen to show this, since 1970-01-01T00:00:00Z
  * and with each one descriptor (SCM_RIGHTS): a memfd that holds the file from its beginning to its
  * end, sealed with F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE and F_SEAL_SEAL.
  *
  * or, instead of the first or of any later one, as the last to this request:
  *    TAG                     empty if it could not be read
  *    ERROR                   a sentence
+ *
+ * When nothing has changed on the display since the same was asked for, it is neither read nor encoded
+ * again: the answers carry the same files, through new descriptors.
  *
  * The program ends, with status 0, when FD is at its end, when nothing was asked for
  * SERVE_IDLE_TIMEOUT_MS, and when the display goes away between two requests; with status 1 after

@@ -1,6 +1,7 @@
 #include "agent/engines/capture.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,21 @@
 #define ANSWER_MAX_BYTES (48UL * 1024 * 1024) /* all images; base64 of them fits a link message */
 #define IMAGES_MAX 16
 
+/* How much becomes base64 in one turn of the loop: a fraction of a millisecond. A multiple of three, so
+ * that there is no padding in between. */
+#define SLICE_BYTES (384UL * 1024)
+
+/* A timer without any would fire again before the loop looks at sockets. */
+#define WRITER_PAUSE_MS 1
+
+/* An image as it came, until all of it is in the answer. */
+struct image {
+	const unsigned char *bytes; /* mapped, NULL when there is none */
+	size_t len, at;
+	long long creation_ms;
+	bool is_primary;
+};
+
 struct wanted {
 	struct list link; /* capture::wanted */
 	struct capture *capture;
@@ -28,9 +44,12 @@ struct wanted {
 	char format[8];
 	bool is_sent;
 	bool is_repeated; /* sent once before, to a program that was just going away */
-	long long n_images;
-	size_t n_bytes;  /* of the images so far */
-	struct buf text; /* the answer so far */
+	long long n_images, n_announced; /* that have come, that will */
+	long long n_written;             /* that are in the answer */
+	size_t n_bytes;                  /* of the images so far */
+	struct image images[IMAGES_MAX];
+	struct timer *writer; /* the next turn */
+	struct buf text;      /* the answer so far */
 };
 
 struct capture {
@@ -44,6 +63,20 @@ struct capture {
 	struct list wanted;
 };
 
+static void image_done(struct image *image)
+{
+	if (image->bytes)
+		(void)munmap((void *)(uintptr_t)image->bytes, image->len);
+	*image = (struct image){.bytes = NULL};
+}
+
+static void drop_images(struct wanted *w)
+{
+	for (size_t i = 0; i < IMAGES_MAX; i++)
+		image_done(&w->images[i]);
+	timer_stop(w->writer);
+}
+
 /* The end of a request: answered with its text, or with @err. */
 static void wanted_finish(struct wanted *w, const struct error *err)
 {
@@ -51,7 +84,9 @@ static void wanted_finish(struct wanted *w, const struct error *err)
 	AUTO(buf_done) struct buf text = w->text;
 
 	list_remove(&w->link);
+	drop_images(w);
 	timer_free(w->timer);
+	timer_free(w->writer);
 	free(w);
 	if (err)
 		answer_fail(answer, err);
@@ -63,9 +98,16 @@ static void wanted_finish(struct wanted *w, const struct error *err)
 static void wanted_reset(struct wanted *w)
 {
 	w->is_sent = false;
-	w->n_images = 0;
+	drop_images(w);
+	w->n_images = w->n_announced = w->n_written = 0;
 	w->n_bytes = 0;
 	w->text.len = 0;
+}
+
+/* Nothing more is to come; it is being written. */
+static bool wanted_has_all(const struct wanted *w)
+{
+	return w->n_images > 0 && w->n_images == w->n_announced;
 }
 
 static void drop_socket(struct capture *capture)
@@ -111,37 +153,28 @@ static int check_descriptor(int fd, size_t max_len, size_t *ret_len, struct erro
 	return 0;
 }
 
-static int append_data(struct wanted *w, int fd, struct error *err)
+static int map_image(struct wanted *w, struct image *image, int fd, struct error *err)
 {
-	size_t len = 0;
 	void *bytes;
-	int result = -1;
 
-	if (check_descriptor(fd, ANSWER_MAX_BYTES - w->n_bytes, &len, err) < 0)
+	if (check_descriptor(fd, ANSWER_MAX_BYTES - w->n_bytes, &image->len, err) < 0)
 		return -1;
-	bytes = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	bytes = mmap(NULL, image->len, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return error_errno(err, "map image");
-	w->n_bytes += len;
-	if (!looks_like(bytes, len, w->format))
-		(void)error_set(err, ERR_INVALID, "image is not in the format %s", w->format);
-	else
-		result = base64_append(&w->text, bytes, len, err);
-	(void)munmap(bytes, len);
-	return result;
+	image->bytes = bytes;
+	w->n_bytes += image->len;
+	if (!looks_like(image->bytes, image->len, w->format))
+		return error_set(err, ERR_INVALID, "image is not in the format %s", w->format);
+	return 0;
 }
 
-static int append_image(struct wanted *w, const struct message *message, int fd, struct error *err)
+static int append_head(struct wanted *w, const struct image *image, struct error *err)
 {
-	const char *primary = message_get(message, "PRIMARY");
-	const char *time_ms = message_get(message, "CREATION_TIME_MS");
 	char time[TIME_SIZE];
-	long long ms;
 
-	if (!time_ms || !number_parse(time_ms, 0, 253402300799999LL, &ms))
-		ms = time_now_ms();
-	time_format(ms, time);
-	if (w->n_images == 0) {
+	time_format(image->creation_ms, time);
+	if (w->n_written == 0) {
 		if (buf_append_text(&w->text, "{\"SessionScreenshot\":{\"SessionId\":", err) < 0 ||
 		    json_append_string(&w->text, w->capture->session_id, err) < 0 ||
 		    buf_append_text(&w->text, ",\"Images\":[", err) < 0)
@@ -151,36 +184,85 @@ static int append_image(struct wanted *w, const struct message *message, int fd,
 	}
 	if (buf_printf(&w->text, err,
 		       "{\"Format\":\"%s\",\"CreationTime\":\"%s\",\"Primary\":%s,\"Data\":\"",
-		       w->format, time,
-		       primary && strcmp(primary, "1") == 0 ? "true" : "false") < 0 ||
-	    append_data(w, fd, err) < 0)
+		       w->format, time, image->is_primary ? "true" : "false") < 0)
 		return -1;
+	return buf_reserve(&w->text, image->len / 3 * 4 + 32, err);
+}
+
+static int append_slice(struct wanted *w, struct image *image, size_t len, struct error *err)
+{
+	if (image->at == 0 && append_head(w, image, err) < 0)
+		return -1;
+	if (base64_append(&w->text, image->bytes + image->at, len, err) < 0)
+		return -1;
+	image->at += len;
+	if (image->at < image->len)
+		return 0;
+	image_done(image);
+	w->n_written++;
 	return buf_append_text(&w->text, "\"}", err);
 }
 
-/* An image of an answer; the last one ends it. */
-static void on_image(struct wanted *w, const struct message *message, int fd)
+/* One turn's share of what has come. The last one ends the request. */
+static void write_images(void *userdata)
 {
-	const char *image = message_get(message, "IMAGE"), *count = message_get(message, "COUNT");
-	long long index, n_images;
+	struct wanted *w = userdata;
+	size_t left = SLICE_BYTES;
 	struct error err = {0};
 
-	if (!image || !count || !number_parse(count, 1, IMAGES_MAX, &n_images) ||
-	    !number_parse(image, 0, n_images - 1, &index) || index != w->n_images) {
+	while (left > 0 && w->n_written < w->n_images) {
+		struct image *image = &w->images[w->n_written];
+		size_t rest = image->len - image->at, len = rest < left ? rest : left;
+
+		/* Only an image's end may have padding. */
+		if (len < rest)
+			len -= len % 3;
+		if (len == 0)
+			break;
+		if (append_slice(w, image, len, &err) < 0) {
+			wanted_finish(w, &err);
+			return;
+		}
+		left -= len;
+	}
+	if (w->n_written < w->n_images) {
+		timer_start(w->writer, WRITER_PAUSE_MS, 0);
+	} else if (w->n_written == w->n_announced) {
+		if (buf_append_text(&w->text, "]}}", &err) < 0)
+			wanted_finish(w, &err);
+		else
+			wanted_finish(w, NULL);
+	}
+}
+
+static void on_image(struct wanted *w, const struct message *message, int fd)
+{
+	const char *index = message_get(message, "IMAGE"), *count = message_get(message, "COUNT");
+	const char *primary = message_get(message, "PRIMARY");
+	const char *time_ms = message_get(message, "CREATION_TIME_MS");
+	long long position, n_images;
+	struct image *image;
+	struct error err = {0};
+
+	if (!index || !count || !number_parse(count, 1, IMAGES_MAX, &n_images) ||
+	    !number_parse(index, 0, n_images - 1, &position) || position != w->n_images ||
+	    (w->n_images > 0 && n_images != w->n_announced)) {
 		(void)error_set(&err, ERR_INVALID, "the capture program's answer is in disorder");
 		wanted_finish(w, &err);
 		return;
 	}
-	if (append_image(w, message, fd, &err) < 0) {
+	image = &w->images[w->n_images];
+	if (!time_ms || !number_parse(time_ms, 0, 253402300799999LL, &image->creation_ms))
+		image->creation_ms = time_now_ms();
+	image->is_primary = primary && strcmp(primary, "1") == 0;
+	if (map_image(w, image, fd, &err) < 0) {
 		wanted_finish(w, &err);
 		return;
 	}
-	if (++w->n_images < n_images)
-		return;
-	if (buf_append_text(&w->text, "]}}", &err) < 0)
-		wanted_finish(w, &err);
-	else
-		wanted_finish(w, NULL);
+	w->n_announced = n_images;
+	w->n_images++;
+	if (!timer_is_active(w->writer))
+		write_images(w);
 }
 
 /* --- the conversation --------------------------------------------------------------------------
@@ -256,6 +338,8 @@ static void on_closed(const struct error *why, void *userdata)
 	(void)error_set(&err, ERR_SYSTEM, "screenshot: the capture program ended (%s)",
 			why->message);
 	list_for_each_safe (w, &capture->wanted, struct wanted, link) {
+		if (wanted_has_all(w))
+			continue;
 		if (w->is_sent && (w->is_repeated || w->n_images > 0)) {
 			wanted_finish(w, &err);
 		} else if (w->is_sent) {
@@ -300,8 +384,10 @@ static void on_timeout(void *userdata)
 
 	if (w->is_sent) {
 		drop_socket(capture);
-		list_for_each (other, &capture->wanted, struct wanted, link)
-			wanted_reset(other);
+		list_for_each (other, &capture->wanted, struct wanted, link) {
+			if (!wanted_has_all(other))
+				wanted_reset(other);
+		}
 	}
 	(void)error_set(&err, ERR_TIMEOUT, "%s", FAILURE_NO_ANSWER);
 	wanted_finish(w, &err);
@@ -314,9 +400,15 @@ void capture_request(struct capture *capture, const struct screenshot_wish *wish
 	struct wanted *w = calloc(1, sizeof(*w));
 	struct error err;
 
-	if (w)
+	if (w) {
 		w->timer = timer_new(capture->loop, on_timeout, w);
-	if (!w || !w->timer) {
+		w->writer = timer_new(capture->loop, write_images, w);
+	}
+	if (!w || !w->timer || !w->writer) {
+		if (w) {
+			timer_free(w->timer);
+			timer_free(w->writer);
+		}
 		free(w);
 		(void)error_oom(&err);
 		answer_fail(answer, &err);

@@ -26,10 +26,11 @@
 #include "common/log.h"
 #include "common/number.h"
 
-#define RETRY_MS 50         /* the listener's queue is full */
-#define RECONNECT_MS 1000   /* the listener is not there, or does not do what it is told */
-#define ABSENT_MAX 20       /* RETRY_MS each: a keeper takes less to make a folder, or remove it */
-#define UNANSWERED_MAX 3    /* a listener that only hangs up will not begin a session */
+#define RETRY_MS 50       /* the listener's queue is full */
+#define RECONNECT_MS 1000 /* the listener is not there, or does not do what it is told */
+#define ABSENT_MAX 20     /* RETRY_MS each: a keeper takes less to make a folder, or remove it */
+#define UNANSWERED_MAX 3  /* a listener that only hangs up will not begin a session */
+#define STATUS_RUNNING "running"
 #define ADOPT_LIMIT_MS 3000 /* a keeper that says nothing does not hold up the agent's start */
 
 struct x11_engine {
@@ -109,6 +110,13 @@ static void part_free(struct engine_session *part)
 	free(part);
 }
 
+/* What has not ended before the session has ended with it. */
+static void end_status(char **status)
+{
+	if (*status && strcmp(*status, STATUS_RUNNING) == 0)
+		session_set_status(status, "ended with the session");
+}
+
 /* Its last word: nothing of the session is left. */
 static void part_end(struct engine_session *part, const char *reason, enum error_code code)
 {
@@ -121,8 +129,11 @@ static void part_end(struct engine_session *part, const char *reason, enum error
 		code = ERR_NONE;
 	}
 	part_free(part);
-	if (session)
-		x11->events.ended(session, reason, code, x11->events.userdata);
+	if (!session)
+		return;
+	end_status(&session->init_status);
+	end_status(&session->autorun_status);
+	x11->events.ended(session, reason, code, x11->events.userdata);
 }
 
 static void on_timer(void *userdata)
@@ -239,6 +250,26 @@ static void replace_part(struct engine_session *part)
 	part->session->part = part;
 }
 
+/* How a program of the session has ended; @status NULL: it has not, as far as is known. */
+static void on_status(struct session *session, const char *program, const char *status)
+{
+	if (program && status && strcmp(program, "init") == 0)
+		session_set_status(&session->init_status, status);
+	else if (program && status && strcmp(program, "autorun") == 0)
+		session_set_status(&session->autorun_status, status);
+}
+
+static void on_ready(struct engine_session *part)
+{
+	struct session *session = part->session;
+
+	if (!session->init_status)
+		session_set_status(&session->init_status, STATUS_RUNNING);
+	if (session->autorun_file && !session->autorun_status)
+		session_set_status(&session->autorun_status, STATUS_RUNNING);
+	part->engine->events.ready(session, part->engine->events.userdata);
+}
+
 /* The keeper knows it, whoever has forgotten. Without memory the GPU counts as less used. */
 static void note_render_node(struct engine_session *part, const char *path)
 {
@@ -279,9 +310,11 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	replace_part(part);
+	on_status(part->session, "init", message_get(message, "INIT"));
+	on_status(part->session, "autorun", message_get(message, "AUTORUN"));
 	session_set_account(part->session, message_get(message, "ACCOUNT"));
 	if (state && strcmp(state, "ready") == 0)
-		x11->events.ready(part->session, x11->events.userdata);
+		on_ready(part);
 	else if (state && strcmp(state, "ending") == 0)
 		x11->events.ending(part->session, reason, x11->events.userdata);
 	stop_searching(part);
@@ -366,7 +399,6 @@ static void on_usage(struct engine_session *part, const struct message *message)
 static void on_packet(const struct message *message, int *fd, void *userdata)
 {
 	struct engine_session *part = userdata;
-	struct x11_engine *x11 = part->engine;
 	const char *event = message_get(message, "EVENT");
 	const char *reason = message_get(message, "REASON");
 
@@ -375,7 +407,10 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 	else if (strcmp(event, "state") == 0)
 		on_state(part, message);
 	else if (strcmp(event, "ready") == 0 && part->session)
-		x11->events.ready(part->session, x11->events.userdata);
+		on_ready(part);
+	else if (strcmp(event, "exited") == 0 && part->session)
+		on_status(part->session, message_get(message, "PROGRAM"),
+			  message_get(message, "STATUS"));
 	else if (strcmp(event, "ending") == 0 && part->session)
 		on_ending(part, message);
 	else if (strcmp(event, "capture") == 0)

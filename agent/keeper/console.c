@@ -45,7 +45,7 @@ int console_start(struct console *console, const struct program_context *context
 	write_fd = fds[1];
 	(void)snprintf(console->finder.name, sizeof(console->finder.name), "display finder");
 	return program_start(&console->finder, context,
-			     &(struct program_start){.prefix = "console: ",
+			     &(struct program_start){.source = "console",
 						     .log_fd = log_fd,
 						     .passed_fd = write_fd,
 						     .prepare = find,

@@ -29,7 +29,7 @@ const char options_help[] =
 	"each\n"
 	"  --run-dir DIR              sessions' folders (default " KEEPER_RUN_DIR ", or\n"
 	"                             $XDG_RUNTIME_DIR/dcv-session-keeper for an ordinary user)\n"
-	"  --log-dir DIR              logs of sessions (default /var/log/dcv-session-keeper)\n"
+	"  --log-dir DIR              logs of sessions (default " KEEPER_LOG_DIR ")\n"
 	"  --conf FILE                settings (default " AGENT_CONFIG_PATH ")\n"
 	"  --agent-user NAME          user whose connections are accepted, besides root and "
 	"oneself\n"

@@ -14,8 +14,11 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/text.h"
 
 #define LOG_SUFFIX ".log"
+#define ESCAPED_BYTES 4 /* "\x1b" */
+#define OUTPUT_HEAD_MAX_BYTES (TIME_SIZE + 32)
 #define READS_MAX 16 /* in one turn, so that a flood does not keep us from everything else */
 
 static bool is_log(const char *name)
@@ -80,6 +83,7 @@ int output_open_log(const char *folder, const char *session_id, gid_t group, int
 	AUTO(close_p) int folder_fd = -1;
 	AUTO(close_p) int fd = -1;
 	char name[NAME_MAX + 1];
+	struct stat st;
 
 	if (mkdir(folder, 0750) == 0 && chown(folder, (uid_t)-1, group) < 0)
 		log_warning("give %s to group %u: %s", folder, group, strerror(errno));
@@ -91,10 +95,11 @@ int output_open_log(const char *folder, const char *session_id, gid_t group, int
 	remove_old_logs(folder_fd);
 	if (snprintf(name, sizeof(name), "%s" LOG_SUFFIX, session_id) >= (int)sizeof(name))
 		return error_set(err, ERR_TOO_LARGE, "session id too long for a file name");
-	fd = openat(folder_fd, name,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	fd = openat(folder_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return error_errno(err, "open %s/%s", folder, name);
+	if (fstat(fd, &st) == 0 && st.st_size > OUTPUT_LOG_MAX_BYTES && ftruncate(fd, 0) < 0)
+		return error_errno(err, "empty %s/%s", folder, name);
 	if (fchown(fd, (uid_t)-1, group) < 0 || fchmod(fd, 0640) < 0)
 		log_warning("give %s/%s to group %u: %s", folder, name, group, strerror(errno));
 	(void)flock(fd, LOCK_SH | LOCK_NB);
@@ -102,12 +107,12 @@ int output_open_log(const char *folder, const char *session_id, gid_t group, int
 	return 0;
 }
 
-int output_init(struct output *output, const char *prefix, int log_fd, int *ret_write_fd,
+int output_init(struct output *output, const char *source, int log_fd, int *ret_write_fd,
 		struct error *err)
 {
 	int fds[2];
 
-	*output = (struct output){.prefix = prefix, .fd = -1, .log_fd = log_fd};
+	*output = (struct output){.source = source, .fd = -1, .log_fd = log_fd};
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe");
 	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0) {
@@ -120,53 +125,89 @@ int output_init(struct output *output, const char *prefix, int log_fd, int *ret_
 	return 0;
 }
 
-/* A line in the log; a disk that is full has no room for it, and that is all. */
-static void write_line(const struct output *o, const char *line, size_t len)
+/* "TIME SOURCE: ", cut short if need be; its length. */
+static size_t make_head(char *ret, size_t size, const char *source)
 {
+	char time[TIME_SIZE];
+	int n;
+
+	time_format(time_now_ms(), time);
+	n = snprintf(ret, size, "%s %s: ", time, source);
+	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+/* A disk that is full has no room for it, and that is all. The bytes that were to be written. */
+static size_t write_line(int log_fd, const char *source, const char *line, size_t len)
+{
+	char head[OUTPUT_HEAD_MAX_BYTES];
+	size_t head_len = make_head(head, sizeof(head), source);
 	const struct iovec parts[] = {
-		{.iov_base = (void *)(size_t)o->prefix, .iov_len = strlen(o->prefix)},
+		{.iov_base = head, .iov_len = head_len},
 		{.iov_base = (void *)(size_t)line, .iov_len = len},
 		{.iov_base = (void *)(size_t) "\n", .iov_len = 1},
 	};
 
-	if (o->log_fd >= 0 && writev(o->log_fd, parts, 3) < 0)
+	if (log_fd >= 0 && writev(log_fd, parts, 3) < 0)
+		return 0;
+	return head_len + len + 1;
+}
+
+void output_tell(int log_fd, const char *source, const char *text)
+{
+	char safe[OUTPUT_LINE_MAX_BYTES];
+	size_t len = log_escape(safe, sizeof(safe), text);
+
+	(void)write_line(log_fd, source, safe, len);
+}
+
+static void keep_for_tail(struct output *o)
+{
+	char *kept = o->tail[o->n_lines % OUTPUT_TAIL_LINES];
+	size_t len = o->line_len < OUTPUT_TAIL_LINE_MAX_BYTES ? o->line_len
+							      : OUTPUT_TAIL_LINE_MAX_BYTES;
+
+	if (len == 0)
 		return;
+	memcpy(kept, o->line, len);
+	kept[len] = '\0';
+	o->n_lines++;
 }
 
 static void end_line(struct output *o)
 {
-	size_t len = o->line_len, size = strlen(o->prefix) + len + 1;
-	size_t keep = len < sizeof(o->last_line) - 1 ? len : sizeof(o->last_line) - 1;
+	static const char note[] = "(too much output: the rest is dropped)";
+	size_t len = o->line_len;
 
+	keep_for_tail(o);
 	o->line_len = 0;
-	if (len > 0) {
-		memcpy(o->last_line, o->line, keep);
-		o->last_line[keep] = '\0';
-	}
 	if (o->n_written > OUTPUT_STREAM_MAX_BYTES)
 		return;
-	if (o->n_written + size > OUTPUT_STREAM_MAX_BYTES) {
-		static const char note[] = "(too much output: the rest is dropped)";
-
-		write_line(o, note, sizeof(note) - 1);
+	if (o->n_written + len + OUTPUT_HEAD_MAX_BYTES > OUTPUT_STREAM_MAX_BYTES) {
+		(void)write_line(o->log_fd, o->source, note, sizeof(note) - 1);
 		o->n_written = OUTPUT_STREAM_MAX_BYTES + 1;
 		return;
 	}
-	o->n_written += size;
-	write_line(o, o->line, len);
+	o->n_written += write_line(o->log_fd, o->source, o->line, len);
 }
 
 void output_add(struct output *o, const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)bytes[i];
-
-		if (c == '\n' || o->line_len == sizeof(o->line))
-			end_line(o);
 		/* Whoever reads the log in a terminal is not to be the toy of its writer. */
-		if (c != '\n')
-			o->line[o->line_len++] =
-				(char)((c < 0x20 && c != '\t') || c == 0x7f ? '?' : c);
+		bool is_unsafe = (c < 0x20 && c != '\t') || c == 0x7f;
+
+		char escaped[ESCAPED_BYTES + 1] = {(char)c, '\0'};
+		size_t n = is_unsafe ? ESCAPED_BYTES : 1;
+
+		if (c == '\n' || o->line_len + n > sizeof(o->line))
+			end_line(o);
+		if (c == '\n')
+			continue;
+		if (is_unsafe)
+			(void)snprintf(escaped, sizeof(escaped), "\\x%02x", c);
+		memcpy(o->line + o->line_len, escaped, n);
+		o->line_len += n;
 	}
 }
 
@@ -186,6 +227,21 @@ void output_read(struct output *o)
 		else
 			close_p(&o->fd);
 	}
+}
+
+void output_tail(struct output *o, size_t n_max, char *ret, size_t size)
+{
+	size_t n, len = 0;
+
+	output_read(o);
+	if (o->line_len > 0)
+		end_line(o);
+	n = o->n_lines < OUTPUT_TAIL_LINES ? o->n_lines : OUTPUT_TAIL_LINES;
+	n = n < n_max ? n : n_max;
+	ret[0] = '\0';
+	for (size_t i = o->n_lines - n; i < o->n_lines && len < size; i++)
+		len += (size_t)snprintf(ret + len, size - len, "%s%s", len > 0 ? " | " : "",
+					o->tail[i % OUTPUT_TAIL_LINES]);
 }
 
 void output_done(struct output *o)

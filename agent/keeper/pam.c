@@ -25,7 +25,7 @@ static int converse(int n, const struct pam_message **messages, struct pam_respo
 
 		if (style != PAM_TEXT_INFO && style != PAM_ERROR_MSG)
 			return PAM_CONV_ERR;
-		log_info("PAM says: %s", messages[i]->msg);
+		log_info(PAM_SAYS "%s", messages[i]->msg);
 	}
 	responses = calloc((size_t)n, sizeof(*responses));
 	if (!responses)

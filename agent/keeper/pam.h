@@ -17,6 +17,7 @@
 #include "common/error.h"
 
 /** Name of the service file. */
+#define PAM_SAYS "PAM: " /* so begins a log line with the words of a module */
 #define KEEPER_PAM_SERVICE "dcv-session-keeper"
 
 struct pam_handle;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/keeper/mounts.h"
 #include "common/cleanup.h"
 
 #define TRIAL_BYTES 16384
@@ -46,20 +47,33 @@ static bool wait_for_folder(const char *path, struct stat *ret, int patience_ms)
 	return true;
 }
 
+/* @error_number: why the folder cannot be looked at. */
+static int explain_missing(const struct account *owner, int error_number, struct error *err)
+{
+	char why[256];
+
+	if (error_number != ENOENT && error_number != ENOTDIR) {
+		errno = error_number;
+		(void)error_errno(err, "look at the home folder of user %s (%s)", owner->name,
+				  owner->home);
+		return error_blame_host(err); /* a server that does not answer */
+	}
+	if (mounts_missing(owner->home, "/etc/fstab", "/proc/self/mounts", why, sizeof(why)))
+		return error_set(err, ERR_SYSTEM,
+				 "the home folder of user %s is not mounted (%s): %s", owner->name,
+				 owner->home, why);
+	return error_set(err, ERR_NOT_FOUND, "the home folder of user %s does not exist (%s)",
+			 owner->name, owner->home);
+}
+
 static int check_home(const struct account *owner, int patience_ms, struct error *err)
 {
 	struct stat st;
 
-	if (owner->home[0] != '/' || !wait_for_folder(owner->home, &st, patience_ms)) {
-		if (owner->home[0] == '/' && errno != ENOENT && errno != ENOTDIR) {
-			(void)error_errno(err, "look at the home folder of user %s (%s)",
-					  owner->name, owner->home);
-			return error_blame_host(err); /* a server that does not answer */
-		}
-		return error_set(err, ERR_NOT_FOUND,
-				 "the home folder of user %s does not exist (%s)", owner->name,
-				 owner->home);
-	}
+	if (owner->home[0] != '/')
+		return explain_missing(owner, ENOENT, err);
+	if (!wait_for_folder(owner->home, &st, patience_ms))
+		return explain_missing(owner, errno, err);
 	if (!S_ISDIR(st.st_mode))
 		return error_set(err, ERR_NOT_FOUND, "the home of user %s is not a folder (%s)",
 				 owner->name, owner->home);

@@ -132,7 +132,7 @@ int program_start(struct program *program, const struct program_context *context
 	bool is_child = false;
 	pid_t pid;
 
-	if (output_init(&program->output, start->prefix, start->log_fd, &output_fd, err) < 0)
+	if (output_init(&program->output, start->source, start->log_fd, &output_fd, err) < 0)
 		return -1;
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return error_errno(err, "make a pipe");

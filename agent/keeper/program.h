@@ -33,6 +33,7 @@ struct program {
 	int exec_fd;   /* tells whether the program runs; -1 once it has */
 	bool started;  /* it runs, or did */
 	int status;    /* as from waitpid(), when started and pid is 0 */
+	bool end_told; /* its end, to the peers */
 	char name[96]; /* for sentences: "init file 'x'" */
 	struct output output;
 };
@@ -47,7 +48,7 @@ struct program {
 typedef int program_prepare(void *data, char ***ret_argv, struct error *err);
 
 struct program_start {
-	const char *prefix; /* of its lines in the log */
+	const char *source; /* of its lines in the log */
 	int log_fd;
 	int passed_fd; /* becomes PROGRAM_PASSED_FD; -1: none */
 	program_prepare *prepare;

@@ -25,9 +25,13 @@
  *
  * From the keeper, EVENT= one of
  *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
- *             [XAUTHORITY] [REASON] [RENDER_NODE] [ACCOUNT, the owner's name in name services]
- *             after accept on the control socket, and as first answer to "start"
- *    ready    DISPLAY [XAUTHORITY]   the X server answers and the session's first program runs
+ *             [XAUTHORITY] [INIT] [AUTORUN] [REASON] [RENDER_NODE] [ACCOUNT, the owner's name in
+ *             name services]   after accept on the control socket, and as first answer to "start".
+ *             INIT, AUTORUN: the STATUS of what has "exited"
+ *    ready    DISPLAY [XAUTHORITY]   the X server answers and the desktop has started (settling.h)
+ *    exited   PROGRAM=init|autorun STATUS   the init file (or the desktop), or the autorun file has
+ *                                  ended by itself, the session perhaps not. STATUS is "exit
+ *                                  status N" or "killed by signal N"
  *    ending   REASON [LEFT]
  *    ended    REASON               last word: nothing of the session is left; the keeper exits
  *    failed   REASON CODE [NUMBER] answer to a "start" or "clean" that could not be done, last
@@ -66,6 +70,7 @@
 #define KEEPER_LOCK_FILE "lock" /* flock()ed by a living keeper */
 
 #define KEEPER_RUN_DIR "/run/dcv-session-keeper"
+#define KEEPER_LOG_DIR "/var/log/dcv-session-keeper"
 #define KEEPER_LISTEN_SOCKET KEEPER_RUN_DIR "/listen"
 
 #endif

@@ -108,7 +108,7 @@ static int start_capture(struct session *s, struct errand *errand, struct error 
 	theirs = fds[1];
 	(void)snprintf(errand->program.name, sizeof(errand->program.name), "capture program");
 	return program_start(&errand->program, &s->context,
-			     &(struct program_start){.prefix = "capture: ",
+			     &(struct program_start){.source = "capture",
 						     .log_fd = s->log_fd,
 						     .passed_fd = theirs,
 						     .prepare = prepare_capture,
@@ -147,7 +147,7 @@ static int start_connection(struct session *s, struct errand *errand, struct err
 		return error_errno(err, "socket");
 	(void)snprintf(errand->program.name, sizeof(errand->program.name), "viewer's connection");
 	return program_start(&errand->program, &s->context,
-			     &(struct program_start){.prefix = "viewer: ",
+			     &(struct program_start){.source = "viewer",
 						     .log_fd = s->log_fd,
 						     .passed_fd = errand->reply_fd,
 						     .prepare = prepare_connection,

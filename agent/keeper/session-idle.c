@@ -114,7 +114,7 @@ void session_notify(struct session *s, const char *text)
 	s->notice = PROGRAM_NONE;
 	(void)snprintf(s->notice.name, sizeof(s->notice.name), "notice");
 	if (program_start(&s->notice, &s->context,
-			  &(struct program_start){.prefix = "notice: ",
+			  &(struct program_start){.source = "notice",
 						  .log_fd = s->log_fd,
 						  .passed_fd = -1,
 						  .prepare = prepare,

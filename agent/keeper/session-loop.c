@@ -132,6 +132,8 @@ static void exec_decided(struct session *s, void *data)
 
 	if (!program_runs(program, &err))
 		session_fail(s, err.code, err.message);
+	else
+		session_note(s, "%s runs (pid=%d)", program->name, program->pid);
 }
 
 static void errand_decided(struct session *s, void *data)
@@ -265,6 +267,8 @@ static int timeout_ms(const struct session *s)
 		return -1;
 	if (s->state == SESSION_ENDING)
 		left = ending_timeout_ms(&s->ending);
+	else if (s->state == SESSION_SETTLING && s->settling.next_look_ms < s->deadline_ms)
+		left = s->settling.next_look_ms - clock_ms();
 	else
 		left = s->deadline_ms - clock_ms();
 	return left < 0 ? 0 : left > 1000000 ? 1000000 : (int)left;

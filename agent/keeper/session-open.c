@@ -17,6 +17,7 @@
 #include "agent/render-node.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/text.h"
 
 #define PAM_TIMEOUT_MAX_S 30
 #define HOME_TIMEOUT_MAX_MS 12000
@@ -44,6 +45,14 @@ static void guard_peers(struct session *s, const struct buf *last_word)
 	guard_begin((unsigned)seconds, fds, n, last_word->data, last_word->len);
 }
 
+static int open_pam(struct session *s, struct error *err)
+{
+	if (pam_open(&s->pam, &s->owner, s->options->pam_dir, err) < 0)
+		return -1;
+	output_tell(s->log_fd, "pam", "the session is open");
+	return 0;
+}
+
 /* The owner of a console session is logged in already. PAM would note one more login of theirs, which
  * nobody has made, so all that is left to do is what else comes with it: the groups. */
 static int take_groups(struct session *s, struct error *err)
@@ -56,7 +65,7 @@ static int take_groups(struct session *s, struct error *err)
 
 static int open_login(struct session *s, struct error *err)
 {
-	if (s->options->is_root && pam_open(&s->pam, &s->owner, s->options->pam_dir, err) < 0)
+	if (s->options->is_root && open_pam(s, err) < 0)
 		return -1;
 	return preflight(&s->owner, patience_ms(s), err);
 }
@@ -83,6 +92,15 @@ static int open_owner(struct session *s, struct error *err)
 	return rc;
 }
 
+/* Where no module makes a folder for the time of the log-in, that of the session does; an ordinary
+ * user's keeper lives in theirs. */
+static const char *runtime_folder(const struct session *s)
+{
+	const char *own = getenv("XDG_RUNTIME_DIR");
+
+	return !s->options->is_root && own ? own : s->folder.owner_path;
+}
+
 /* VirtualGL (vglrun) takes its GPU from VGL_DISPLAY; what uses EGL by itself can be told the other. */
 static int name_gpu(struct session *s, struct error *err)
 {
@@ -102,9 +120,16 @@ static int name_gpu(struct session *s, struct error *err)
 static int make_environment(struct session *s, struct error *err)
 {
 	AUTO(pam_variables_freep) char **variables = pam_variables(&s->pam);
+	const struct environment_sources sources = {
+		.from_pam = variables,
+		.locale_files = environment_locale_files,
+		.owner = &s->owner,
+		.session_id = s->request->session_id,
+		.is_console = s->request->is_console,
+		.runtime_folder = runtime_folder(s),
+	};
 
-	if (environment_init(&s->environment, variables, &s->owner, s->request->session_id, err) <
-	    0)
+	if (environment_init(&s->environment, &sources, err) < 0)
 		return -1;
 	return name_gpu(s, err);
 }
@@ -156,29 +181,49 @@ static int open_signals(struct session *s, struct error *err)
 	return 0;
 }
 
+/* All that this process has to say is of its session. */
+static void on_logged(enum log_level level, const char *text, void *userdata)
+{
+	const struct session *s = userdata;
+
+	(void)level;
+	if (text_skip(&text, PAM_SAYS))
+		output_tell(s->log_fd, "pam", text);
+	else
+		output_tell(s->log_fd, "keeper", text);
+}
+
+/* Before anything else, which may fail. A session without a log is better than none. */
+static void open_log(struct session *s)
+{
+	struct error err = {0};
+
+	if (output_open_log(s->options->log_dir, s->request->session_id, s->options->agent_gid,
+			    &s->log_fd, &err) < 0)
+		log_warning("session %s: its programs' output is lost: %s", s->request->session_id,
+			    err.message);
+	else
+		log_set_listener(on_logged, s);
+}
+
 int session_open(struct session *s, int fd, struct error *err)
 {
-	struct error log_error = {0};
-
 	peers_init(&s->peers);
 	(void)peers_add(&s->peers, fd);
+	open_log(s);
+	session_note(s, "a session for %s is asked for (pid=%d)", s->request->owner, getpid());
 	if (open_signals(s, err) < 0)
 		return error_blame_host(err);
 	if (open_owner(s, err) < 0)
 		return -1;
 	s->n_bystanders = processes_children(s->bystanders, SESSION_BYSTANDERS_MAX);
 	cgroup_find(&s->cgroup);
-	if (make_environment(s, err) < 0 || claim_folder(s, err) < 0)
+	if (claim_folder(s, err) < 0 || make_environment(s, err) < 0)
 		return error_blame_host(err);
 	s->context = (struct program_context){.owner = &s->owner,
 					      .pam = &s->pam,
 					      .cgroup = &s->cgroup,
 					      .environment = &s->environment};
-	/* A session without a log is better than none. */
-	if (output_open_log(s->options->log_dir, s->request->session_id, s->options->agent_gid,
-			    &s->log_fd, &log_error) < 0)
-		log_warning("session %s: its programs' output is lost: %s", s->request->session_id,
-			    log_error.message);
 	log_info("session %s starting (number=%d, owner=%s, uid=%u, pid=%d)",
 		 s->request->session_id, s->folder.number, s->owner.name, s->owner.uid, getpid());
 	session_tell_state(s, peers_find(&s->peers, 1));
@@ -205,18 +250,21 @@ void session_close(struct session *s)
 	cgroup_remove(&s->cgroup);
 	folder_remove(&s->folder, s->options->run_dir);
 	close_p(&s->control_fd);
-	close_p(&s->log_fd);
 	if (message_build(&last_word, "EVENT", has_failed ? "failed" : "ended", "REASON", s->reason,
 			  "CODE", has_failed ? error_wire_name(s->failure) : NULL, "NUMBER",
 			  s->rival > 0 ? rival : NULL, NULL)) {
 		/* Last because it may hang, and then ends this process: all else is done. */
 		guard_peers(s, &last_word);
+		if (s->pam.is_open)
+			output_tell(s->log_fd, "pam", "the session is being closed");
 		pam_done(&s->pam);
 		guard_end();
 		peers_send_all(&s->peers, &last_word);
 	}
 	log_info("session %s %s: %s", s->request->session_id, has_failed ? "failed" : "ended",
 		 s->reason);
+	log_set_listener(NULL, NULL);
+	close_p(&s->log_fd);
 	peers_done(&s->peers);
 	processes_forget(&s->ending.processes);
 	environment_done(&s->environment);

@@ -1,12 +1,16 @@
 #include "agent/keeper/session.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/keeper/shutdown.h"
+#include "agent/keeper/xsession-errors.h"
 #include "agent/render-node.h"
 #include "agent/sentence.h"
 #include "agent/session-file.h"
@@ -16,16 +20,38 @@
 #define CLEARING_MS 10000
 
 static const char *const state_names[] = {
-	[SESSION_WAITING] = "starting", [SESSION_XSERVER] = "starting", [SESSION_INIT] = "starting",
-	[SESSION_AUTORUN] = "starting", [SESSION_READY] = "ready",      [SESSION_ENDING] = "ending",
-	[SESSION_CLEARING] = "ending",  [SESSION_GONE] = "ending",
+	[SESSION_WAITING] = "starting",  [SESSION_XSERVER] = "starting",
+	[SESSION_INIT] = "starting",     [SESSION_AUTORUN] = "starting",
+	[SESSION_SETTLING] = "starting", [SESSION_READY] = "ready",
+	[SESSION_ENDING] = "ending",     [SESSION_CLEARING] = "ending",
+	[SESSION_GONE] = "ending",
 };
+
+void session_note(struct session *s, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	output_tell(s->log_fd, "keeper", text);
+}
+
+/* How a program that has run has ended; NULL: it has not. */
+static const char *status_of(const struct program *program, char *ret, size_t size)
+{
+	if (!program->end_told)
+		return NULL;
+	program_describe_status(program->status, ret, size);
+	return ret;
+}
 
 void session_tell_state(struct session *s, struct peer *peer)
 {
 	AUTO(buf_done) struct buf packet = {0};
 	bool is_ready = s->state >= SESSION_READY && s->state != SESSION_GONE;
-	char number[16];
+	char number[16], init[64], autorun[64];
 
 	(void)snprintf(number, sizeof(number), "%d", s->folder.number);
 	if (peer && message_build(&packet, "EVENT", "state", "NUMBER", number, "SESSION_ID",
@@ -35,7 +61,9 @@ void session_tell_state(struct session *s, struct peer *peer)
 				  is_ready ? environment_get(&s->environment, "DISPLAY") : NULL,
 				  "XAUTHORITY",
 				  is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
-				  "REASON", s->reason[0] ? s->reason : NULL, "RENDER_NODE",
+				  "INIT", status_of(&s->init, init, sizeof(init)), "AUTORUN",
+				  status_of(&s->autorun, autorun, sizeof(autorun)), "REASON",
+				  s->reason[0] ? s->reason : NULL, "RENDER_NODE",
 				  s->request->render_node, "ACCOUNT", s->owner.name, NULL))
 		peer_send(peer, &packet, -1);
 }
@@ -141,7 +169,7 @@ static int start_init(struct session *s, struct error *err)
 	else
 		(void)snprintf(s->init.name, sizeof(s->init.name), "desktop");
 	return program_start(&s->init, &s->context,
-			     &(struct program_start){.prefix = "init: ",
+			     &(struct program_start){.source = "init",
 						     .log_fd = s->log_fd,
 						     .passed_fd = -1,
 						     .prepare = prepare_init,
@@ -155,7 +183,7 @@ static int start_autorun(struct session *s, struct error *err)
 	(void)snprintf(s->autorun.name, sizeof(s->autorun.name), "autorun file '%.70s'",
 		       s->request->autorun_file);
 	return program_start(&s->autorun, &s->context,
-			     &(struct program_start){.prefix = "autorun: ",
+			     &(struct program_start){.source = "autorun",
 						     .log_fd = s->log_fd,
 						     .passed_fd = -1,
 						     .prepare = prepare_autorun,
@@ -187,6 +215,7 @@ static int display_is_known(struct session *s, struct error *err)
 
 	xlock_release(&s->xlock);
 	(void)snprintf(display, sizeof(display), ":%d", s->xserver.socket.display);
+	session_note(s, "X server runs (display=%s, pid=%d)", display, s->xserver.program.pid);
 	if (environment_set(&s->environment, "DISPLAY", display, err) < 0 ||
 	    environment_set(&s->environment, "XAUTHORITY", s->xserver.authority, err) < 0)
 		return -1;
@@ -203,6 +232,16 @@ static void become_ready(struct session *s)
 	if (message_build(&packet, "EVENT", "ready", "DISPLAY", display, "XAUTHORITY",
 			  environment_get(&s->environment, "XAUTHORITY"), NULL))
 		peers_send_all(&s->peers, &packet);
+}
+
+static void begin_to_settle(struct session *s)
+{
+	long long deadline_ms = clock_ms() + s->config->start_timeout * 1000;
+
+	s->state = SESSION_SETTLING;
+	if (deadline_ms < s->deadline_ms)
+		s->deadline_ms = deadline_ms;
+	settling_begin(&s->settling, s->config->settle_time * 1000, clock_ms());
 }
 
 /* Its socket is another's: the record has none, and so nobody will remove it. */
@@ -242,8 +281,52 @@ static int advance_start(struct session *s, struct error *err)
 	}
 	if ((s->state == SESSION_INIT && s->init.started) ||
 	    (s->state == SESSION_AUTORUN && s->autorun.started))
+		begin_to_settle(s);
+	if (s->state == SESSION_SETTLING && clock_ms() >= s->settling.next_look_ms &&
+	    settling_look(&s->settling, clock_ms(),
+			  settling_display_is_open("/proc/net/unix", s->xserver.socket.display),
+			  settling_is_busy(s->init.pid)))
 		become_ready(s);
 	return 0;
+}
+
+/* "; the last it printed: a | b", or nothing. */
+static void add_tail(struct program *program, char *reason, size_t size)
+{
+	char tail[OUTPUT_TAIL_LINES * (OUTPUT_TAIL_LINE_MAX_BYTES + 3) + 1];
+	size_t len = strlen(reason);
+
+	output_tail(&program->output, OUTPUT_TAIL_LINES, tail, sizeof(tail));
+	if (tail[0])
+		(void)snprintf(reason + len, size - len, "; the last it printed: %s", tail);
+}
+
+/* What the desktop of the host has written elsewhere, for log and reason. */
+static void take_errors(struct session *s)
+{
+	long long lasted_ms = clock_ms() - s->settling.begin_ms;
+	char text[2048];
+	size_t len;
+
+	if (s->request->init_file)
+		return;
+	/* Its first moments were before that; file systems count the time in large steps. */
+	len = xsession_errors_read(&s->owner, time(NULL) - lasted_ms / 1000 - 2, text,
+				   sizeof(text));
+	output_add(&s->init.output, text, len);
+}
+
+/* Who named the file is told that it does not do; a desktop of the host may be slow with the host. */
+static void fail_to_settle(struct session *s)
+{
+	char reason[sizeof(s->reason)];
+
+	take_errors(s);
+	(void)snprintf(reason, sizeof(reason),
+		       "%s has not started within %lld s: it opens no display and does not rest",
+		       s->init.name, (clock_ms() - s->settling.begin_ms) / 1000);
+	add_tail(&s->init, reason, sizeof(reason));
+	session_fail(s, s->request->init_file ? ERR_INVALID : ERR_TIMEOUT, reason);
 }
 
 static void check_deadline(struct session *s)
@@ -256,8 +339,12 @@ static void check_deadline(struct session *s)
 	};
 	char reason[160];
 
-	if (s->state > SESSION_AUTORUN || clock_ms() < s->deadline_ms)
+	if (s->state > SESSION_SETTLING || clock_ms() < s->deadline_ms)
 		return;
+	if (s->state == SESSION_SETTLING) {
+		fail_to_settle(s);
+		return;
+	}
 	if (s->request->is_console)
 		(void)snprintf(reason, sizeof(reason),
 			       "the X server of the local seat did not answer within %lld s",
@@ -305,6 +392,30 @@ static bool is_empty(const struct session *s)
 	return true;
 }
 
+static void describe_end(struct session *s, char *reason, size_t size)
+{
+	long long lasted_ms = clock_ms() - s->settling.begin_ms;
+	char status[64], within[48] = "";
+
+	program_describe_status(s->init.status, status, sizeof(status));
+	if (lasted_ms < s->settling.settle_ms)
+		(void)snprintf(within, sizeof(within), " within %lld s", lasted_ms / 1000 + 1);
+	if (WIFSIGNALED(s->init.status))
+		(void)snprintf(reason, size, "%s was %s%s", s->init.name, status, within);
+	else
+		(void)snprintf(reason, size, "%s ended%s: %s", s->init.name, within, status);
+	take_errors(s);
+	add_tail(&s->init, reason, size);
+}
+
+/* An init file may leave the desktop running behind it, the host's desktop may not; and one that says
+ * that it has failed has. */
+static bool has_failed_to_settle(const struct session *s)
+{
+	return has_ended(&s->init) &&
+	       (!s->request->init_file || s->init.status != 0 || is_empty(s));
+}
+
 /* While it is looked for; then others tell when it is over. */
 static void check_console(struct session *s)
 {
@@ -321,7 +432,7 @@ static void check_console(struct session *s)
 /* The session lives as long as its X server and any of its programs. */
 static void check_alive(struct session *s)
 {
-	char reason[512], status[64];
+	char reason[sizeof(s->reason)];
 
 	if (s->request->is_console) {
 		check_console(s);
@@ -333,15 +444,31 @@ static void check_alive(struct session *s)
 			session_stop(s, reason);
 		else
 			session_fail(s, ERR_SYSTEM, reason);
+	} else if (s->state == SESSION_SETTLING && s->settling.settle_ms > 0 &&
+		   has_failed_to_settle(s)) {
+		/* Of the owner's making, mostly: a host is not to be avoided for it. */
+		describe_end(s, reason, sizeof(reason));
+		session_fail(s, ERR_INVALID, reason);
 	} else if (s->state == SESSION_READY && has_ended(&s->init) && is_empty(s)) {
-		program_describe_status(s->init.status, status, sizeof(status));
-		if (strncmp(status, "killed", 6) == 0)
-			(void)snprintf(reason, sizeof(reason), "%s was %s", s->init.name, status);
-		else
-			(void)snprintf(reason, sizeof(reason), "%s ended: %s", s->init.name,
-				       status);
+		describe_end(s, reason, sizeof(reason));
 		session_stop(s, reason);
 	}
+}
+
+/* That a program has ended by itself, and how, for who wants to know; the session may go on. */
+static void tell_exit(struct session *s, struct program *program, const char *which)
+{
+	AUTO(buf_done) struct buf packet = {0};
+	char status[64];
+
+	if (!program->started || !has_ended(program) || program->end_told)
+		return;
+	program->end_told = true;
+	program_describe_status(program->status, status, sizeof(status));
+	session_note(s, "%s ended: %s", program->name, status);
+	if (s->state < SESSION_ENDING &&
+	    message_build(&packet, "EVENT", "exited", "PROGRAM", which, "STATUS", status, NULL))
+		peers_send_all(&s->peers, &packet);
 }
 
 static void begin_to_end(struct session *s)
@@ -434,6 +561,8 @@ void session_advance(struct session *s)
 
 	do {
 		before = s->state;
+		tell_exit(s, &s->init, "init");
+		tell_exit(s, &s->autorun, "autorun");
 		check_alive(s);
 		check_deadline(s);
 		/* What the request names is looked at in the children: this is ours. */

@@ -5,6 +5,7 @@
  *     XSERVER    the X server has been started, its display number is awaited
  *     INIT       the init file (or the host's desktop) has been started, its exec is awaited
  *     AUTORUN    the same for the autorun file
+ *     SETTLING   the programs run; whether that makes a desktop is watched (settling.h)
  *     READY
  *     ENDING     processes are ended (ending.h)
  *     CLEARING   for the lock again, because the X server left its socket behind
@@ -31,6 +32,7 @@
 #include "agent/keeper/peers.h"
 #include "agent/keeper/program.h"
 #include "agent/keeper/request.h"
+#include "agent/keeper/settling.h"
 #include "agent/keeper/xlock.h"
 #include "agent/keeper/xserver.h"
 
@@ -42,6 +44,7 @@ enum session_state {
 	SESSION_XSERVER,
 	SESSION_INIT,
 	SESSION_AUTORUN,
+	SESSION_SETTLING,
 	SESSION_READY,
 	SESSION_ENDING,
 	SESSION_CLEARING,
@@ -57,6 +60,7 @@ struct session {
 	int rival;               /* number of the session that has our id already; 0: none */
 	char reason[1100];
 	long long deadline_ms; /* of the start, or of CLEARING */
+	struct settling settling;
 
 	struct account owner;
 	struct pam pam;
@@ -131,6 +135,10 @@ void session_notify(struct session *session, const char *text);
 
 /** The exec of the program that shows it is decided. */
 void session_notice_decided(struct session *session);
+
+/** Write a line into the session's log, of what nobody else needs to know. */
+void session_note(struct session *session, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /** Tell one peer, or all, how the session stands ("state"). */
 void session_tell_state(struct session *session, struct peer *peer);

@@ -135,7 +135,7 @@ int xserver_start(struct xserver *x, const struct program_context *context,
 	plan_arguments(&plan, x, start);
 	(void)snprintf(x->program.name, sizeof(x->program.name), "X server");
 	return program_start(&x->program, context,
-			     &(struct program_start){.prefix = "x: ",
+			     &(struct program_start){.source = "x",
 						     .log_fd = start->log_fd,
 						     .passed_fd = write_fd,
 						     .prepare = prepare,
@@ -171,12 +171,10 @@ int xserver_read_display(struct xserver *x, uid_t owner, struct error *err)
 
 void xserver_describe_end(struct xserver *x, char *ret, size_t size)
 {
-	const char *last_line = x->program.output.last_line;
-	char status[64];
+	char status[64], last_line[OUTPUT_TAIL_LINE_MAX_BYTES + 1];
 
 	program_describe_status(x->program.status, status, sizeof(status));
-	if (x->program.output.fd >= 0)
-		output_read(&x->program.output);
+	output_tail(&x->program.output, 1, last_line, sizeof(last_line));
 	if (strncmp(status, "killed", 6) == 0)
 		(void)snprintf(ret, size, "X server was %s", status);
 	else

@@ -63,6 +63,7 @@ static int read_job(const struct message *message, struct job *ret, struct error
 static void run_autorun(const struct job *job, int gate)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	const char *home = getenv("HOME");
 	char byte;
 	ssize_t n;
 
@@ -73,6 +74,9 @@ static void run_autorun(const struct job *job, int gate)
 	} while (n < 0 && errno == EINTR);
 	if (n != 0)
 		_exit(EXIT_NOT_RUN);
+	/* As in sessions of our own; one who cannot go home stays. */
+	if (home && chdir(home) < 0)
+		fprintf(stderr, "autorun file: go to %s: %s\n", home, strerror(errno));
 	(void)dup2(null, STDIN_FILENO);
 	(void)execv(job->autorun[0], job->autorun);
 	fprintf(stderr, "autorun file %s: %s\n", job->autorun[0], strerror(errno));

@@ -50,6 +50,7 @@ class Host:
         self.conf.write_text(
             f"version = '0.1'\n[agent]\ninit_folder = '{self.folder}/init'\n"
             f"autorun_folder = '{self.folder}/autorun'\ngeometry = '{GEOMETRY}'\n"
+            "settle_time = 0\n"  # what it waits for is no work of ours
             f"[log]\ndirectory = '{self.folder}/log'\n")
         subprocess.run(["useradd", "-m", self.user], check=True)
         self.start(BUILD / "dcv-session-keeper", "--listen", self.folder / "run/listen", "--run-dir",

@@ -83,7 +83,7 @@ class Agent:
     def arguments(self):
         return [*self.prefix, PROGRAM, "--conf", self.keeper.conf, "--state-dir", self.state_folder,
                 "--socket", self.socket, "--keeper-socket", self.keeper.path,
-                "--keeper-run-dir", self.keeper.run_dir,
+                "--keeper-run-dir", self.keeper.run_dir, "--keeper-log-dir", self.keeper.log_dir,
                 "--handover-dir", os.path.join(self.folder, "handover"),
                 "--session-init", os.path.join(BUILD, "dcv-session-init"),
                 "--viewer-socket", os.path.join(self.folder, "viewer.sock")]

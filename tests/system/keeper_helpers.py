@@ -119,6 +119,8 @@ class Keeper:
         self.conf = os.path.join(self.folder, "agent.conf")
         for folder in (self.init_folder, self.autorun_folder):
             os.mkdir(folder, 0o755)
+        if "settle_time" not in settings:  # most tests are not about desktops
+            settings = "settle_time = 0\n" + settings
         with open(self.conf, "w", encoding="utf-8") as file:
             file.write(
                 "version = '0.1'\n[agent]\n"
@@ -196,8 +198,14 @@ class Keeper:
         return [name for name in os.listdir(self.run_dir) if name.isdigit()]
 
     def log_of(self, session_id):
+        """What its programs have printed, as lines like "init: text"."""
+        return b"".join(line.split(b" ", 1)[1] for line in self.whole_log_of(session_id)
+                        if line.split(b" ", 2)[1] not in (b"keeper:", b"pam:"))
+
+    def whole_log_of(self, session_id):
+        """The lines of the session's log, with their times."""
         with open(os.path.join(self.log_dir, session_id + ".log"), "rb") as file:
-            return file.read()
+            return file.readlines()
 
     def done(self):
         for connection in self.connections:

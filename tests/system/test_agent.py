@@ -138,7 +138,9 @@ def test_a_session_with_its_programs_from_create_to_delete(agent, alice):
     ready = agent.wait_for(session_id, "READY")
     server = ready.pop("Server")
     created = ready.pop("CreationTime")
-    assert ready.pop("Local")["Idle"]["State"] == "OFF"
+    local = ready.pop("Local")
+    assert local["Idle"]["State"] == "OFF"
+    assert (local["Init"]["File"], local["Autorun"]["File"]) == ("init.sh", "autorun.sh")
     assert ready == {"Id": session_id, "Name": "wing study", "Owner": alice.name,
                      "Type": "VIRTUAL", "State": "READY", "NumOfConnections": 0,
                      "MaxConcurrentClients": 4, "StorageRoot": "%home%/share"}
@@ -993,7 +995,8 @@ def test_sessions_come_and_go_without_a_trace(agent, alice, bob):
     wait_for(lambda: agent.n_fds() <= n_fds, "the agent's descriptors to be closed")
     wait_for(lambda: len(os.listdir(f"/proc/{agent.keeper.process.pid}/fd")) == n_listener_fds,
              "the listener's descriptors to be closed")
-    assert sorted(os.listdir(agent.state_folder)) == ["lock", "server.json", "sessions", "token.key"]
+    assert sorted(os.listdir(agent.state_folder)) == ["boot", "lock", "server.json", "sessions",
+                                                      "token.key"]
     # the records of sessions that ended are kept for an hour, and nothing else
     assert set(states) < {name[:-5] for name in os.listdir(agent.state_folder + "/sessions")}
     assert len(agent.describe()) == len(states) + 1

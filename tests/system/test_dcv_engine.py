@@ -101,6 +101,20 @@ def test_a_request_becomes_arguments_and_files(make_agent, alice):
     assert not os.path.exists(folder)
 
 
+def test_an_autorun_file_begins_at_home_and_the_story_has_what_the_agent_knows(make_agent, alice):
+    agent = make_agent()
+    agent.keeper.autorun("#!/bin/sh\npwd\nexec sleep 100001\n")
+    session_id = agent.create_ready(alice.name, AutorunFile="autorun.sh")
+    wait_for(lambda: agent.dcv.output().endswith(alice.home + "\n"), "the working directory")
+    agent.delete(session_id, alice.name)
+    status, answer = agent.call_as(alice, "/getSessionLog", {"SessionId": session_id})
+    told = [f"{line['Source']}: {line['Text']}" for line in answer["Lines"]]
+    assert status == 200 and told[0].startswith("api: CreateSessions by root (type=VIRTUAL")
+    assert told[2:] == ["agent: the session is READY", "api: DeleteSessions by root",
+                        "agent: the session is DELETING: deleted on request",
+                        "agent: the session is DELETED: deleted on request"]
+
+
 def test_a_console_session_has_its_own_options(make_agent, alice):
     agent = make_agent()
     session_id = agent.create_ready(alice.name, Type="CONSOLE", InitFile=None)

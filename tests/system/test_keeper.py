@@ -429,6 +429,23 @@ def test_a_home_folder_that_does_not_come_is_named():
         user.remove()
 
 
+@pytest.mark.skipif(not os.path.exists("/etc/fstab"), reason="needs a place for its own")
+def test_a_home_folder_that_should_be_mounted_and_is_not_is_named(tmp_path):
+    user = User("-d", "/mnt/homes/of/her", home=False)
+    fstab = tmp_path / "fstab"
+    fstab.write_text("server:/homes /mnt/homes nfs defaults 0 0\n")
+    keeper = Keeper(create_timeout=3, prefix=("unshare", "--mount", "sh", "-ec",
+                                              f'mount --bind {fstab} /etc/fstab; exec "$0" "$@"'))
+    try:
+        connection, _ = keeper.start(user.name, keeper.init(SLEEP))
+        assert failure(connection) == (
+            f"the home folder of user {user.name} is not mounted (/mnt/homes/of/her): "
+            "/mnt/homes of fstab is not mounted", "SYSTEM")
+    finally:
+        keeper.done()
+        user.remove()
+
+
 def test_a_passwordless_account_is_not_locked_and_an_empty_shell_is_sh(keeper):
     user = User()
     try:
@@ -1008,7 +1025,7 @@ def test_output_is_bounded_and_harmless(keeper, alice):
     wait_for(lambda: b"too much output" in keeper.log_of(session_id), "the end of the log")
     end(connection)
     log = keeper.log_of(session_id)
-    assert b"init: bell? escape?[2J\n" in log
+    assert b"init: bell\\x07 escape\\x1b[2J\n" in log
     assert len(log) < 1.1 * 1024 * 1024
     status = os.stat(os.path.join(keeper.log_dir, session_id + ".log"))
     assert status.st_mode & 0o777 == 0o640
@@ -1115,6 +1132,7 @@ def test_a_capture_program_does_not_keep_a_session(make_keeper, alice):
     ready(connection)
     connection.send(("OPERATION", "capture"), ("TAG", "x"))
     event = connection.until("capture")
+    wait_for(lambda: os.path.exists(alice.home + "/go"), "the pipe, which must not be made here")
     with open(alice.home + "/go", "w", encoding="utf-8"):
         pass
     assert connection.until("ended")["REASON"] == "init file 'init.sh' ended: exit status 5"

@@ -1,23 +1,23 @@
 """dcv-screenshot on real X servers, compared with ImageMagick."""
 
-import array
 import contextlib
-import fcntl
 import os
+import random
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
 import pytest
 
+from png_helpers import decode_png
+from screenshot_client import PROGRAM, TIMEOUT_S, Serving
+from x11_client import Client
 from xserver import XServer
 
-PROGRAM = os.path.join(os.environ.get("DCV_BUILD", "build"), "dcv-screenshot")
-TIMEOUT_S = 60
-F_GET_SEALS, ALL_SEALS = 1034, 0xF
 SERVER_TIMEOUT_S = 5  # CAPTURE_TIMEOUT_MS
 
 
@@ -175,6 +175,29 @@ def test_it_works_without_randr(tmp_path):
     with drawn("-geometry", "641x479", "-depth", "24", "-extension", "RANDR") as x:
         shoot_well(x, "--all", "-o", tmp_path / "shot.png")
         assert size_of(tmp_path / "shot-1.png") == (641, 479)
+
+
+def test_the_smallest_display_comes_out_right(tmp_path):
+    with XServer(*xvfb_screen("1x1x24"), program="Xvfb") as x:
+        x.run("xsetroot", "-solid", "#336699")
+        for bounds in ((), ("--max-width", 1), ("--max-height", 9)):
+            assert decode_png(shoot_well(x, "-o", "-", *bounds)) == b"\x33\x66\x99"
+
+
+def available_mb():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable")) / 1024
+
+
+def test_the_largest_display_comes_out_right():
+    if available_mb() < 4000:
+        pytest.skip("the X server alone takes 1.1 GB")
+    with XServer(*xvfb_screen("16384x16384x24"), program="Xvfb") as x, Client(x) as client:
+        client.fill(client.root, 0x336699, 0, 0, 16384, 8192)
+        client.fill(client.root, 0x997755, 0, 8192, 16384, 8192)
+        client.sync()
+        rows = decode_png(shoot_well(x, "-o", "-", "--max-width", 8))
+        assert rows == b"\x33\x66\x99" * 32 + b"\x99\x77\x55" * 32
 
 
 # --- formats and files -------------------------------------------------------------------------
@@ -376,51 +399,6 @@ def test_a_server_that_speaks_nonsense_is_told(tmp_path, answer, word, closes):
 # --- serving -----------------------------------------------------------------------------------
 
 
-class Serving:
-    """A program that serves, and our end of its socket."""
-
-    def __init__(self, x, *options):
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [PROGRAM, "--serve", str(theirs.fileno()), *options], env=x.environment,
-                pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.socket.settimeout(TIMEOUT_S)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def ask(self, *entries):
-        self.socket.send(b"".join(entry.encode() + b"\0" for entry in entries))
-
-    def receive(self):
-        """One answer: its entries, and the file that came with it or None."""
-        packet, control, flags, _ = self.socket.recvmsg(8192, socket.CMSG_SPACE(4 * 4))
-        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
-        assert packet.endswith(b"\0"), packet
-        entries = dict(entry.split("=", 1) for entry in packet[:-1].decode().split("\0"))
-        descriptors = array.array("i")
-        for _, _, data in control:
-            descriptors.frombytes(data)
-        if not descriptors:
-            return entries, None
-        assert len(descriptors) == 1
-        with os.fdopen(descriptors[0], "rb") as file:
-            assert fcntl.fcntl(file, F_GET_SEALS) == ALL_SEALS
-            return entries, file.read()
-
-    def wait(self):
-        output, errors = self.process.communicate(timeout=TIMEOUT_S)
-        assert output == b""
-        return self.process.returncode, errors.decode()
-
-
 def test_several_requests_are_served_in_order(screen, tmp_path):
     reference(screen, tmp_path / "reference.png")
     before_ms = time.time() * 1000 - 10
@@ -504,6 +482,110 @@ def test_memory_and_descriptors_do_not_grow(screen):
         assert max(counts) - min(counts) <= 1
 
 
+def pictures(serving, tag, *options):
+    """The files of one request, and which files those are."""
+    serving.ask(f"TAG={tag}", *options)
+    files, inodes = [], []
+    while True:
+        entries, file = serving.receive()
+        assert entries["TAG"] == str(tag) and file is not None, entries
+        files.append(file)
+        inodes.append(serving.inode)
+        if int(entries["IMAGE"]) + 1 == int(entries["COUNT"]):
+            return files, inodes
+
+
+def test_what_has_not_changed_is_not_made_again():
+    with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving, \
+            Client(x) as client:
+        wanted = [("FORMAT=png",), ("FORMAT=jpeg",), ("FORMAT=png", "MAX_WIDTH=16")]
+        first = [pictures(serving, 1, *options) for options in wanted]
+        assert [pictures(serving, 2, *options) for options in wanted] == first
+        client.fill(client.root, 0xabcdef, 3, 3, 9, 9)
+        client.sync()
+        changed = [pictures(serving, 3, *options) for options in wanted]
+        for (files, inodes), (old_files, old_inodes) in zip(changed, first):
+            assert files != old_files and inodes != old_inodes
+        assert [pictures(serving, 4, *options) for options in wanted] == changed
+
+
+def test_without_a_word_of_changes_every_picture_is_new():
+    with XServer("-geometry", "64x48", "-depth", "24", "-extension", "DAMAGE") as x, \
+            Serving(x) as serving, Client(x) as client:
+        for colour in (0x112233, 0x445566):
+            client.fill(client.root, colour, 0, 0, 64, 48)
+            client.sync()
+            (file,), _ = pictures(serving, colour)
+            assert decode_png(file) == client.pixels()
+
+
+def sizes(files):
+    return [struct.unpack(">II", file[16:24]) for file in files]
+
+
+def test_monitors_that_come_move_and_go_are_a_change():
+    with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving:
+        assert sizes(pictures(serving, 1)[0]) == [(64, 48)]
+        x.run("xrandr", "--setmonitor", "*Part", "20/5x10/3+4+6", "none")
+        assert sizes(pictures(serving, 2)[0])[0] == (20, 10)
+        x.run("xrandr", "--delmonitor", "Part")
+        x.run("xrandr", "--setmonitor", "*Part", "30/5x10/3+4+6", "none")
+        assert sizes(pictures(serving, 3)[0])[0] == (30, 10)
+        x.run("xrandr", "--delmonitor", "Part")
+        assert sizes(pictures(serving, 4)[0]) == [(64, 48)]
+
+
+def test_a_display_that_is_resized_is_shown_in_its_new_size():
+    with XServer("-geometry", "1024x768", "-depth", "24") as x, Serving(x) as serving:
+        assert sizes(pictures(serving, 1)[0]) == [(1024, 768)]
+        for width, height in ((800, 600), (1280, 800), (640, 480)):
+            x.run("xrandr", "--fb", f"{width}x{height}", "--output", "VNC-0", "--mode",
+                  f"{width}x{height}")
+            assert sizes(pictures(serving, 2)[0]) == [(width, height)]
+            assert sizes(pictures(serving, 3, "MAX_WIDTH=160")[0])[0][0] == 160
+
+
+def draw_something(random, client, windows):
+    """One request of a kind that changes the screen, or would if the colours were others."""
+    target = random.choice([client.root, client.root, *windows])
+    width, height = (64, 48) if target == client.root else (14, 11)
+    x, y, colour = random.randrange(width), random.randrange(height), random.randrange(1 << 24)
+    kind = random.randrange(6)
+    if kind == 0:
+        client.fill(target, colour, x, y, 1, 1)
+    elif kind == 1:
+        client.fill(target, colour, x, y, random.randrange(1, 40), random.randrange(1, 40))
+    elif kind == 2:
+        client.line(target, colour, x, y, random.randrange(60), random.randrange(44))
+    elif kind == 3:
+        client.copy(client.root, target, x, y, random.randrange(20), random.randrange(20), 12, 9)
+    elif kind == 4:
+        client.move(random.choice(windows), x - 3, y + 2)
+    else:
+        client.clear(target, x - 4, y - 4, 5, 7)
+
+
+def test_of_1000_changes_none_is_missed():
+    chance = random.Random(7)
+    with XServer("-geometry", "64x48", "-depth", "24") as x, Serving(x) as serving, \
+            Client(x) as client:
+        windows = [client.window(chance.randrange(1 << 24), 5 + 9 * i, 3 * i, 14, 11)
+                   for i in range(4)]
+        n_changes, seen = 0, None
+        for i in range(1000):
+            draw_something(chance, client, windows)
+            client.sync()
+            pixels = client.pixels()
+            if chance.randrange(4) == 0:  # so that there is more than one to go stale
+                pictures(serving, i, "MAX_WIDTH=16")
+            (file,), inodes = pictures(serving, i)
+            assert decode_png(file) == pixels, f"drawing {i}"
+            assert pictures(serving, i)[1] == inodes
+            n_changes += pixels != seen
+            seen = pixels
+        assert n_changes > 500
+
+
 def test_an_idle_program_ends(screen):
     with Serving(screen, "--idle-timeout-ms", "300") as serving:
         serving.ask("TAG=1", "MAX_WIDTH=8")
@@ -526,6 +608,18 @@ def test_a_hung_server_is_told_and_ends_the_program():
         assert entries["TAG"] == "2" and "does not answer" in entries["ERROR"] and file is None
         status, errors = serving.wait()
         assert status == 1 and "does not answer" in errors
+
+
+def test_a_server_that_dies_is_told_and_ends_the_program():
+    with XServer("-geometry", "1920x1080", "-depth", "24") as x, Serving(x) as serving:
+        serving.ask("TAG=1")
+        serving.receive()
+        x.stop()
+        serving.ask("TAG=2")
+        x.process.send_signal(signal.SIGKILL)
+        entries, file = serving.receive()
+        assert entries["TAG"] == "2" and "closed the connection" in entries["ERROR"] and not file
+        assert serving.wait()[0] == 1
 
 
 def test_a_display_that_is_missing_is_told_and_ends_the_program():

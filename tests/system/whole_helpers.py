@@ -161,7 +161,8 @@ def kept(build, tmp_path_factory):
         quiet.chmod(0o755)
         conf = folder / "agent.conf"
         conf.write_text(conf.read_text().replace("max_concurrent_sessions_per_user = 4",
-                                                 "max_concurrent_sessions_per_user = 40"))
+                                                 "max_concurrent_sessions_per_user = 40\n"
+                                                 "settle_time = 0"))
         whole = Kept(folder, build, children)
         whole.kill("agent")
         whole.start("agent")

@@ -8,6 +8,8 @@
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "ctl/indent.h"
+#include "ctl/print-details.h"
+#include "ctl/print-log.h"
 #include "ctl/print.h"
 #include "ctl/visible.h"
 
@@ -63,7 +65,7 @@ static void check_indented(const char *text, size_t len, const json_t *answer)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO(buf_done) struct buf out = {0};
+	AUTO(buf_done) struct buf out = {0}, details = {0}, log = {0};
 	const struct operation *op;
 	json_auto_t *answer = NULL;
 	struct error err = {0};
@@ -77,6 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_indented((const char *)data + 1, size - 1, answer);
 	if (print_answer(op, answer, &out, &err) == 0)
 		check_visible(&out);
+	if (print_details(answer, &details, &err) == 0)
+		check_visible(&details);
+	if (print_log(answer, &log, &err) == 0)
+		check_visible(&log);
 	print_failures(op, answer);
 	return 0;
 }

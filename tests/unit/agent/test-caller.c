@@ -106,6 +106,27 @@ static void users_own_what_bears_exactly_their_name(void **state)
 	assert_true(caller_owns(&admin, "alice"));
 }
 
+static void what_is_private_is_for_its_owner_and_root(void **state)
+{
+	const struct caller user = {.name = (char *)"alice"};
+	const struct caller admin = {.name = (char *)"bob", .is_admin = true};
+	const struct caller root = {.name = (char *)"root", .is_admin = true, .is_root = true};
+	const struct caller broker = {
+		.name = (char *)"broker", .is_admin = true, .is_broker = true};
+
+	const struct session of_alice = {.owner = (char *)"alice"},
+			     of_bob = {.owner = (char *)"bob"};
+	const struct session of_broker = {.owner = (char *)"broker"};
+
+	(void)state;
+	assert_true(caller_may_read(&user, &of_alice));
+	assert_false(caller_may_read(&user, &of_bob));
+	assert_false(caller_may_read(&admin, &of_alice));
+	assert_true(caller_may_read(&root, &of_alice));
+	assert_false(caller_may_read(&broker, &of_alice));
+	assert_false(caller_may_read(&broker, &of_broker)); /* a user of that name */
+}
+
 static void nothing_is_freed_in_vain(void **state)
 {
 	(void)state;
@@ -121,6 +142,7 @@ int main(void)
 		cmocka_unit_test(a_uid_without_a_name_is_refused),
 		cmocka_unit_test(only_administrators_open_and_close_servers),
 		cmocka_unit_test(users_own_what_bears_exactly_their_name),
+		cmocka_unit_test(what_is_private_is_for_its_owner_and_root),
 		cmocka_unit_test(nothing_is_freed_in_vain),
 	};
 

@@ -7,6 +7,7 @@
 #include "common/failures.h"
 #include "common/json.h"
 #include "common/message.h"
+#include "common/text.h"
 #include "tests/unit/agent/fixture.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -225,6 +226,68 @@ static void each_monitor_is_an_image(void **state)
 	assert_true(json_is_true(json_object_get(image_of(shot, 0), "Primary")));
 	assert_true(json_is_false(json_object_get(image_of(shot, 1), "Primary")));
 	assert_null(image_of(shot, 2));
+}
+
+/* A picture of @len bytes whose bytes tell where they belong. */
+static char *large_png(size_t len)
+{
+	char *bytes = malloc(len);
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (char)(i * 7 + i / 256);
+	memcpy(bytes, PNG, sizeof(PNG) - 1);
+	return bytes;
+}
+
+static void assert_data(const struct shot *shot, size_t i, const char *bytes, size_t len)
+{
+	AUTO(buf_done) struct buf expected = {0};
+	struct error err;
+
+	assert_int_equal(base64_append(&expected, bytes, len, &err), 0);
+	assert_string_equal(json_get_text(image_of(shot, i), "Data"), expected.data);
+}
+
+/* They become base64 in several turns of the loop, in which others come and the program leaves. */
+static void large_images_come_out_whole(void **state)
+{
+	static const size_t lens[] = {1000 * 1000 + 1, 40, 3 * 384 * 1024, 384 * 1024 + 2};
+	static const char *const answers[] = {"TAG=1\0IMAGE=0\0COUNT=4", "TAG=1\0IMAGE=1\0COUNT=4",
+					      "TAG=1\0IMAGE=2\0COUNT=4", "TAG=1\0IMAGE=3\0COUNT=4"};
+	struct fixture *f = *state;
+	struct shot *shot = ask(f, 0, "png", 5000);
+
+	start_program(f);
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		AUTO(free_p) char *bytes = large_png(lens[i]);
+
+		say(f, answers[i], sizeof("TAG=1\0IMAGE=0\0COUNT=4"), image(bytes, lens[i], SEALS));
+	}
+	close_p(&f->program);
+	await(f, shot);
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		AUTO(free_p) char *bytes = large_png(lens[i]);
+
+		assert_data(shot, i, bytes, lens[i]);
+	}
+}
+
+static void the_end_comes_while_a_large_image_is_written(void **state)
+{
+	struct fixture *f = *state;
+	struct shot *shot = ask(f, 0, "png", 5000), *small = ask(f, 1, "png", 5000);
+	const size_t len = 8 * 1024 * 1024;
+	AUTO(free_p) char *bytes = large_png(len);
+
+	start_program(f);
+	SAY(f, ONE("1"), image(bytes, len, SEALS));
+	SAY(f, ONE("2"), GOOD_PNG);
+	await(f, small);
+	assert_int_equal(shot->n_given, 0); /* the small one did not have to wait */
+	capture_free(f->capture);
+	f->capture = NULL;
+	assert_failed(f, shot, ERR_NOT_FOUND, "");
 }
 
 static void a_running_program_is_asked_again(void **state)
@@ -524,6 +587,8 @@ int main(void)
 		TEST(a_request_has_its_bounds_and_a_tag_of_its_own),
 		TEST(answers_find_their_requests_in_any_order),
 		TEST(each_monitor_is_an_image),
+		TEST(large_images_come_out_whole),
+		TEST(the_end_comes_while_a_large_image_is_written),
 		TEST(a_running_program_is_asked_again),
 		TEST(a_failure_of_the_program_is_told),
 		TEST(an_image_that_is_not_trusted_fails_its_request_only),

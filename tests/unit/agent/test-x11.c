@@ -237,6 +237,41 @@ static void a_session_is_ordered_becomes_ready_and_ends(void **state)
 	assert_string_equal(f->reason, "(none)");
 }
 
+static void how_programs_have_ended_is_known(void **state)
+{
+	struct fixture *f = *state;
+
+	f->session->autorun_file = strdup("run.sh");
+	create(f);
+	(void)await_connection(f, f->listener);
+	SAY(f, 0, STATE("starting"));
+	SAY(f, 0, "EVENT=exited\0PROGRAM=autorun\0STATUS=exit status 3");
+	SAY(f, 0, "EVENT=exited\0PROGRAM=another\0STATUS=exit status 4");
+	SAY(f, 0, "EVENT=exited\0PROGRAM=init");
+	SAY(f, 0, "EVENT=ready\0DISPLAY=:1\0XAUTHORITY=/x");
+	run_until(&f->loop, f->n_ready == 1);
+	assert_string_equal(f->session->init_status, "running");
+	assert_string_equal(f->session->autorun_status, "exit status 3");
+	SAY(f, 0, "EVENT=ended\0REASON=x");
+	run_until(&f->loop, f->n_ended == 1);
+	assert_string_equal(f->session->init_status, "ended with the session");
+	assert_string_equal(f->session->autorun_status, "exit status 3");
+}
+
+static void an_adopted_session_knows_how_its_programs_have_ended(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+
+	make_number(f, true);
+	assert_int_equal(f->engine->ops->search(f->engine, &err), 0);
+	(void)await_connection(f, f->control);
+	SAY(f, 0, STATE("ready") "\0INIT=exit status 0\0AUTORUN=killed by signal 9");
+	run_until(&f->loop, f->n_ready == 1);
+	assert_string_equal(f->session->init_status, "exit status 0");
+	assert_string_equal(f->session->autorun_status, "killed by signal 9");
+}
+
 static void the_keeper_tells_what_the_session_has_used_and_tells_the_owner(void **state)
 {
 	struct fixture *f = *state;
@@ -779,6 +814,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_ordered_becomes_ready_and_ends),
+		TEST(how_programs_have_ended_is_known),
+		TEST(an_adopted_session_knows_how_its_programs_have_ended),
 		TEST(the_keeper_tells_what_the_session_has_used_and_tells_the_owner),
 		TEST(a_session_that_fails_tells_why_and_whose_fault_it_was),
 		TEST(a_failure_that_was_asked_for_is_nobodys_fault),

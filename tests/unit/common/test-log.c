@@ -57,6 +57,27 @@ static const char *logged(const char *path)
 	return text.data;
 }
 
+static void listen(enum log_level level, const char *text, void *userdata)
+{
+	char *heard = userdata;
+
+	(void)snprintf(heard + strlen(heard), 256 - strlen(heard), "%d:%s;", level, text);
+}
+
+static void a_listener_is_told_what_is_logged(void **state)
+{
+	char heard[256] = "";
+
+	(void)state;
+	log_set_listener(listen, heard);
+	log_info("one\ntwo");
+	log_debug("not logged");
+	log_warning("three");
+	log_set_listener(NULL, NULL);
+	log_info("four");
+	assert_string_equal(heard, "2:one\\x0atwo;1:three;");
+}
+
 static void lines_have_time_level_and_text(void **state)
 {
 	struct fixture *f = *state;
@@ -241,6 +262,7 @@ static void lines_for_a_full_disk_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_FOLDER(a_listener_is_told_what_is_logged),
 		WITH_FOLDER(lines_have_time_level_and_text),
 		WITH_FOLDER(only_the_chosen_levels_are_written),
 		WITH_FOLDER(what_a_peer_sends_cannot_forge_a_line_or_turn_it),

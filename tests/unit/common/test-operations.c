@@ -41,6 +41,21 @@ static void every_operation_is_found_by_method_and_path_and_by_name(void **state
 	}
 }
 
+static void what_is_beyond_the_api_is_found_only_by_who_looks_for_it(void **state)
+{
+	const struct operation *op = &operation_get_session_log;
+	const char *allow = NULL;
+	struct error err = {0};
+
+	(void)state;
+	assert_true(operation_is(op, "POST", "/getSessionLog"));
+	assert_false(operation_is(op, "GET", "/getSessionLog"));
+	assert_false(operation_is(op, "POST", "/getSessionLogs"));
+	assert_null(operation_find(op->method, op->path, &allow, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_null(operation_find_name(op->name));
+}
+
 static void the_values_of_a_path_follow_the_prefix(void **state)
 {
 	const char *allow = NULL;
@@ -123,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_operation_is_found_by_method_and_path_and_by_name),
+		cmocka_unit_test(what_is_beyond_the_api_is_found_only_by_who_looks_for_it),
 		cmocka_unit_test(the_values_of_a_path_follow_the_prefix),
 		cmocka_unit_test(a_wrong_method_is_told_the_right_one),
 		cmocka_unit_test(other_paths_are_no_operation),

@@ -27,6 +27,7 @@ static void every_operation_is_a_command_and_some_are_our_own(void **state)
 		"check-permissions",
 		"doctor",
 		"describe-idle",
+		"logs",
 	};
 
 	(void)state;
@@ -38,9 +39,11 @@ static void every_operation_is_a_command_and_some_are_our_own(void **state)
 		assert_ptr_equal(command_find(PROGRAM_DCVCTL, name), &commands[i]);
 		assert_ptr_equal(command_find(PROGRAM_DCVSM, name),
 				 i < N_OPERATIONS ? &commands[i] : NULL);
-		/* ours ask no service, or show an answer in their own way */
-		assert_int_equal(!commands[i].run && !commands[i].print, i < N_OPERATIONS);
-		assert_int_equal(!commands[i].op, commands[i].run != NULL);
+		if (i < N_OPERATIONS)
+			assert_ptr_equal(commands[i].op, &operations[i]);
+		/* a command asks the API, or the agent beyond it, or nobody */
+		assert_int_equal(!commands[i].run, commands[i].op != NULL);
+		assert_int_equal(commands[i].print != NULL, i >= N_OPERATIONS && commands[i].op);
 		assert_true(commands[i].options.n_specs <= OPTIONS_MAX);
 	}
 	assert_null(command_find(PROGRAM_DCVCTL, "create-sessions"));

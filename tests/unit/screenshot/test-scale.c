@@ -4,11 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "common/cleanup.h"
 #include "screenshot/scale.h"
+
+static const struct scale_kernels *kernels[] = {&scale_kernels_plain, NULL};
 
 static struct image *noise(unsigned width, unsigned height)
 {
@@ -19,6 +22,36 @@ static struct image *noise(unsigned width, unsigned height)
 	for (size_t i = 0; i < image->stride * height; i++)
 		image->pixels[i] = (uint8_t)(rand() >> 7);
 	return image;
+}
+
+static unsigned up_to(unsigned max)
+{
+	return 1 + (unsigned)rand() % max;
+}
+
+/* The rows come in bands of any height, each from memory of its own size, with a stride of its own,
+ * so that a sanitizer sees what is read beyond. */
+static struct image *scale_with(const struct scale_kernels *k, const struct image *image,
+				unsigned width, unsigned height)
+{
+	AUTO(scaler_freep) struct scaler *scaler = NULL;
+	struct error err = {0};
+
+	assert_int_equal(scaler_new(&scaler, image->width, image->height, width, height, k, &err),
+			 0);
+	for (unsigned y = 0, n; y < image->height; y += n) {
+		size_t stride = image->stride + (unsigned)rand() % 3 * 4;
+		AUTO(free_p) uint8_t *rows = NULL;
+
+		n = rand() % 4 == 0 ? 1 : up_to(image->height);
+		n = n < image->height - y ? n : image->height - y;
+		rows = malloc(stride * (n - 1) + image->stride);
+		assert_non_null(rows);
+		for (unsigned i = 0; i < n; i++)
+			memcpy(rows + i * stride, image_row(image, y + i), image->stride);
+		scaler_add(scaler, rows, stride, n);
+	}
+	return scaler_take(scaler);
 }
 
 static double overlap(double begin, double end, unsigned pixel)
@@ -64,13 +97,15 @@ static void assert_is_area_average(const struct image *image, const struct image
 static void check_size(unsigned width, unsigned height, unsigned to_width, unsigned to_height)
 {
 	AUTO(image_freep) struct image *image = noise(width, height);
-	AUTO(image_freep) struct image *scaled = NULL;
-	struct error err = {0};
 
-	assert_int_equal(scale_area(image, to_width, to_height, &scaled, &err), 0);
-	assert_int_equal(scaled->width, to_width);
-	assert_int_equal(scaled->height, to_height);
-	assert_is_area_average(image, scaled);
+	for (size_t i = 0; i < ARRAY_SIZE(kernels) && kernels[i]; i++) {
+		AUTO(image_freep)
+		struct image *scaled = scale_with(kernels[i], image, to_width, to_height);
+
+		assert_int_equal(scaled->width, to_width);
+		assert_int_equal(scaled->height, to_height);
+		assert_is_area_average(image, scaled);
+	}
 }
 
 static void every_pixel_is_the_average_of_its_area(void **state)
@@ -84,27 +119,67 @@ static void every_pixel_is_the_average_of_its_area(void **state)
 	check_size(101, 67, 100, 66);
 	check_size(192, 108, 16, 10);
 	check_size(333, 217, 111, 31);
-	for (int i = 0; i < 300; i++) {
-		unsigned width = 1 + (unsigned)rand() % 60, height = 1 + (unsigned)rand() % 60;
+	for (int i = 0; i < 150; i++) {
+		unsigned width = up_to(60), height = up_to(60);
 
-		check_size(width, height, 1 + (unsigned)rand() % width,
-			   1 + (unsigned)rand() % height);
+		check_size(width, height, up_to(width), up_to(height));
+	}
+}
+
+/* A white picture as large as can be: all of its rows are the same one in memory. */
+static void check_white(unsigned width, unsigned height, unsigned to_width, unsigned to_height)
+{
+	AUTO(free_p) uint8_t *row = malloc((size_t)width * IMAGE_PIXEL_BYTES);
+
+	assert_non_null(row);
+	memset(row, 255, (size_t)width * IMAGE_PIXEL_BYTES);
+	for (size_t i = 0; i < ARRAY_SIZE(kernels) && kernels[i]; i++) {
+		AUTO(scaler_freep) struct scaler *scaler = NULL;
+		AUTO(image_freep) struct image *scaled = NULL;
+		struct error err = {0};
+
+		assert_int_equal(
+			scaler_new(&scaler, width, height, to_width, to_height, kernels[i], &err),
+			0);
+		scaler_add(scaler, row, 0, height);
+		scaled = scaler_take(scaler);
+		for (size_t j = 0; j < scaled->stride * to_height; j++)
+			assert_int_equal(scaled->pixels[j], 255);
 	}
 }
 
 static void the_longest_sides_do_not_overflow(void **state)
 {
-	AUTO(image_freep) struct image *image = NULL;
-	AUTO(image_freep) struct image *scaled = NULL;
-	struct error err = {0};
-
 	(void)state;
-	assert_int_equal(image_new(&image, IMAGE_MAX_SIDE, 3, &err), 0);
-	for (size_t i = 0; i < image->stride * 3; i++)
-		image->pixels[i] = 255;
-	assert_int_equal(scale_area(image, IMAGE_MAX_SIDE - 1, 2, &scaled, &err), 0);
-	for (size_t i = 0; i < scaled->stride * 2; i++)
-		assert_int_equal(scaled->pixels[i], 255);
+	check_white(IMAGE_MAX_SIDE, 3, IMAGE_MAX_SIDE - 1, 2);
+	check_white(3, IMAGE_MAX_SIDE, 2, IMAGE_MAX_SIDE - 1);
+	/* more than 32 bits in total, and in the sum of whole columns alone */
+	check_white(SCALE_WHOLE_SUMS_MAX + 76, IMAGE_MAX_SIDE, 1, 1);
+	check_white(IMAGE_MAX_SIDE, 1100, 3, 2);
+}
+
+static void assert_same(const struct image *one, const struct image *other)
+{
+	assert_memory_equal(one->pixels, other->pixels, one->stride * one->height);
+}
+
+/* Larger than what the definition can be asked about in a moment: odd sizes, all ratios. */
+static void every_processor_gets_the_same_bits(void **state)
+{
+	(void)state;
+	if (!kernels[1])
+		skip();
+	for (int i = 0; i < 60; i++) {
+		unsigned width = up_to(i % 8 ? 700 : 5000), height = up_to(i % 8 ? 500 : 60);
+		unsigned to_width = up_to(width), to_height = up_to(height);
+		AUTO(image_freep) struct image *image = noise(width, height);
+		AUTO(image_freep)
+		struct image *plain = scale_with(kernels[0], image, to_width, to_height);
+		AUTO(image_freep)
+		struct image *other = scale_with(kernels[1], image, to_width, to_height);
+
+		assert_same(plain, other);
+	}
 }
 
 static void assert_fit(unsigned width, unsigned height, unsigned max_width, unsigned max_height,
@@ -149,9 +224,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_pixel_is_the_average_of_its_area),
+		cmocka_unit_test(every_processor_gets_the_same_bits),
 		cmocka_unit_test(the_longest_sides_do_not_overflow),
 		cmocka_unit_test(a_picture_fits_its_bounds_and_keeps_its_proportions),
 	};
 
+	kernels[1] = scale_kernels_avx2();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
