@@ -90,6 +90,7 @@ uninstall:
 # Of the files that git does not ignore, in a folder of their own: dpkg-buildpackage leaves much behind, and wants
 # debian/ at the top. The packages are in build/deb/ then.
 deb:
+	test "$$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)" = $(VERSION)
 	rm -rf $(BUILD)/deb
 	mkdir -p $(BUILD)/deb/source
 	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(BUILD)/deb/source
