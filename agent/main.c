@@ -69,7 +69,8 @@ static void print_help(void)
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
 	     "  --keeper-log-dir DIR   their sessions' logs (" KEEPER_LOG_DIR ")\n"
-	     "  --viewer-socket PATH   where the web viewer is awaited (" VIEWER_SOCKET ")\n"
+	     "  --viewer-socket PATH   where the web viewer is awaited (" VIEWER_SOCKET_NAME
+	     " beside the API)\n"
 	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
 	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
 	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
@@ -206,11 +207,19 @@ static int run_join(int argc, char **argv)
 /* Sessions can be had without it. */
 static void await_viewer(struct program *p)
 {
+	const char *socket = p->options.socket, *slash = strrchr(socket, '/');
+	int folder_len = slash ? (int)(slash - socket) + 1 : 0;
+	AUTO(free_p) char *beside = NULL;
 	struct error err;
 
 	if (!p->agent.engine->ops->connect)
 		return;
-	p->agent.guests = guests_new(&p->agent, p->options.viewer_socket, &err);
+	if (asprintf(&beside, "%.*s" VIEWER_SOCKET_NAME, folder_len, socket) < 0) {
+		beside = NULL;
+		return;
+	}
+	p->agent.guests = guests_new(
+		&p->agent, p->options.viewer_socket ? p->options.viewer_socket : beside, &err);
 	if (!p->agent.guests)
 		log_error("web viewer: %s", err.message);
 }
@@ -402,7 +411,6 @@ int main(int argc, char **argv)
 			    .keeper_log_dir = KEEPER_LOG_DIR,
 			    .handover_folder = HANDOVER_FOLDER,
 			    .session_init = SESSION_INIT,
-			    .viewer_socket = VIEWER_SOCKET,
 			    .ready_fd = -1},
 		.lock_fd = -1,
 	};

@@ -25,7 +25,9 @@
 #ifndef AGENT_VIEWER_PROTOCOL_H
 #define AGENT_VIEWER_PROTOCOL_H
 
-#define VIEWER_SOCKET "/run/dcv-session-manager-agent/viewer.sock"
+/** Beside the agent's socket for the API. */
+#define VIEWER_SOCKET_NAME "viewer.sock"
+#define VIEWER_SOCKET "/run/dcv-session-manager-agent/" VIEWER_SOCKET_NAME
 
 #define VIEWER_TOKEN_MAX_BYTES 8192
 

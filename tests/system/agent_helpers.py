@@ -85,8 +85,7 @@ class Agent:
                 "--socket", self.socket, "--keeper-socket", self.keeper.path,
                 "--keeper-run-dir", self.keeper.run_dir, "--keeper-log-dir", self.keeper.log_dir,
                 "--handover-dir", os.path.join(self.folder, "handover"),
-                "--session-init", os.path.join(BUILD, "dcv-session-init"),
-                "--viewer-socket", os.path.join(self.folder, "viewer.sock")]
+                "--session-init", os.path.join(BUILD, "dcv-session-init")]
 
     def start(self):
         """Start it and wait until it is ready."""
