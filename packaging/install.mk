@@ -45,7 +45,7 @@ manuals: $(MANUALS)
 
 install: all manuals $(BUILD)/dcvctl.bash $(BUILD)/session-manager-broker.properties $(BUILD)/agent.conf
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pam.d \
-	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(dir $(AGENT_SETTINGS)) $(foreach n,1 5 8,$(DESTDIR)$(MANDIR)/man$(n)) \
+	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(dir $(AGENT_SETTINGS)) $(foreach n,1 5 7 8,$(DESTDIR)$(MANDIR)/man$(n)) \
 	    $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
@@ -61,6 +61,7 @@ install: all manuals $(BUILD)/dcvctl.bash $(BUILD)/session-manager-broker.proper
 	echo '.so man1/dcvctl.1' > $(DESTDIR)$(MANDIR)/man1/dcvsm.1
 	install -m 644 $(BUILD)/dcvctl.bash $(DESTDIR)$(COMPLETIONDIR)/dcvctl
 	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(MANDIR)/man5
+	install -m 644 $(filter %.7,$(MANUALS)) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(MANDIR)/man8
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	install -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)

@@ -9,7 +9,7 @@
  *
  * Two sockets speak it:
  *  - the listener (`dcv-session-keeper --listen PATH`, or a systemd socket with Accept=yes): the
- *    first message of a connection is "start" or "clean". After "start" the process that answers is
+ *    first message of a connection is "start", "clean" or "check". After "start" the process that answers is
  *    the session's keeper, and the connection goes on like one to the control socket.
  *  - RUN_DIR/NUMBER/control of every living session. On accept the keeper says "state".
  *
@@ -22,6 +22,7 @@
  *    usage                         tell how much CPU time the session has used
  *    notify   TEXT                 show the owner a text, one line, in the session; not answered
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
+ *    check                         (listener only) say that this works
  *
  * From the keeper, EVENT= one of
  *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
@@ -43,6 +44,7 @@
  *    connect  TAG [REASON]         the same
  *    usage    [CPU_MS]             milliseconds of CPU time, of all processors; not of a console
  *    cleaned  NUMBER               last word
+ *    checked                       last word
  *
  * "ending" is said again, with LEFT, the number of processes that do not end, when the end takes 10 s
  * longer than the grace period; the keeper goes on. REASON is valid UTF-8 without control characters, whatever programs

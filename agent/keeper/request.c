@@ -21,7 +21,7 @@ static const struct {
 } operations[] = {
 	{"start", OPERATION_START},     {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
 	{"clean", OPERATION_CLEAN},     {"usage", OPERATION_USAGE}, {"notify", OPERATION_NOTIFY},
-	{"connect", OPERATION_CONNECT},
+	{"connect", OPERATION_CONNECT}, {"check", OPERATION_CHECK},
 };
 
 /* Which fields there are, which operations they belong to, and how long they may be. */

@@ -207,6 +207,7 @@ void session_handle(struct session *s, struct peer *peer, const struct request *
 		return;
 	case OPERATION_START:
 	case OPERATION_CLEAN:
+	case OPERATION_CHECK:
 		break;
 	}
 	log_warning("session %s: peer dropped: this connection belongs to a session already",

@@ -1150,7 +1150,7 @@ def test_a_capture_program_does_not_keep_a_session(make_keeper, alice):
     (b"OPERATION=start\0", "SESSION_ID is missing"),
     (b"OPERATION=fly\0", "OPERATION"),
     (b"SESSION_ID=x\0", "OPERATION"),
-    (pack([("OPERATION", "stop")]), "the first message must be start or clean"),
+    (pack([("OPERATION", "stop")]), "the first message must be start, clean or check"),
     (pack([("OPERATION", "clean"), ("NUMBER", "../1")]), "NUMBER"),
     (pack([("OPERATION", "clean"), ("NUMBER", "0")]), "NUMBER"),
     (pack([("OPERATION", "start"), ("SESSION_ID", "../x"), ("OWNER", "a")]), "SESSION_ID"),
