@@ -17,6 +17,8 @@
 #include "common/text.h"
 
 #define GUESTS_MAX 4096
+#define RETRY_MS 50 /* keeper or X server have too much to do just now */
+#define TRIES_MAX 60
 #define PER_USER_MAX 32 /* in a session without a limit, too */
 
 struct guests {
@@ -38,7 +40,9 @@ struct guest {
 	uint32_t features;
 	bool is_checking; /* only what would be */
 	bool is_owner;
-	bool is_awaited; /* the connection to the X server */
+	bool is_awaited;     /* the connection to the X server */
+	struct timer *timer; /* for the next try to have it */
+	unsigned n_tries;
 	bool is_inside;
 };
 
@@ -213,6 +217,7 @@ static void leave(struct guest *guest)
 	if (guest->is_inside)
 		count(guest, false);
 	list_remove(&guest->wish.link);
+	timer_free(TAKE(guest->timer));
 	list_remove(&guest->link);
 	guests->n--;
 	guest->guests = NULL;
@@ -275,6 +280,11 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 	AUTO(close_p) int socket = fd;
 	char features[24];
 
+	if (socket < 0 && guest->timer && ++guest->n_tries < TRIES_MAX) {
+		timer_start(guest->timer, RETRY_MS, 0);
+		return;
+	}
+	timer_free(TAKE(guest->timer));
 	guest->is_awaited = false;
 	guest_unref(guest); /* the door's reference stays */
 	if (socket < 0) {
@@ -290,9 +300,25 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 	count(guest, true);
 }
 
+/* Of a session that has ended meanwhile nobody gets a connection. */
+static void connect_guest(void *userdata)
+{
+	struct guest *guest = userdata;
+	struct engine *engine = guest->guests->agent->engine;
+	struct session *session = session_of(guest);
+	struct error err;
+
+	if (session) {
+		engine->ops->connect(engine, session, &guest->wish);
+		return;
+	}
+	guest->n_tries = TRIES_MAX;
+	(void)error_set(&err, ERR_UNAVAILABLE, "the session has ended");
+	on_connection(&guest->wish, -1, &err);
+}
+
 static void come_in(struct guest *guest, struct session *session)
 {
-	struct engine *engine = guest->guests->agent->engine;
 
 	if (!may_be_alone(guest) && !is_owner_inside(guest->guests, session)) {
 		refuse(guest, 403, "its owner is not there");
@@ -310,7 +336,8 @@ static void come_in(struct guest *guest, struct session *session)
 	guest->n_refs++;
 	guest->is_awaited = true;
 	guest->wish.give = on_connection;
-	engine->ops->connect(engine, session, &guest->wish);
+	guest->timer = timer_new(guest->guests->agent->loop, connect_guest, guest);
+	connect_guest(guest);
 }
 
 /* Those inside have other rights. */
