@@ -127,8 +127,12 @@ static void say(struct guests *guests, const struct guest *guest, const struct e
 		result = message_add(&packet, event->fields[i], event->fields[i + 1], &err);
 	if (result == 0 && guests->viewer)
 		result = packet_socket_send_fd(guests->viewer, &packet, event->fd, &err);
-	if (result < 0)
-		log_warning("web viewer: %s", err.message);
+	if (result == 0)
+		return;
+	log_warning("web viewer: %s", err.message);
+	/* it comes again, and is told anew about everybody whom it has let in */
+	if (guests->viewer)
+		packet_socket_break(guests->viewer);
 }
 
 static void say_number(struct guests *guests, const struct guest *guest, const char *event,

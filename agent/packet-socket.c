@@ -200,3 +200,8 @@ int packet_socket_send_fd(struct packet_socket *socket, const struct buf *messag
 		return error_set(err, ERR_UNREACHABLE, "the other end does not read");
 	return error_errno(err, "send");
 }
+
+void packet_socket_break(struct packet_socket *socket)
+{
+	(void)shutdown(socket->fd, SHUT_RDWR);
+}

@@ -37,6 +37,12 @@ int packet_socket_send(struct packet_socket *socket, const struct buf *message, 
 int packet_socket_send_fd(struct packet_socket *socket, const struct buf *message, int fd,
 			  struct error *err);
 
+/**
+ * Give it up: both ends are told that it is closed, this one when the loop turns. For a message that
+ * could not be sent, where the other end must not go on as if there had been none.
+ */
+void packet_socket_break(struct packet_socket *socket);
+
 /** Takes NULL; may be called from the handler. The handler is not called again. */
 void packet_socket_free(struct packet_socket *socket);
 

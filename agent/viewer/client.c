@@ -49,7 +49,11 @@ static void client_free(struct client *client)
 
 static void on_server_closed(uv_handle_t *handle)
 {
-	client_free((struct client *)(void *)handle);
+	struct client *client = (struct client *)(void *)handle;
+
+	client->has_server = false;
+	if (!client->ws)
+		client_free(client);
 }
 
 static void close_browser(struct client *client, unsigned code, const char *why)
@@ -58,12 +62,20 @@ static void close_browser(struct client *client, unsigned code, const char *why)
 		ws_close(client->ws, (enum lws_close_status)code, why);
 }
 
-/* Out of the room; what was said about the session is not said any more. */
+static void close_server(struct client *client)
+{
+	if (client->has_server && !uv_is_closing((uv_handle_t *)&client->server))
+		uv_close((uv_handle_t *)&client->server, on_server_closed);
+}
+
+/* Out of the room; what was said about the session is not said any more. The server hears of it at once,
+ * for keys that count as let go must not stay down until the browser has agreed to the end. */
 static void go_out(struct client *client)
 {
 	struct room *room = client->room;
 
 	vouch_leave(TAKE(client->visitor));
+	close_server(client);
 	if (!room)
 		return;
 	client->room = NULL;
@@ -71,8 +83,6 @@ static void go_out(struct client *client)
 	list_remove(&client->link);
 	tell_people(room);
 	room_leave(room);
-	if (client->has_server)
-		(void)uv_read_stop((uv_stream_t *)&client->server);
 }
 
 /* The browser has gone, and takes everything with it. */
@@ -89,9 +99,7 @@ static void on_close(struct ws *ws, const char *why, void *userdata)
 	client->ws = NULL;
 	timer_free(client->timer);
 	go_out(client);
-	if (client->has_server)
-		uv_close((uv_handle_t *)&client->server, on_server_closed);
-	else
+	if (!client->has_server)
 		client_free(client);
 }
 

@@ -111,8 +111,13 @@ int rfb_take_server(struct rfb *rfb, const void *bytes, size_t len, struct buf *
 
 int rfb_set_features(struct rfb *rfb, uint32_t features, struct buf *to_server, struct error *err)
 {
+	uint32_t lost = rfb->features & ~features;
+
 	rfb->are_features_news = rfb->are_features_news || rfb->features != features;
 	rfb->features = features;
+	/* else a client that does not finish its message would hold on to what it has lost */
+	if (lost && rfb->client.body_left > 0 && rfb->client.is_body_passed)
+		return error_set(err, ERR_INVALID, "it loses features in the middle of a message");
 	return rfb_client_settle(rfb, to_server, err);
 }
 

@@ -88,7 +88,8 @@ int rfb_take_server(struct rfb *rfb, const void *bytes, size_t len, struct buf *
 
 /**
  * From now on these are allowed. @to_server: what the server is to be told of it, keys that are let go
- * for instance; if the client is in the middle of a message that comes with the rest of it.
+ * for instance; if the client is in the middle of a message that comes with the rest of it. ERR_INVALID:
+ * it is, and has lost some; the connection is to be closed.
  */
 int rfb_set_features(struct rfb *rfb, uint32_t features, struct buf *to_server, struct error *err);
 

@@ -333,7 +333,9 @@ void vouch_leave(struct visitor *visitor)
 		return;
 	vouch = visitor->vouch;
 	fields[1] = visitor->tag;
-	if (vouch->agent && say(vouch, "gone", fields, &err) < 0)
+	if (vouch->agent && say(vouch, "gone", fields, &err) < 0) {
 		log_warning("the agent: %s", err.message);
+		packet_socket_break(vouch->agent); /* else they would count as inside for ever */
+	}
 	visitor_free(visitor);
 }

@@ -1,7 +1,7 @@
 /* What a viewer can reach on a display, seen and done by an X client:
  *
- *     x-probe state        print as JSON where the pointer is, its buttons, how many keys are down,
- *                          and what is in the clipboard (null: nobody owns it)
+ *     x-probe state        print as JSON where the pointer is, its buttons, the modifiers, how many
+ *                          keys are down, and what is in the clipboard (null: nobody owns it)
  *     x-probe copy TEXT    own the clipboard, print "ready", and hand it out until killed */
 #include <jansson.h>
 #include <poll.h>
@@ -105,8 +105,9 @@ static int print_state(const struct probe *p)
 		return 1;
 	for (size_t i = 0; i < sizeof(keymap->keys); i++)
 		n_keys += __builtin_popcount(keymap->keys[i]);
-	state = json_pack("{s:i,s:i,s:i,s:i,s:o}", "x", pointer->root_x, "y", pointer->root_y,
-			  "buttons", pointer->mask >> 8, "keys", n_keys, "clipboard", clipboard(p));
+	state = json_pack("{s:i,s:i,s:i,s:i,s:i,s:o}", "x", pointer->root_x, "y", pointer->root_y,
+			  "buttons", pointer->mask >> 8, "modifiers", pointer->mask & 0xff, "keys",
+			  n_keys, "clipboard", clipboard(p));
 	(void)json_dumpf(state, stdout, 0);
 	json_decref(state);
 	free(pointer);

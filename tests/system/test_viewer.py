@@ -6,6 +6,7 @@ import glob
 import http.client
 import json
 import os
+import signal
 import string
 import struct
 import subprocess
@@ -356,6 +357,50 @@ def test_new_permissions_hold_at_once(viewer, make_session, alice, bob):
     update(viewer, session_id, alice.name, ALL)
     assert guest.closing() == 4911
     assert viewer.browser(session_id, bob.name).closing() == 4403
+
+
+def test_who_stops_in_the_middle_of_a_message_does_not_keep_what_is_taken_away(viewer, make_session,
+                                                                               alice, bob):
+    session_id = make_session()
+    guest = viewer.guest(session_id, bob.name)
+    rfb = Rfb(guest, [RAW])
+    rfb.key(ord("a"))
+    rfb.whole()
+    rfb.source.send(struct.pack(">BBHHHH", 3, 0, 0, 0, 1, 1) + struct.pack(">BxxxI", 6, 6) + b"hal")
+    rfb.update()
+    update(viewer, session_id, alice.name, ALL + "%any% allow display\n")
+    reaches(viewer, session_id, keys=0)
+    assert guest.closing() == 4901
+    assert state_of(viewer, session_id)["clipboard"] is None
+
+
+def test_ctrl_alt_del_is_not_put_together_by_a_connection_that_is_closing(viewer, make_session, bob):
+    session_id = make_session(ALL + "%any% allow display keyboard\n")
+    first, second = (Rfb(viewer.guest(session_id, bob.name), [RAW]) for _ in range(2))
+    for key in (0xFFE3, 0xFFE9):  # Control_L, Alt_L
+        first.key(key)
+    first.whole()
+    first.source.send(b"\x07")  # no message; the WebSocket waits for an answer to its end
+    assert first.source.closing() == 4900
+    second.key(0xFFFF)  # Delete
+    second.whole()
+    reaches(viewer, session_id, modifiers=0, keys=1)
+
+
+def test_new_permissions_hold_even_if_the_viewer_was_told_too_much_at_once(viewer, make_session,
+                                                                           alice, bob):
+    session_id = make_session()
+    guest = viewer.guest(session_id, bob.name)
+    viewer.process.send_signal(signal.SIGSTOP)
+    try:
+        for i in range(400):  # more than a Unix socket holds
+            update(viewer, session_id, alice.name,
+                   ALL + f"%any% allow display {'mouse' if i % 2 else 'keyboard'}\n")
+        update(viewer, session_id, alice.name, ALL)
+    finally:
+        viewer.process.send_signal(signal.SIGCONT)
+    assert guest.closing() == 4911
+    wait_for(lambda: viewer.n_connections(session_id) == 0, "nobody to be inside")
 
 
 def test_deleting_a_session_puts_everybody_out(viewer, make_session, alice, bob):

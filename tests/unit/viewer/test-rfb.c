@@ -223,7 +223,7 @@ static void keys_and_buttons_are_let_go_when_the_right_to_them_is_lost(void **st
 	end(&f);
 }
 
-static void a_lost_right_waits_for_the_end_of_a_message_that_is_under_way(void **state)
+static void a_lost_right_does_not_wait_for_the_end_of_a_message_that_is_under_way(void **state)
 {
 	struct fixture f;
 
@@ -231,10 +231,23 @@ static void a_lost_right_waits_for_the_end_of_a_message_that_is_under_way(void *
 	begin(&f, FEATURES_ALL);
 	assert_int_equal(TAKE_CLIENT(&f, KEY_A "\6\0\0\0\0\0\0\3c"), 0);
 	ASSERT_OUT(&f, KEY_A "\6\0\0\0\0\0\0\3c");
-	assert_int_equal(rfb_set_features(&f.rfb, BIT(display), &f.out, &f.err), 0);
+	assert_int_equal(rfb_set_features(&f.rfb, BIT(display), &f.out, &f.err), -1);
+	assert_int_equal(f.err.code, ERR_INVALID);
+	end(&f);
+}
+
+static void a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, FEATURES_ALL & ~BIT(pointer));
+	assert_int_equal(TAKE_CLIENT(&f, "\2\0\0\1\0\0\0\7\6\0\0\0\0\0\0\3c"), 0);
+	f.out.len = 0;
+	assert_int_equal(rfb_set_features(&f.rfb, FEATURES_ALL, &f.out, &f.err), 0);
 	ASSERT_OUT(&f, "");
 	assert_int_equal(TAKE_CLIENT(&f, "ut"), 0);
-	ASSERT_OUT(&f, "ut" KEY_A_UP);
+	ASSERT_OUT(&f, "ut\2\0\0\1\0\0\0\7");
 	end(&f);
 }
 
@@ -466,7 +479,8 @@ int main(void)
 		cmocka_unit_test(ctrl_alt_del_needs_keyboard_sas),
 		cmocka_unit_test(two_connections_do_not_put_ctrl_alt_del_together),
 		cmocka_unit_test(keys_and_buttons_are_let_go_when_the_right_to_them_is_lost),
-		cmocka_unit_test(a_lost_right_waits_for_the_end_of_a_message_that_is_under_way),
+		cmocka_unit_test(a_lost_right_does_not_wait_for_the_end_of_a_message_that_is_under_way),
+		cmocka_unit_test(a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way),
 		cmocka_unit_test(a_lost_clipboard_is_not_asked_for_any_more),
 		cmocka_unit_test(what_a_client_may_not_say_at_all_ends_the_connection),
 		cmocka_unit_test(hellos_that_were_not_agreed_on_end_the_connection),
