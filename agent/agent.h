@@ -16,6 +16,8 @@
 #include "agent/token.h"
 #include "common/loop.h"
 
+struct guests;
+
 struct agent {
 	struct loop *loop;
 	const struct agent_config *config;
@@ -23,6 +25,7 @@ struct agent {
 	struct server server;
 	struct engine *engine;
 	struct token_key token_key;
+	struct guests *guests; /* NULL: nobody can be connected by the web viewer */
 	const char *keeper_log_folder;
 	struct idle *idle;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */

@@ -129,6 +129,7 @@ int keeper_serve(const struct options *options, int fd)
 		return check(fd);
 	case OPERATION_STOP:
 	case OPERATION_CAPTURE:
+	case OPERATION_CONNECT:
 	case OPERATION_USAGE:
 	case OPERATION_NOTIFY:
 		break;
