@@ -16,6 +16,7 @@ PACKAGES = (f"{AGENT}-lite", f"{BROKER}-lite", "dcvctl", VIEWER)
 VISIT = pathlib.Path(__file__).resolve().with_name("visit.py")
 UID = 61537  # not a number that anybody has outside
 VIEWER_PORT = 8444
+DCV_DOUBLE = pathlib.Path(__file__).resolve().parents[1] / "doubles/dcv"
 N_BURST = 70  # more than a socket of systemd accepts by default
 
 
@@ -130,6 +131,29 @@ def test_folders_and_files_have_their_owners(host, path, expected):
 def test_the_services_are_sandboxed(host, service):
     said = host.out("systemd-analyze", "security", "--no-pager", f"{service}.service")
     assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", said)[1]) <= 2.0, said
+
+
+def test_the_sandbox_lets_an_init_file_be_found_for_an_amazon_dcv_server(host):
+    folder, settings = f"/var/lib/{AGENT}/state/double", f"/etc/{AGENT}/agent.conf"
+    host.run("install", "-d", "-o", "dcvsmagent", folder, f"{folder}/home")
+    host.path(f"{folder}/dcv").write_bytes(DCV_DOUBLE.read_bytes())
+    host.path(f"{folder}/dcv").chmod(0o755)
+    host.path(f"{folder}/home/config.json").write_text('{"administrators": ["dcvsmagent"]}')
+    host.run("cp", settings, "/root/before")
+    try:
+        host.run("sed", "-i", f"/^\\[agent\\]/a engine = 'dcv'\\ndcv_root = '{folder}/dcv'", settings)
+        host.run("systemctl", "restart", AGENT)
+        # Without root the double begins nothing: it is enough that it was asked to.
+        host.run("dcvctl", "create-session", "--name", "asked", "--init-file-path", "clock", "--wait",
+                 user="mira", check=False)
+        calls = [json.loads(line)["arguments"] for line in
+                 host.path(f"{folder}/home/calls.log").read_text().splitlines()]
+        assert [f"--init=/var/lib/{AGENT}/init/clock" in call for call in calls
+                if call[0] == "create-session"] == [True]
+    finally:
+        host.run("mv", "/root/before", settings)
+        host.run("systemctl", "restart", AGENT)
+        host.run("rm", "-r", folder)
 
 
 @pytest.mark.parametrize("line, expected", [

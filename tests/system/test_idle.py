@@ -217,6 +217,10 @@ def test_dcvctl_shows_what_will_be_ended_and_why(make_agent, alice):
     assert (status, told["State"], 5300 < told["SecondsLeft"] <= 5400) == (0, "IDLE", True)
     status, text, problem = describe_idle(agent, "describe-idle", "--owner", "somebody")
     assert (status, text.splitlines()[1:], problem) == (0, [], "")
+    agent.delete(session_id, alice.name)
+    agent.wait_for(session_id, "DELETED")
+    status, text, problem = describe_idle(agent, "describe-idle")
+    assert (status, text.splitlines()[1:], problem) == (0, [], "")
 
 
 def test_no_broker_is_asked_for_idle_sessions(tmp_path):
