@@ -245,11 +245,14 @@ static void on_ready(struct engine_session *part)
 	part->engine->events.ready(session, part->engine->events.userdata);
 }
 
-/* The keeper knows it, whoever has forgotten. Without memory the GPU counts as less used. */
+/* The keeper knows it: we may have forgotten, or have chosen anew for an order that had its effect
+ * before. Without memory the GPU counts as less used. */
 static void note_render_node(struct engine_session *part, const char *path)
 {
-	if (path && !part->render_node)
-		part->render_node = strdup(path);
+	if (!path)
+		return;
+	free(part->render_node);
+	part->render_node = strdup(path);
 }
 
 static void on_state(struct engine_session *part, const struct message *message)
