@@ -45,21 +45,24 @@ archive = $(BUILD)/lib$(1).a
 sources = $(filter-out %/main.c,$(foreach dir,$(1),$(wildcard $(dir)/*.c)))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-ROOMS = common agent keeper broker-lite screenshot ctl fleet
+ROOMS = common agent keeper viewer broker-lite screenshot ctl fleet
 common_DIRS = common
 agent_DIRS = agent agent/engines agent/doctor
 keeper_DIRS = agent/keeper
+viewer_DIRS = agent/viewer
 broker-lite_DIRS = broker-lite
 screenshot_DIRS = screenshot
 ctl_DIRS = ctl
 fleet_DIRS = tests/doubles/fleet
 
 # Programs: the room of main.c, the archives in link order, the libraries.
-PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
+PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-viewer dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
 dcv-session-manager-agent_MAIN = agent
 dcv-session-manager-agent_ROOMS = agent keeper common
 dcv-session-keeper_MAIN = agent/keeper
 dcv-session-keeper_ROOMS = keeper agent common
+dcv-session-viewer_MAIN = agent/viewer
+dcv-session-viewer_ROOMS = viewer agent common
 dcv-session-init_MAIN = agent/session-init
 dcv-session-init_ROOMS = common
 dcv-session-manager-broker_MAIN = broker-lite
@@ -112,7 +115,7 @@ $(BUILD)/dcvsm: $(BUILD)/dcvctl
 
 # tests/unit/ROOM/test-NOUN.c and tests/fuzz/ROOM/fuzz-NOUN.c link the room they are named after.
 room_of = $(word 3,$(subst /, ,$(1)))
-test_rooms = $(foreach room,$(sort $(call room_of,$(1)) $(if $(filter keeper,$(call room_of,$(1))),agent) common),$(room))
+test_rooms = $(foreach room,$(sort $(call room_of,$(1)) $(if $(filter keeper viewer,$(call room_of,$(1))),agent) common),$(room))
 UNIT_SOURCES = $(wildcard tests/unit/*/test-*.c)
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SOURCES))
 FUZZ_SOURCES = $(wildcard tests/fuzz/*/fuzz-*.c)
@@ -193,7 +196,7 @@ bench-screenshot: all doubles $(BENCHES)
 # --- upkeep ------------------------------------------------------------------------------------
 
 OURS = $(shell find $(common_DIRS) $(agent_DIRS) $(keeper_DIRS) $(broker-lite_DIRS) $(screenshot_DIRS) \
-       $(ctl_DIRS) agent/viewer tests -name '*.[ch]' 2>/dev/null | sort -u)
+       $(viewer_DIRS) $(ctl_DIRS) tests -name '*.[ch]' 2>/dev/null | sort -u)
 
 lint: check-format
 	$(MAKE) BUILD=build/gcc WERROR=-Werror everything

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/boot.h"
+#include "agent/guests.h"
 #include "agent/session-permissions.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -17,6 +18,7 @@ static void on_changed(void *userdata)
 {
 	struct agent *agent = userdata;
 
+	guests_look(agent->guests);
 	idle_look_soon(agent->idle);
 	if (agent->is_ready)
 		agent->on_change(agent->userdata);

@@ -17,6 +17,8 @@
 #include "agent/token.h"
 #include "common/loop.h"
 
+struct guests;
+
 struct agent {
 	struct loop *loop;
 	const struct agent_config *config;
@@ -25,6 +27,7 @@ struct agent {
 	struct engine *engine;
 	struct token_key token_key;
 	struct session_log_desk log_desk;
+	struct guests *guests; /* NULL: nobody can be connected by the web viewer */
 	struct idle *idle;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;

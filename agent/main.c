@@ -12,11 +12,13 @@
 #include "agent/control.h"
 #include "agent/doctor/doctor.h"
 #include "agent/ec2.h"
+#include "agent/guests.h"
 #include "agent/join.h"
 #include "agent/keeper/protocol.h"
 #include "agent/link.h"
 #include "agent/paths.h"
 #include "agent/trust.h"
+#include "agent/viewer/protocol.h"
 #include "agent/watch.h"
 #include "common/cleanup.h"
 #include "common/file.h"
@@ -32,7 +34,7 @@
 
 struct options {
 	const char *conf, *state_folder, *socket, *keeper_socket, *keeper_run_dir;
-	const char *handover_folder, *session_init, *keeper_log_dir;
+	const char *handover_folder, *session_init, *keeper_log_dir, *viewer_socket;
 	int ready_fd;
 };
 
@@ -67,6 +69,8 @@ static void print_help(void)
 	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
 	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
 	     "  --keeper-log-dir DIR   their sessions' logs (" KEEPER_LOG_DIR ")\n"
+	     "  --viewer-socket PATH   where the web viewer is awaited (" VIEWER_SOCKET_NAME
+	     " beside the API)\n"
 	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
 	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
 	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
@@ -96,6 +100,7 @@ static const struct option known_options[] = {
 	{"handover-dir", required_argument, NULL, 5},
 	{"session-init", required_argument, NULL, 6},
 	{"keeper-log-dir", required_argument, NULL, 7},
+	{"viewer-socket", required_argument, NULL, 8},
 	{"ready-fd", required_argument, NULL, READY_FD},
 	{"print-settings", no_argument, NULL, PRINT},
 	{"print-manual", required_argument, NULL, MANUAL},
@@ -136,7 +141,7 @@ static int read_options(int argc, char **argv, struct options *o)
 {
 	const char **const texts[] = {&o->conf,          &o->state_folder,   &o->socket,
 				      &o->keeper_socket, &o->keeper_run_dir, &o->handover_folder,
-				      &o->session_init,  &o->keeper_log_dir};
+				      &o->session_init,  &o->keeper_log_dir, &o->viewer_socket};
 	int option, status = 0;
 
 	while (status == 0 && (option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
@@ -199,10 +204,31 @@ static int run_join(int argc, char **argv)
 	return error_exit_status(err.code);
 }
 
+/* Sessions can be had without it. */
+static void await_viewer(struct program *p)
+{
+	const char *socket = p->options.socket, *slash = strrchr(socket, '/');
+	int folder_len = slash ? (int)(slash - socket) + 1 : 0;
+	AUTO(free_p) char *beside = NULL;
+	struct error err;
+
+	if (!p->agent.engine->ops->connect)
+		return;
+	if (asprintf(&beside, "%.*s" VIEWER_SOCKET_NAME, folder_len, socket) < 0) {
+		beside = NULL;
+		return;
+	}
+	p->agent.guests = guests_new(
+		&p->agent, p->options.viewer_socket ? p->options.viewer_socket : beside, &err);
+	if (!p->agent.guests)
+		log_error("web viewer: %s", err.message);
+}
+
 static void on_ready(void *userdata)
 {
 	struct program *p = userdata;
 
+	await_viewer(p);
 	log_info("agent is ready (server=%s)", p->agent.server.id);
 	if (p->link)
 		link_start(p->link);
@@ -235,6 +261,7 @@ static void on_stop(void *userdata)
 	link_stop(p->link);
 	ec2_stop(p->ec2);
 	watch_stop(p->watch);
+	guests_stop(p->agent.guests);
 	agent_done(&p->agent);
 }
 
@@ -369,6 +396,7 @@ static int run(struct program *p, struct error *err)
 	link_free(p->link);
 	ec2_free(p->ec2);
 	watch_free(p->watch);
+	guests_free(p->agent.guests);
 	return result;
 }
 

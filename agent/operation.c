@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/disk.h"
+#include "agent/guests.h"
 #include "agent/idle.h"
 #include "agent/session-log.h"
 #include "agent/session-permissions.h"
@@ -395,6 +396,7 @@ static int keep_permissions(struct agent *agent, struct session *session, const 
 	session->rights = TAKE(*rights);
 	log_info("session %s has new permissions (owner=%s)", session->id, session->owner);
 	session_permissions_warn(session, agent->loop);
+	guests_update(agent->guests, session);
 	return 0;
 }
 

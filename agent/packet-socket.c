@@ -162,9 +162,37 @@ struct packet_socket *packet_socket_connect(struct loop *loop, const char *path,
 	return packet_socket_new(loop, TAKE_FD(fd), handler, userdata, err);
 }
 
+static ssize_t send_with(int socket_fd, const struct buf *message, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec part = {message->data, message->len};
+	struct msghdr packet = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = control.bytes,
+				.msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return sendmsg(socket_fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 int packet_socket_send(struct packet_socket *socket, const struct buf *message, struct error *err)
 {
-	ssize_t n = send(socket->fd, message->data, message->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return packet_socket_send_fd(socket, message, -1, err);
+}
+
+int packet_socket_send_fd(struct packet_socket *socket, const struct buf *message, int fd,
+			  struct error *err)
+{
+	ssize_t n =
+		fd < 0 ? send(socket->fd, message->data, message->len, MSG_DONTWAIT | MSG_NOSIGNAL)
+		       : send_with(socket->fd, message, fd);
 
 	if (n >= 0)
 		return 0;

@@ -33,6 +33,10 @@ struct packet_socket *packet_socket_new(struct loop *loop, int fd,
 /** Send one message now. An other end that does not read its queue empty is ERR_UNREACHABLE. */
 int packet_socket_send(struct packet_socket *socket, const struct buf *message, struct error *err);
 
+/** The same with a descriptor, of which the other end gets a copy. */
+int packet_socket_send_fd(struct packet_socket *socket, const struct buf *message, int fd,
+			  struct error *err);
+
 /** Takes NULL; may be called from the handler. The handler is not called again. */
 void packet_socket_free(struct packet_socket *socket);
 

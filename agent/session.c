@@ -282,6 +282,7 @@ struct session *session_from_record(const json_t *record, struct error *err)
 			json_integer_value(json_object_get(record, "MaxConcurrentClients")),
 	};
 	const char *id = json_get_text(record, "Id"), *time = json_get_text(record, "CreationTime");
+	const char *disconnection_time = json_get_text(record, "LastDisconnectionTime");
 	int state = state_from_name(json_get_text(record, "State"));
 	long long creation_time_ms;
 	struct session *s;
@@ -298,6 +299,8 @@ struct session *session_from_record(const json_t *record, struct error *err)
 		return NULL;
 	s->state = (enum session_state)state;
 	s->end_time_ms = end_time_ms;
+	if (disconnection_time)
+		(void)time_parse(disconnection_time, &s->disconnection_time_ms);
 	s->attempt = json_integer_value(json_object_get(record, "Attempt"));
 	s->was_ready = state == SESSION_READY || json_is_true(json_object_get(record, "WasReady"));
 	s->failure = error_find_wire_name(json_get_text(record, "FailureCode"));

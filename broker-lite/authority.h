@@ -10,7 +10,7 @@
 #ifndef BROKER_AUTHORITY_H
 #define BROKER_AUTHORITY_H
 
-#include "broker-lite/certificate.h"
+#include "common/certificate.h"
 
 #define AUTHORITY_FILE "dcvsmbroker_ca.pem"
 #define AUTHORITY_KEY_FILE "dcvsmbroker_ca.key"

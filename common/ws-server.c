@@ -30,6 +30,7 @@ struct server {
 	unsigned long long left; /* of its payload */
 	size_t mask_at;
 	bool is_in_message; /* a message has begun and has not ended */
+	bool is_binary;     /* that message, or the last one */
 	char control[CONTROL_MAX_BYTES + 1];
 	size_t n_control;
 	bool is_pong_due; /* to the last ping, when what was written has left */
@@ -105,6 +106,11 @@ static void send_close(struct server *server)
 	send_control(server, CLOSE, payload, 2 + len);
 }
 
+static unsigned opcode_of_piece(const struct ws_outgoing *out)
+{
+	return out->sent ? CONTINUATION : out->is_binary ? BINARY : TEXT;
+}
+
 /* Each piece is a frame of its own, so that another one may come between, and goes out together
  * with its header, which takes the place of what left before it. */
 static void push(struct ws *ws)
@@ -117,8 +123,8 @@ static void push(struct ws *ws)
 		size_t left = out->len - out->sent;
 		size_t n = left < WS_PIECE_BYTES ? left : WS_PIECE_BYTES;
 		unsigned char *piece = out->bytes + LWS_PRE + out->sent;
-		unsigned char *frame = put_header(
-			piece, (out->sent ? CONTINUATION : TEXT) | (n == left ? FINAL : 0U), n);
+		unsigned char *frame =
+			put_header(piece, opcode_of_piece(out) | (n == left ? FINAL : 0U), n);
 
 		stream_write(server->stream, frame, (size_t)(piece - frame) + n);
 		ws_sent(ws, out, n);
@@ -137,7 +143,12 @@ static void drop_after(struct ws *ws, unsigned seconds)
 	stream_set_timeout(server_of(ws)->stream, seconds * 1000ULL);
 }
 
-static const struct ws_wire wire = {push, set_reading, drop_after};
+static bool is_waiting(const struct ws *ws)
+{
+	return stream_is_waiting(((const struct server *)ws)->stream);
+}
+
+static const struct ws_wire wire = {push, is_waiting, set_reading, drop_after};
 
 /* --- in ----------------------------------------------------------------------------------------
  */
@@ -238,6 +249,8 @@ static int on_frame_end(struct server *server)
 
 	server->is_in_payload = false;
 	server->n_header = 0;
+	if (!is_control(server) && server->is_binary)
+		return 0;
 	if (!is_control(server))
 		return is_open ? ws_take(&server->ws, "", 0, !server->is_in_message) : 0;
 	if (opcode_of(server) == CLOSE)
@@ -266,7 +279,9 @@ static void on_header(struct server *server)
 		return;
 	if (!is_control(server)) {
 		server->is_in_message = !(server->header[0] & FINAL);
-		(void)ws_may_take(&server->ws, opcode_of(server) == BINARY, server->left);
+		if (opcode_of(server) != CONTINUATION)
+			server->is_binary = opcode_of(server) == BINARY;
+		(void)ws_may_take(&server->ws, server->is_binary, server->left);
 	}
 }
 
@@ -291,6 +306,15 @@ static void unmask(struct server *server, char *bytes, size_t len)
 	server->mask_at += len;
 }
 
+/* Nothing of it is kept: what it means does not depend on where it is cut. */
+static void on_binary(struct server *server)
+{
+	struct ws *ws = &server->ws;
+
+	ws->role->handler->binary(ws, ws->incoming.data, ws->incoming.len, ws->role->userdata);
+	ws->incoming.len = 0;
+}
+
 static int on_payload(struct server *server, const char *bytes, size_t len)
 {
 	struct ws *ws = &server->ws;
@@ -311,6 +335,8 @@ static int on_payload(struct server *server, const char *bytes, size_t len)
 	if (ws_take(ws, bytes, len, false) < 0)
 		return -1;
 	unmask(server, ws->incoming.data + before, len);
+	if (server->is_binary)
+		on_binary(server);
 	return 0;
 }
 
@@ -361,8 +387,14 @@ static void on_read(void *user, const char *bytes, size_t len)
 
 static void on_drained(void *user)
 {
-	send_pong(user);
-	push(user);
+	struct server *server = user;
+	const struct ws_role *role = server->ws.role;
+
+	send_pong(server);
+	push(&server->ws);
+	if (role->handler->drained && !ws_is_waiting(&server->ws) &&
+	    !stream_is_over(server->stream))
+		role->handler->drained(&server->ws, role->userdata);
 }
 
 static void on_end(void *user)

@@ -15,12 +15,15 @@
 struct ws_outgoing {
 	struct list link; /* ws::queue */
 	size_t len, sent;
+	bool is_binary;
 	unsigned char bytes[]; /* LWS_PRE of room, then the text */
 };
 
 struct ws_wire {
 	/** There is something to send: the queue, or a close frame. */
 	void (*push)(struct ws *ws);
+	/** NULL: it is not known. */
+	bool (*is_waiting)(const struct ws *ws);
 	void (*set_reading)(struct ws *ws, bool is_reading);
 	/** Drop the connection when that time is over. */
 	void (*drop_after)(struct ws *ws, unsigned seconds);
@@ -45,10 +48,7 @@ void ws_done(struct ws *ws);
 /** The peer is gone: tell the handler. */
 void ws_lost(struct ws *ws);
 
-/**
- * May @len more bytes of a message be taken? If not, the peer is being closed. @is_binary: only
- * text is taken.
- */
+/** May @len more bytes of a message be taken? If not, the peer is being closed. */
 bool ws_may_take(struct ws *ws, bool is_binary, size_t len);
 
 /** Bytes of a message, which ends with them or does not. -1: out of memory. */

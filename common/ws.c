@@ -41,13 +41,13 @@ void ws_set_reading(struct ws *ws, bool is_reading)
 	ws->wire->set_reading(ws, is_reading);
 }
 
-int ws_send(struct ws *ws, const void *text, size_t len, struct error *err)
+static int enqueue(struct ws *ws, bool is_binary, const void *bytes, size_t len, struct error *err)
 {
 	struct ws_outgoing *out;
 
 	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
 		return error_set(err, ERR_UNREACHABLE, "the connection is closing");
-	if (len > ws->role->handler->message_max_bytes)
+	if (!is_binary && len > ws->role->handler->message_max_bytes)
 		return error_set(err, ERR_TOO_LARGE, "message of %zu bytes, limit %zu", len,
 				 ws->role->handler->message_max_bytes);
 	if (len > ws->role->handler->queue_max_bytes - ws->queued_bytes) {
@@ -57,13 +57,28 @@ int ws_send(struct ws *ws, const void *text, size_t len, struct error *err)
 	out = malloc(sizeof(*out) + LWS_PRE + len);
 	if (!out)
 		return error_oom(err);
-	*out = (struct ws_outgoing){.len = len};
+	*out = (struct ws_outgoing){.len = len, .is_binary = is_binary};
 	if (len > 0)
-		memcpy(out->bytes + LWS_PRE, text, len);
+		memcpy(out->bytes + LWS_PRE, bytes, len);
 	list_append(&ws->queue, &out->link);
 	ws->queued_bytes += len;
 	ws->wire->push(ws);
 	return 0;
+}
+
+int ws_send(struct ws *ws, const void *text, size_t len, struct error *err)
+{
+	return enqueue(ws, false, text, len, err);
+}
+
+int ws_send_binary(struct ws *ws, const void *bytes, size_t len, struct error *err)
+{
+	return enqueue(ws, true, bytes, len, err);
+}
+
+bool ws_is_waiting(const struct ws *ws)
+{
+	return !list_is_empty(&ws->queue) || ws->wire->is_waiting(ws);
 }
 
 /* --- for the carriers --------------------------------------------------------------------------
@@ -91,9 +106,9 @@ void ws_lost(struct ws *ws)
 
 bool ws_may_take(struct ws *ws, bool is_binary, size_t len)
 {
-	if (is_binary)
+	if (is_binary && !ws->role->handler->binary)
 		ws_close(ws, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "binary message");
-	else if (len > ws->role->handler->message_max_bytes - ws->incoming.len)
+	else if (!is_binary && len > ws->role->handler->message_max_bytes - ws->incoming.len)
 		ws_close(ws, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "message too large");
 	return ws->close_code == LWS_CLOSE_STATUS_NOSTATUS;
 }

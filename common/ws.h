@@ -1,5 +1,6 @@
 /**
- * WebSocket peers that exchange whole text messages: the same for both ends.
+ * WebSocket peers that exchange whole text messages: the same for both ends. A server may exchange
+ * binary ones as well, which are taken as a stream of bytes, whatever they are cut into.
  *
  * Messages queue up and leave when the socket is writable. A peer that does not read is dropped
  * when its queue is full, one that sends a message above the limit is closed with 1009, one that
@@ -36,6 +37,10 @@ struct ws_handler {
 	void (*open)(struct ws *ws, const char *authorization, void *userdata);
 	/** A whole message; @text is NUL-terminated, borrowed. */
 	void (*message)(struct ws *ws, const char *text, size_t len, void *userdata);
+	/** Server: bytes of binary messages, borrowed; NULL: the peer may send none. */
+	void (*binary)(struct ws *ws, const void *bytes, size_t len, void *userdata);
+	/** Server: what waited has left. Only after ws_is_waiting() was true. */
+	void (*drained)(struct ws *ws, void *userdata);
 	/** The peer is gone, and @ws with it after this call. @why is a few words. */
 	void (*close)(struct ws *ws, const char *why, void *userdata);
 };
@@ -52,6 +57,12 @@ const char *ws_peer_address(const struct ws *ws);
  * the limit. Never closes before it returns.
  */
 int ws_send(struct ws *ws, const void *text, size_t len, struct error *err);
+
+/** Server: the same with a binary message, of any length that the queue has room for. */
+int ws_send_binary(struct ws *ws, const void *bytes, size_t len, struct error *err);
+
+/** Server: is something that was sent still here? Then drained() comes. */
+bool ws_is_waiting(const struct ws *ws);
 
 /** Close when the loop turns; messages in the queue are dropped. @code: RFC 6455, 7.4.1. */
 void ws_close(struct ws *ws, enum lws_close_status code, const char *reason);

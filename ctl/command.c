@@ -11,6 +11,7 @@
 #include "ctl/doctor.h"
 #include "ctl/print-idle.h"
 #include "ctl/print-log.h"
+#include "ctl/print.h"
 
 #define IDS .is_positional = true, .value = "ID[,ID...]"
 #define SESSION_ID                                                                                 \
@@ -163,6 +164,13 @@ const struct command commands[N_COMMANDS] = {
 	 .options = {id_##_options, ARRAY_SIZE(id_##_options), &id_##_params}},
 #include "common/operations.def"
 #undef OPERATION
+	{.op = &operations[OPERATION_get_session_connection_data],
+	 .id = "connect",
+	 .help = "Print the address that opens a session in a browser",
+	 .options = {get_session_connection_data_options,
+		     ARRAY_SIZE(get_session_connection_data_options),
+		     &get_session_connection_data_params},
+	 .print = print_url},
 	{.id = "check_permissions",
 	 .help = "Find what is wrong with a permission file, or show what it allows",
 	 .options = {check_permissions_options, ARRAY_SIZE(check_permissions_options), NULL},
@@ -177,13 +185,15 @@ const struct command commands[N_COMMANDS] = {
 	 .help = "Show which sessions of this host are idle, and when they will be ended",
 	 .options = {describe_idle_options, ARRAY_SIZE(describe_idle_options),
 		     &describe_sessions_params},
-	 .print_local = print_idle},
+	 .print = print_idle,
+	 .is_local = true},
 	{.op = &operation_get_session_log,
 	 .id = "logs",
 	 .help = "Show the story of a session: requests, keeper, PAM, X server, init and autorun "
 		 "file",
 	 .options = {logs_options, ARRAY_SIZE(logs_options), &get_session_log_params},
-	 .print_local = print_log},
+	 .print = print_log,
+	 .is_local = true},
 };
 
 bool command_is_for(const struct command *command, enum program program)

@@ -20,12 +20,13 @@ struct command {
 	struct option_table options;
 	/** Asks no service: do it, print the outcome. */
 	enum exit_status (*run)(const struct arguments *args, bool wants_json);
-	/** For the agent of this host alone: append its answer for people. */
-	int (*print_local)(const json_t *answer, struct buf *out, struct error *err);
+	/** Asks in a way of our own: append the answer for people. */
+	int (*print)(const json_t *answer, struct buf *out, struct error *err);
+	bool is_local; /* for the agent of this host alone */
 };
 
 /* Those of the operations come first, in their order. */
-#define N_COMMANDS (N_OPERATIONS + 4)
+#define N_COMMANDS (N_OPERATIONS + 5)
 extern const struct command commands[N_COMMANDS];
 
 #define COMMAND_NAME_SIZE 40

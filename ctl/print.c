@@ -203,6 +203,21 @@ static int url_of(const json_t *answer, const char *scheme, struct buf *url, str
 			  ip, is_v6 ? "]" : "", port, path && *path ? path : "/", token, id);
 }
 
+int print_url(const json_t *answer, struct buf *out, struct error *err)
+{
+	AUTO(buf_done) struct buf url = {0};
+
+	if (url_of(answer, "https", &url, err) < 0)
+		return -1;
+	if (!url.data)
+		return error_set(err, ERR_UNAVAILABLE,
+				 "nothing shows sessions of that host in a browser: is "
+				 "dcv-session-viewer running there?");
+	if (visible_append(out, url.data, NULL, err) < 0)
+		return -1;
+	return buf_append_text(out, "\n", err);
+}
+
 static int print_fact(const char *what, const char *text, struct buf *out, struct error *err)
 {
 	if (buf_printf(out, err, "%-8s", what) < 0 ||

@@ -15,6 +15,12 @@
 int print_answer(const struct operation *op, const json_t *answer, struct buf *out,
 		 struct error *err);
 
+/**
+ * Append the web address that connection data lead to. ERR_UNAVAILABLE: they lead nowhere. Source: the API
+ * reference, "Session URLs and the connection token".
+ */
+int print_url(const json_t *answer, struct buf *out, struct error *err);
+
 /** The list of elements that failed, borrowed; NULL if the answer has none. */
 json_t *print_failures_of(const json_t *answer);
 

@@ -63,7 +63,7 @@ static int read_command_line(struct run *run, int argc, char **argv, struct erro
 		return -1;
 	if (run->specific.wants_help)
 		return 0;
-	if (run->command->print_local && !config_is_local(&run->general, run->program))
+	if (run->command->is_local && !config_is_local(&run->general, run->program))
 		return error_set(err, ERR_USAGE, "%s asks the agent of this host, and no broker",
 				 argv[n - 1]);
 	return arguments_complete(&run->specific, run->program,
@@ -144,8 +144,8 @@ static enum exit_status print_for_people(const struct run *run, const json_t *an
 	struct error err = {0};
 	int failed;
 
-	if (run->command->print_local)
-		failed = run->command->print_local(answer, &text, &err);
+	if (run->command->print)
+		failed = run->command->print(answer, &text, &err);
 	else if (arguments_flag(&run->specific, "details"))
 		failed = print_details(answer, &text, &err);
 	else

@@ -2,6 +2,7 @@
 
 LIBEXECDIR ?= $(PREFIX)/libexec/dcv-session-manager
 MANDIR ?= $(PREFIX)/share/man
+VIEWER_SHARE = $(PREFIX)/share/dcv-session-viewer
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -44,12 +45,15 @@ manuals: $(MANUALS)
 
 install: all manuals $(BUILD)/dcvctl.bash $(BUILD)/session-manager-broker.properties $(BUILD)/agent.conf
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pam.d \
-	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(dir $(AGENT_SETTINGS)) $(foreach n,1 5 8,$(DESTDIR)$(MANDIR)/man$(n)) \
+	    $(DESTDIR)$(dir $(BROKER_SETTINGS)) $(DESTDIR)$(dir $(AGENT_SETTINGS)) $(foreach n,1 5 7 8,$(DESTDIR)$(MANDIR)/man$(n)) \
 	    $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
-	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(DESTDIR)$(LIBEXECDIR)
+	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(BUILD)/dcv-session-viewer \
+	    $(DESTDIR)$(LIBEXECDIR)
+	install -d $(DESTDIR)$(VIEWER_SHARE)
+	install -m 644 $(wildcard agent/viewer/page/*) $(DESTDIR)$(VIEWER_SHARE)
 	install -m 644 packaging/pam/dcv-session-keeper $(DESTDIR)$(SYSCONFDIR)/pam.d
 	install -d $(DESTDIR)$(BROKER_SHARE)/bin
 	install -m 755 packaging/gen-gateway-certificates.sh $(DESTDIR)$(BROKER_SHARE)/bin
@@ -57,15 +61,14 @@ install: all manuals $(BUILD)/dcvctl.bash $(BUILD)/session-manager-broker.proper
 	echo '.so man1/dcvctl.1' > $(DESTDIR)$(MANDIR)/man1/dcvsm.1
 	install -m 644 $(BUILD)/dcvctl.bash $(DESTDIR)$(COMPLETIONDIR)/dcvctl
 	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(MANDIR)/man5
+	install -m 644 $(filter %.7,$(MANUALS)) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(MANDIR)/man8
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
 	install -m 644 $(UNITS) $(DESTDIR)$(UNITDIR)
-	for program in agent broker; do \
-	    install -m 644 packaging/systemd/dcv-session-manager-$$program.sysusers \
-	        $(DESTDIR)$(SYSUSERSDIR)/dcv-session-manager-$$program.conf && \
-	    install -m 644 packaging/systemd/dcv-session-manager-$$program.tmpfiles \
-	        $(DESTDIR)$(TMPFILESDIR)/dcv-session-manager-$$program.conf || exit 1; \
-	done
+	$(foreach f,$(wildcard packaging/systemd/*.sysusers),install -m 644 $(f) \
+	    $(DESTDIR)$(SYSUSERSDIR)/$(notdir $(f:.sysusers=.conf)) &&) true
+	$(foreach f,$(wildcard packaging/systemd/*.tmpfiles),install -m 644 $(f) \
+	    $(DESTDIR)$(TMPFILESDIR)/$(notdir $(f:.tmpfiles=.conf)) &&) true
 	# What an administrator has written there stays.
 	test -e $(DESTDIR)$(BROKER_SETTINGS) || \
 	    install -m 640 $(BUILD)/session-manager-broker.properties $(DESTDIR)$(BROKER_SETTINGS)
@@ -77,17 +80,18 @@ uninstall:
 	    dcv-screenshot,$(DESTDIR)$(PREFIX)/bin/$(p))
 	rm -f $(foreach m,$(notdir $(MANUALS)),$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(m)))/$(m))
 	rm -f $(DESTDIR)$(MANDIR)/man1/dcvsm.1 $(DESTDIR)$(COMPLETIONDIR)/dcvctl
-	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE)
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(BROKER_SHARE) $(DESTDIR)$(VIEWER_SHARE)
 	rm -f $(DESTDIR)$(SYSCONFDIR)/pam.d/dcv-session-keeper
 	rm -f $(foreach u,$(notdir $(UNITS)),$(DESTDIR)$(UNITDIR)/$(u))
-	rm -f $(foreach p,agent broker,$(DESTDIR)$(SYSUSERSDIR)/dcv-session-manager-$(p).conf \
-	    $(DESTDIR)$(TMPFILESDIR)/dcv-session-manager-$(p).conf)
+	rm -f $(foreach f,$(wildcard packaging/systemd/*.sysusers),$(DESTDIR)$(SYSUSERSDIR)/$(notdir $(f:.sysusers=.conf)))
+	rm -f $(foreach f,$(wildcard packaging/systemd/*.tmpfiles),$(DESTDIR)$(TMPFILESDIR)/$(notdir $(f:.tmpfiles=.conf)))
 
 # --- packages ----------------------------------------------------------------------------------
 
 # Of the files that git does not ignore, in a folder of their own: dpkg-buildpackage leaves much behind, and wants
 # debian/ at the top. The packages are in build/deb/ then.
 deb:
+	test "$$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)" = $(VERSION)
 	rm -rf $(BUILD)/deb
 	mkdir -p $(BUILD)/deb/source
 	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t $(BUILD)/deb/source

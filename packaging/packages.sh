@@ -13,7 +13,7 @@ BUILD_PACKAGES="gcc libc6-dev make pkg-config libwebsockets-dev libuv1-dev libss
 # The broker loads libcurl when an external authorization server is registered. pci.ids has the names of
 # GPUs.
 RUN_PACKAGES="libwebsockets-evlib-uv libcurl4 tigervnc-standalone-server dbus-daemon x11-common xterm x11-apps
-	x11-xserver-utils xauth passwd openssl curl pci.ids"
+	x11-xserver-utils xauth passwd openssl curl pci.ids novnc"
 
 # What make deb needs beside BUILD_PACKAGES, and what looks at the result.
 PACKAGING_PACKAGES="dpkg-dev debhelper lintian"
@@ -23,7 +23,7 @@ DEMO_PACKAGES="jq procps fonts-dejavu-core"
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
 	python3-pytest-xdist python3-requests python3-yaml python3-jsonschema python3-jwt python3-cryptography
 	imagemagick x11-utils xvfb xserver-xorg-core xserver-xorg-video-dummy psmisc iproute2
-	faketime git prometheus sslscan pciutils systemd-container dbus libpam-systemd $PACKAGING_PACKAGES"
+	faketime git prometheus sslscan pciutils chromium systemd-container dbus libpam-systemd $PACKAGING_PACKAGES"
 
 # Beside TEST_PACKAGES: what the benchmarks of the API compare with, and measure with.
 BENCH_PACKAGES="wrk nginx-light"

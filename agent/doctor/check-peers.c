@@ -39,15 +39,27 @@ static const char keeper_advice[] = "Start it as root: dcv-session-keeper --list
 				    "systemd socket. It accepts root and "
 				    "the user of its --agent-user.";
 
+static void tell_refusal(struct peers *p, const char *why)
+{
+	packet_socket_free(TAKE(p->keeper));
+	finding_add(p->d->findings, "keeper", FINDING_ERROR, keeper_advice,
+		    "the keeper at %s does not talk to us: %s", p->d->options->keeper_socket, why);
+}
+
 static void on_keeper_packet(const struct message *message, int *fd, void *userdata)
 {
 	struct peers *p = userdata;
+	const char *event = message_get(message, "EVENT"), *reason = message_get(message, "REASON");
 	struct stat st = {0};
 
-	(void)message;
 	(void)fd;
-	packet_socket_free(TAKE(p->keeper));
 	(void)stat(p->d->options->keeper_socket, &st);
+	if (!event || strcmp(event, "checked") != 0) {
+		tell_refusal(p, reason ? reason : "its answer is not understood");
+		answered(p);
+		return;
+	}
+	packet_socket_free(TAKE(p->keeper));
 	if (st.st_uid == 0)
 		finding_add(p->d->findings, "keeper", FINDING_OK, NULL, "the keeper answers at %s",
 			    p->d->options->keeper_socket);
@@ -59,30 +71,20 @@ static void on_keeper_packet(const struct message *message, int *fd, void *userd
 	answered(p);
 }
 
-static void tell_refusal(struct peers *p, const struct error *why)
-{
-	packet_socket_free(TAKE(p->keeper));
-	finding_add(p->d->findings, "keeper", FINDING_ERROR, keeper_advice,
-		    "the keeper at %s does not talk to us: %s", p->d->options->keeper_socket,
-		    why->message);
-}
-
 static void on_keeper_closed(const struct error *why, void *userdata)
 {
 	struct peers *p = userdata;
 
-	tell_refusal(p, why);
+	tell_refusal(p, why->message);
 	answered(p);
 }
 
-/* A word that no keeper takes as the first one is answered by "failed", and begins nothing. */
 static int ask_keeper(struct peers *p, struct error *err)
 {
 	static const struct packet_socket_handler handler = {on_keeper_packet, on_keeper_closed};
 	AUTO(buf_done) struct buf packet = {0};
 
-	if (message_add(&packet, "OPERATION", "capture", err) < 0 ||
-	    message_add(&packet, "TAG", "doctor", err) < 0)
+	if (message_add(&packet, "OPERATION", "check", err) < 0)
 		return -1;
 	p->keeper = packet_socket_connect(&p->loop, p->d->options->keeper_socket, &handler, p, err);
 	if (!p->keeper || packet_socket_send(p->keeper, &packet, err) < 0)
@@ -103,7 +105,7 @@ static void check_keeper(struct peers *p)
 	if (ask_keeper(p, &err) == 0)
 		return;
 	if (p->keeper) { /* it has hung up before we could speak */
-		tell_refusal(p, &err);
+		tell_refusal(p, err.message);
 		return;
 	}
 	if (err.code == ERR_DENIED && geteuid() != 0)

@@ -54,8 +54,10 @@ struct engine_events {
 /** What a report tells of an engine. Owned by it. */
 struct engine_status {
 	char *version;
-	json_t *endpoints; /* of the API; NULL: none. An address that is missing is the host's */
-	char *trouble;     /* why no session can be reached or made now; NULL: all is well */
+	/* Of the API; NULL: none. An address that is missing is the host's. The web viewer's are set
+	 * by guests.c. */
+	json_t *endpoints;
+	char *trouble; /* why no session can be reached or made now; NULL: all is well */
 };
 
 /** Bounds and format of a screenshot. Pixels, at least 1. */
@@ -63,6 +65,14 @@ struct screenshot_wish {
 	long long max_width, max_height;
 	const char *format;          /* "png" or "jpeg" */
 	unsigned long long limit_ms; /* answer within this time */
+};
+
+/** Somebody waits for a connection to the server of a session's picture. */
+struct connection_wish {
+	struct list link; /* the engine's, while it waits; list_remove() it to wait no longer */
+	unsigned long long number; /* the engine's */
+	/** Once. @fd: a stream socket, which is taken; -1: there is none, and @err tells why. */
+	void (*give)(struct connection_wish *wish, int fd, const struct error *err);
 };
 
 struct engine_ops {
@@ -88,6 +98,12 @@ struct engine_ops {
 	 */
 	void (*set_permissions)(struct engine *engine, struct session *session,
 				const char *permissions, struct answer *answer);
+	/**
+	 * Connect to the session's RFB server, as its owner. May be answered before it returns. NULL:
+	 * the engine has a web client of its own.
+	 */
+	void (*connect)(struct engine *engine, struct session *session,
+			struct connection_wish *wish);
 	/**
 	 * Look how much CPU time the session's processes have used; the event `used` follows, or
 	 * nothing. NULL: the engine does not know which they are.

@@ -61,6 +61,8 @@ struct engine_session {
 	struct packet_socket *socket;
 	struct timer *timer; /* for the next try, or the limit of adoption */
 	struct capture *capture;
+	struct list wishes; /* struct connection_wish::link */
+	unsigned long long n_wishes;
 	bool is_searching;
 	char *render_node; /* the GPU that it has; NULL: none */
 	char *end_reason;  /* it is to end; said to the keeper at the next connection */
@@ -82,10 +84,22 @@ static void stop_searching(struct engine_session *part)
 		x11->events.searched(x11->events.userdata);
 }
 
+static void fail_wishes(struct engine_session *part, const char *why)
+{
+	struct error err;
+
+	(void)error_set(&err, ERR_UNAVAILABLE, "%s", why);
+	list_for_each_safe (wish, &part->wishes, struct connection_wish, link) {
+		list_remove(&wish->link);
+		wish->give(wish, -1, &err);
+	}
+}
+
 static void part_free(struct engine_session *part)
 {
 	if (part->session)
 		part->session->part = NULL;
+	fail_wishes(part, "the session has ended");
 	list_remove(&part->link);
 	packet_socket_free(part->socket);
 	timer_free(part->timer);
@@ -139,6 +153,7 @@ static struct engine_session *part_new(struct x11_engine *x11, struct error *err
 	}
 	part->engine = x11;
 	part->number = -1;
+	list_init(&part->wishes);
 	list_append(&x11->parts, &part->link);
 	return part;
 }
@@ -311,6 +326,25 @@ static void on_capture(struct engine_session *part, const struct message *messag
 		capture_failed(part->capture, reason ? reason : "no capture program");
 }
 
+/* A wish that nobody has any more leaves its descriptor to be closed. */
+static void on_connection(struct engine_session *part, const struct message *message, int *fd)
+{
+	const char *tag = message_get(message, "TAG"), *reason = message_get(message, "REASON");
+	long long number;
+	struct error err;
+
+	if (!tag || !number_parse(tag, 0, INT64_MAX, &number))
+		return;
+	(void)error_set(&err, ERR_UNAVAILABLE, "%s", reason ? reason : "no connection");
+	list_for_each_safe (wish, &part->wishes, struct connection_wish, link) {
+		if (wish->number != (unsigned long long)number)
+			continue;
+		list_remove(&wish->link);
+		wish->give(wish, *fd < 0 ? -1 : TAKE_FD(*fd), &err);
+		return;
+	}
+}
+
 /* An order was refused: to start, because an earlier one had its effect, which is the session; to
  * clean, because the keeper lives after all or something is left that does not end. */
 static void on_refused(struct engine_session *part, const struct message *message)
@@ -374,6 +408,8 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		on_ending(part, message);
 	else if (strcmp(event, "capture") == 0)
 		on_capture(part, message, fd);
+	else if (strcmp(event, "connect") == 0)
+		on_connection(part, message, fd);
 	else if (strcmp(event, "usage") == 0 && part->session)
 		on_usage(part, message);
 	else if (strcmp(event, "failed") == 0)
@@ -400,6 +436,7 @@ static void on_closed(const struct error *why, void *userdata)
 		part->step = part->number >= 0 ? STEP_CONTROL : STEP_START;
 	if (part->capture)
 		capture_failed(part->capture, "the connection to the session's keeper was lost");
+	fail_wishes(part, "the connection to the session's keeper was lost");
 	if (part->step == STEP_START && ++part->n_unanswered == UNANSWERED_MAX) {
 		part_end(part, "session keeper: the connection is closed without an answer",
 			 ERR_UNREACHABLE);
@@ -645,6 +682,28 @@ static void screenshot(struct engine *engine, struct session *session,
 	answer_fail(answer, &err);
 }
 
+static void connect_for(struct engine *engine, struct session *session,
+			struct connection_wish *wish)
+{
+	struct engine_session *part = session->part;
+	char tag[24];
+	struct error err;
+
+	(void)engine;
+	if (!part || part->step != STEP_CONNECTED) {
+		(void)error_set(&err, ERR_UNAVAILABLE, "the session's keeper cannot be reached");
+		wish->give(wish, -1, &err);
+		return;
+	}
+	wish->number = part->n_wishes++;
+	list_append(&part->wishes, &wish->link);
+	(void)snprintf(tag, sizeof(tag), "%llu", wish->number);
+	if (send_text(part, "connect", "TAG", tag, &err) == 0)
+		return;
+	list_remove(&wish->link);
+	wish->give(wish, -1, &err);
+}
+
 static void usage(struct engine *engine, struct session *session)
 {
 	struct engine_session *part = session->part;
@@ -683,6 +742,7 @@ static const struct engine_ops ops = {
 	.create = create,
 	.end = end,
 	.screenshot = screenshot,
+	.connect = connect_for,
 	.usage = usage,
 	.notify = notify,
 	.free = engine_free,

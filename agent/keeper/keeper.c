@@ -43,6 +43,16 @@ static void say_cleaned(int fd, const char *number)
 		say(fd, &packet);
 }
 
+static int check(int fd)
+{
+	AUTO(buf_done) struct buf packet = {0};
+
+	if (message_build(&packet, "EVENT", "checked", NULL))
+		say(fd, &packet);
+	(void)close(fd);
+	return 0;
+}
+
 static int receive_request(int fd, struct request *ret, struct error *err)
 {
 	static char packet[KEEPER_MESSAGE_MAX_BYTES];
@@ -115,13 +125,16 @@ int keeper_serve(const struct options *options, int fd)
 		return start(options, &request, fd);
 	case OPERATION_CLEAN:
 		return clean(options, &request, fd);
+	case OPERATION_CHECK:
+		return check(fd);
 	case OPERATION_STOP:
 	case OPERATION_CAPTURE:
+	case OPERATION_CONNECT:
 	case OPERATION_USAGE:
 	case OPERATION_NOTIFY:
 		break;
 	}
-	(void)error_set(&err, ERR_INVALID, "the first message must be start or clean");
+	(void)error_set(&err, ERR_INVALID, "the first message must be start, clean or check");
 	say_failed(fd, &err);
 	(void)close(fd);
 	return 1;

@@ -103,6 +103,8 @@ static int run_child(const struct program_context *context, const struct program
 		return error_errno(err, "go to the home folder %s", context->owner->home);
 	if (start->prepare(start->data, &argv, err) < 0)
 		return -1;
+	if (!argv)
+		_exit(0); /* it was all that there was to do */
 	(void)execute(argv, context, err);
 	return start->is_requested ? -1 : error_blame_host(err);
 }

@@ -43,7 +43,7 @@ struct program {
 /**
  * @prepare runs in the child after it has become the owner; it says what to execute: *ret_argv,
  * whose first string is an absolute path. The child never returns from it otherwise than by exec or
- * exit. Its errors are told as they are.
+ * exit. Its errors are told as they are. NULL in *ret_argv: all is done, as if that had been executed.
  */
 typedef int program_prepare(void *data, char ***ret_argv, struct error *err);
 

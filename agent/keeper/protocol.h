@@ -9,7 +9,7 @@
  *
  * Two sockets speak it:
  *  - the listener (`dcv-session-keeper --listen PATH`, or a systemd socket with Accept=yes): the
- *    first message of a connection is "start" or "clean". After "start" the process that answers is
+ *    first message of a connection is "start", "clean" or "check". After "start" the process that answers is
  *    the session's keeper, and the connection goes on like one to the control socket.
  *  - RUN_DIR/NUMBER/control of every living session. On accept the keeper says "state".
  *
@@ -18,9 +18,11 @@
  *             [RENDER_NODE]        begin a session; a console session has no files
  *    stop     [REASON]                                            end it; may be said repeatedly
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
+ *    connect  TAG                  connect to the X server as the owner, hand over that socket
  *    usage                         tell how much CPU time the session has used
  *    notify   TEXT                 show the owner a text, one line, in the session; not answered
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
+ *    check                         (listener only) say that this works
  *
  * From the keeper, EVENT= one of
  *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
@@ -39,15 +41,17 @@
  *                                  tells whether the request is to blame (error_blames_request()).
  *                                  NUMBER: of the session that has the SESSION_ID already
  *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
+ *    connect  TAG [REASON]         the same
  *    usage    [CPU_MS]             milliseconds of CPU time, of all processors; not of a console
  *    cleaned  NUMBER               last word
+ *    checked                       last word
  *
  * "ending" is said again, with LEFT, the number of processes that do not end, when the end takes 10 s
  * longer than the grace period; the keeper goes on. REASON is valid UTF-8 without control characters, whatever programs
  * and requests contained. Empty INIT_FILE or AUTORUN_FILE is a file with an empty name, and
  * refused. A first message that does not come within 10 s, and one that cannot be read, is answered
  * by "failed". On a control socket a message that cannot be read costs its sender the connection. A
- * keeper has at most 16 peers and 4 capture programs; a peer that does not read is dropped when its
+ * keeper has at most 16 peers, 4 capture programs and 4 connections under way; a peer that does not read is dropped when its
  * socket is full.
  *
  * Losing a connection is no event for the keeper: the session goes on. A connection that closes

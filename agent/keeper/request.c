@@ -19,8 +19,9 @@ static const struct {
 	const char *name;
 	enum operation operation;
 } operations[] = {
-	{"start", OPERATION_START}, {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
-	{"clean", OPERATION_CLEAN}, {"usage", OPERATION_USAGE}, {"notify", OPERATION_NOTIFY},
+	{"start", OPERATION_START},     {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
+	{"clean", OPERATION_CLEAN},     {"usage", OPERATION_USAGE}, {"notify", OPERATION_NOTIFY},
+	{"connect", OPERATION_CONNECT}, {"check", OPERATION_CHECK},
 };
 
 /* Which fields there are, which operations they belong to, and how long they may be. */
@@ -41,7 +42,8 @@ static const struct field {
 	{"RENDER_NODE", OPERATION_START, false, offsetof(struct request, render_node),
 	 FILE_MAX_BYTES},
 	{"REASON", OPERATION_STOP, false, offsetof(struct request, reason), REASON_MAX_BYTES},
-	{"TAG", OPERATION_CAPTURE, true, offsetof(struct request, tag), TAG_MAX_BYTES},
+	{"TAG", OPERATION_CAPTURE | OPERATION_CONNECT, true, offsetof(struct request, tag),
+	 TAG_MAX_BYTES},
 	{"TEXT", OPERATION_NOTIFY, true, offsetof(struct request, text), TEXT_MAX_BYTES},
 	{"NUMBER", OPERATION_CLEAN, true, offsetof(struct request, number_text), 16},
 };
@@ -61,8 +63,9 @@ static int parse_operation(struct request *r, const char *name, struct error *er
 			return 0;
 		}
 	}
-	return error_set(err, ERR_INVALID,
-			 "OPERATION: expected start, stop, capture, clean, usage or notify");
+	return error_set(
+		err, ERR_INVALID,
+		"OPERATION: expected start, stop, capture, clean, usage, notify or connect");
 }
 
 static int parse_field(struct request *r, const char *entry, struct error *err)

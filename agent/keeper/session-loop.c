@@ -14,7 +14,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
-#define OTHERS_MAX 32
+#define OTHERS_MAX 40
 #define POLLED_MAX (OTHERS_MAX + PEERS_MAX + PROCESSES_WATCHED_MAX)
 
 /* What one turn waits for. Made anew each turn; a handler may close what comes later in the list,
@@ -53,9 +53,9 @@ static struct program *find_program(struct session *s, pid_t pid)
 		if (programs[i]->pid == pid)
 			return programs[i];
 	}
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		if (s->captures[i].program.pid == pid)
-			return &s->captures[i].program;
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		if (s->errands[i].program.pid == pid)
+			return &s->errands[i].program;
 	}
 	return NULL;
 }
@@ -136,9 +136,9 @@ static void exec_decided(struct session *s, void *data)
 		session_note(s, "%s runs (pid=%d)", program->name, program->pid);
 }
 
-static void capture_decided(struct session *s, void *data)
+static void errand_decided(struct session *s, void *data)
 {
-	session_capture_decided(s, data);
+	session_errand_decided(s, data);
 }
 
 static void notice_decided(struct session *s, void *data)
@@ -162,11 +162,11 @@ static void await_programs(struct session *s, struct turn *turn)
 		await(turn, &programs[i]->exec_fd, exec_decided, programs[i]);
 		await(turn, &programs[i]->output.fd, output_arrived, &programs[i]->output);
 	}
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		struct capture *capture = &s->captures[i];
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		struct errand *errand = &s->errands[i];
 
-		await(turn, &capture->program.exec_fd, capture_decided, capture);
-		await(turn, &capture->program.output.fd, output_arrived, &capture->program.output);
+		await(turn, &errand->program.exec_fd, errand_decided, errand);
+		await(turn, &errand->program.output.fd, output_arrived, &errand->program.output);
 	}
 	await(turn, &s->notice.exec_fd, notice_decided, NULL);
 	await(turn, &s->notice.output.fd, output_arrived, &s->notice.output);
@@ -196,6 +196,9 @@ void session_handle(struct session *s, struct peer *peer, const struct request *
 	case OPERATION_CAPTURE:
 		session_capture(s, peer, request->tag);
 		return;
+	case OPERATION_CONNECT:
+		session_connect(s, peer, request->tag);
+		return;
 	case OPERATION_USAGE:
 		session_tell_usage(s, peer);
 		return;
@@ -204,6 +207,7 @@ void session_handle(struct session *s, struct peer *peer, const struct request *
 		return;
 	case OPERATION_START:
 	case OPERATION_CLEAN:
+	case OPERATION_CHECK:
 		break;
 	}
 	log_warning("session %s: peer dropped: this connection belongs to a session already",

@@ -243,9 +243,9 @@ void session_close(struct session *s)
 	program_done(&s->autorun);
 	console_done(&s->console);
 	program_done(&s->notice);
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		program_done(&s->captures[i].program);
-		close_p(&s->captures[i].reply_fd);
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		program_done(&s->errands[i].program);
+		close_p(&s->errands[i].reply_fd);
 	}
 	cgroup_remove(&s->cgroup);
 	folder_remove(&s->folder, s->options->run_dir);

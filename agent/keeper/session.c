@@ -369,8 +369,8 @@ static bool is_purpose(const struct session *s, pid_t pid)
 {
 	if (pid == s->xserver.program.pid || pid == s->xlock.helper || pid == s->notice.pid)
 		return false;
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++) {
-		if (pid == s->captures[i].program.pid)
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		if (pid == s->errands[i].program.pid)
 			return false;
 	}
 	for (size_t i = 0; i < s->n_bystanders; i++) {
@@ -594,8 +594,9 @@ static void session_init(struct session *s, const struct options *options,
 		.console = CONSOLE_NONE,
 		.notice = PROGRAM_NONE,
 	};
-	for (size_t i = 0; i < SESSION_CAPTURES_MAX; i++)
-		s->captures[i] = (struct capture){.program = PROGRAM_NONE, .reply_fd = -1};
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++)
+		s->errands[i] =
+			(struct errand){.program = PROGRAM_NONE, .reply_fd = -1, .event = ""};
 }
 
 static int begin(struct session *s, int fd, struct error *err)

@@ -36,7 +36,7 @@
 #include "agent/keeper/xlock.h"
 #include "agent/keeper/xserver.h"
 
-#define SESSION_CAPTURES_MAX 4
+#define SESSION_ERRANDS_MAX 8 /* half of them of a kind */
 #define SESSION_BYSTANDERS_MAX 64
 
 enum session_state {
@@ -78,12 +78,13 @@ struct session {
 	struct console console;
 	struct program init;
 	struct program autorun;
-	struct capture {
+	struct errand {
 		struct program program;
-		int reply_fd; /* for the peer, until the program runs */
+		int reply_fd;      /* for the peer, until the program runs */
+		const char *event; /* of the answer */
 		char tag[72];
 		unsigned long peer; /* its serial */
-	} captures[SESSION_CAPTURES_MAX];
+	} errands[SESSION_ERRANDS_MAX];
 	struct program notice;                    /* shows the owner a text */
 	pid_t bystanders[SESSION_BYSTANDERS_MAX]; /* children that PAM modules started */
 	size_t n_bystanders;
@@ -117,8 +118,14 @@ void session_loop(struct session *session);
 /** One request of a peer. */
 void session_handle(struct session *session, struct peer *peer, const struct request *request);
 
-/** Start the capture program for a peer, or tell it why not (session-capture.c). */
+/** Start the capture program for a peer, or tell it why not (session-errand.c). */
 void session_capture(struct session *session, struct peer *peer, const char *tag);
+
+/** Connect to the X server for a peer, or tell it why not. */
+void session_connect(struct session *session, struct peer *peer, const char *tag);
+
+/** What comes of it is decided: hand over its socket, or tell why there is none. */
+void session_errand_decided(struct session *session, struct errand *errand);
 
 /** Tell a peer how much CPU time the session has used (session-idle.c). */
 void session_tell_usage(struct session *session, struct peer *peer);
@@ -128,9 +135,6 @@ void session_notify(struct session *session, const char *text);
 
 /** The exec of the program that shows it is decided. */
 void session_notice_decided(struct session *session);
-
-/** The exec of a capture program is decided: hand over its socket, or tell why there is none. */
-void session_capture_decided(struct session *session, struct capture *capture);
 
 /** Write a line into the session's log, of what nobody else needs to know. */
 void session_note(struct session *session, const char *format, ...)

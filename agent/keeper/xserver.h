@@ -3,7 +3,8 @@
  *
  * Xvnc listens for viewers on a Unix socket in the owner's folder and for X clients on its
  * display's socket, and nowhere else. *Trap*: without -rfbport -1 it would also listen on TCP, to
- * everybody and without a password.
+ * everybody and without a password. *Trap*: it would turn away every viewer for a while after five that
+ * have not finished their hello, for to it they all come from one place.
  */
 #ifndef AGENT_KEEPER_XSERVER_H
 #define AGENT_KEEPER_XSERVER_H

@@ -154,6 +154,13 @@ def test_a_picture_of_it_can_be_taken(host, kept):
     assert host.path(f"/root/{kept}-1.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_doctor_finds_nothing_wrong_and_leaves_no_trace(host, kept):
+    said = host.run("dcvctl", "doctor", "--owner", "mira", check=False)
+    assert said.returncode == 0, said.stdout
+    assert "Failed" not in host.out("journalctl", "-o", "cat", "-u", "dcv-session-keeper@*")
+    assert states(host)[kept] == "READY"
+
+
 def test_the_host_joins_the_broker_and_is_driven_through_its_api(host, kept):
     token = host.out(BROKER, "create-join-token").split()[-1]
     host.run(AGENT, "join", "https://localhost:8445", "-", input=token)

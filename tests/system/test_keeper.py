@@ -1,6 +1,7 @@
 """dcv-session-keeper with real X servers, real PAM and users of the host, over its real socket."""
 
 import fcntl
+import glob
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -1148,7 +1150,7 @@ def test_a_capture_program_does_not_keep_a_session(make_keeper, alice):
     (b"OPERATION=start\0", "SESSION_ID is missing"),
     (b"OPERATION=fly\0", "OPERATION"),
     (b"SESSION_ID=x\0", "OPERATION"),
-    (pack([("OPERATION", "stop")]), "the first message must be start or clean"),
+    (pack([("OPERATION", "stop")]), "the first message must be start, clean or check"),
     (pack([("OPERATION", "clean"), ("NUMBER", "../1")]), "NUMBER"),
     (pack([("OPERATION", "clean"), ("NUMBER", "0")]), "NUMBER"),
     (pack([("OPERATION", "start"), ("SESSION_ID", "../x"), ("OWNER", "a")]), "SESSION_ID"),
@@ -1179,6 +1181,43 @@ def test_nonsense_on_the_control_socket_drops_only_its_sender(keeper, alice):
         with pytest.raises((Gone, ConnectionResetError)):
             control.receive()
     end(connection)
+
+
+# --- connect -------------------------------------------------------------------------------------
+
+
+def rfb_path(keeper):
+    (path,) = glob.glob(f"{keeper.run_dir}/*/*/rfb")
+    return path
+
+
+def connect_event(connection, tag="x"):
+    connection.send(("OPERATION", "connect"), ("TAG", tag))
+    event = connection.until("connect")
+    assert event["TAG"] == tag
+    return event
+
+
+def test_a_connection_to_the_x_server_is_made_as_the_owner(keeper, alice):
+    connection, session_id = keeper.start(alice.name, keeper.init(SLEEP))
+    assert connect_event(connection, "early")["REASON"] == "the session is not ready"
+    ready(connection)
+    with socket.socket(fileno=connect_event(connection)["fd"]) as sock:
+        sock.settimeout(30)
+        assert sock.recv(12) == b"RFB 003.008\n"
+    path = rfb_path(keeper)
+    os.unlink(path)
+    assert "No such file" in connect_event(connection)["REASON"]
+    # whatever the owner puts there takes the owner for its peer
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o777)
+        listener.listen()
+        with socket.socket(fileno=connect_event(connection)["fd"]), listener.accept()[0] as peer:
+            credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            assert struct.unpack("3i", credentials)[1] == alice.uid
+    end(connection)
+    assert_nothing_left(keeper, alice, session_id)
 
 
 def test_peers_that_say_nothing_or_never_read_hold_nothing_up(keeper, alice):

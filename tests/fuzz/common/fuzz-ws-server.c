@@ -1,6 +1,6 @@
 /* What a WebSocket peer sends means the same in one piece and in pieces: the same messages come out of
- * it, none is above the limit, and the same bytes go back. The first byte is the size of the pieces.
- * The stream is a stand-in. */
+ * it, none is above the limit, and the same bytes go back. The first byte is the size of the pieces,
+ * and whether binary messages are taken. The stream is a stand-in. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@ struct stream {
 	bool is_over;
 	struct buf sent;
 	struct buf received;
+	struct buf binary;
 };
 
 void stream_set_handler(struct stream *s, const struct stream_handler *handler, void *user)
@@ -39,6 +40,11 @@ bool stream_is_waiting(const struct stream *s)
 {
 	(void)s;
 	return false;
+}
+
+bool stream_is_over(const struct stream *s)
+{
+	return s->is_over;
 }
 
 void stream_set_reading(struct stream *s, bool is_reading)
@@ -94,13 +100,23 @@ static void on_message(struct ws *ws, const char *text, size_t len, void *userda
 		(void)ws_send(ws, text, len, &err);
 }
 
-static void feed(struct stream *s, const char *bytes, size_t len, size_t step)
+static void on_binary(struct ws *ws, const void *bytes, size_t len, void *userdata)
 {
-	static const struct ws_handler handler = {
+	struct stream *s = userdata;
+	struct error err;
+
+	(void)ws;
+	(void)buf_append(&s->binary, bytes, len, &err);
+}
+
+static void feed(struct stream *s, bool takes_binary, const char *bytes, size_t len, size_t step)
+{
+	const struct ws_handler handler = {
 		.protocol = "x",
 		.message_max_bytes = MESSAGE_MAX_BYTES,
 		.queue_max_bytes = MESSAGE_MAX_BYTES,
 		.message = on_message,
+		.binary = takes_binary ? on_binary : NULL,
 	};
 	const struct ws_role role = {&handler, s};
 	struct error err;
@@ -124,10 +140,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	feed(&whole, (const char *)data + 1, size - 1, size - 1);
-	feed(&pieces, (const char *)data + 1, size - 1, (size_t)data[0] + 1);
+	feed(&whole, data[0] & 0x80, (const char *)data + 1, size - 1, size - 1);
+	feed(&pieces, data[0] & 0x80, (const char *)data + 1, size - 1, (data[0] & 0x7fU) + 1);
 	check_same(&whole.sent, &pieces.sent);
 	check_same(&whole.received, &pieces.received);
+	check_same(&whole.binary, &pieces.binary);
+	buf_done(&whole.binary);
+	buf_done(&pieces.binary);
 	buf_done(&whole.sent);
 	buf_done(&whole.received);
 	buf_done(&pieces.sent);

@@ -327,19 +327,6 @@ static void an_exemption_that_means_nothing_is_refused(void **state)
 	assert_non_null(strstr(err.message, "agent.idle_exempt: expected 'tag:NAME'"));
 }
 
-static void what_has_no_effect_is_said(void **state)
-{
-	struct fixture *f = *state;
-	struct error err;
-
-	assert_int_equal(load(f,
-			      "version = '0.1'\n"
-			      "[viewer]\nport = 1\n",
-			      &err),
-			 0);
-	assert_int_equal(log_catch_count(&f->log, "line 3: port has no effect"), 1);
-}
-
 static void an_earlier_name_is_the_same_setting(void **state)
 {
 	struct fixture *f = *state;
@@ -383,7 +370,6 @@ int main(void)
 		TEST(the_shipped_file_says_what_holds_without_it),
 		TEST(the_shipped_file_can_be_told_of_a_broker),
 		TEST(every_setting_of_the_reference_is_known),
-		TEST(what_has_no_effect_is_said),
 		TEST(an_exemption_that_means_nothing_is_refused),
 		TEST(an_earlier_name_is_the_same_setting),
 		TEST(what_cannot_be_done_is_refused_by_name),

@@ -23,6 +23,7 @@ static void every_operation_is_a_command_and_some_are_our_own(void **state)
 		"describe-servers",
 		"open-servers",
 		"close-servers",
+		"connect",
 		"check-permissions",
 		"doctor",
 		"describe-idle",
@@ -42,8 +43,7 @@ static void every_operation_is_a_command_and_some_are_our_own(void **state)
 			assert_ptr_equal(commands[i].op, &operations[i]);
 		/* a command asks the API, or the agent beyond it, or nobody */
 		assert_int_equal(!commands[i].run, commands[i].op != NULL);
-		assert_int_equal(commands[i].print_local != NULL,
-				 i >= N_OPERATIONS && commands[i].op);
+		assert_int_equal(commands[i].print != NULL, i >= N_OPERATIONS && commands[i].op);
 		assert_true(commands[i].options.n_specs <= OPTIONS_MAX);
 	}
 	assert_null(command_find(PROGRAM_DCVCTL, "create-sessions"));

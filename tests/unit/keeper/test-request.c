@@ -132,6 +132,7 @@ static void what_is_wrong_is_said(void **state)
 	REFUSED("OPERATION=start\0SESSION_ID=..\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=start\0SESSION_ID=\0OWNER=a\0", "SESSION_ID: expected");
 	REFUSED("OPERATION=capture\0", "TAG is missing");
+	REFUSED("OPERATION=connect\0", "TAG is missing");
 	REFUSED("OPERATION=notify\0", "TEXT is missing");
 	REFUSED("OPERATION=usage\0TEXT=x\0", "unknown field 'TEXT'");
 	REFUSED("OPERATION=clean\0NUMBER=1x\0", "NUMBER: expected");

@@ -1,9 +1,9 @@
 /**
- * One certificate of the broker's own: made, read, judged. The authority's are its business.
+ * One certificate of our own: made, read, judged. What an authority does with it is its business.
  * Source: the administrator reference, "Generated certificates".
  */
-#ifndef BROKER_CERTIFICATE_H
-#define BROKER_CERTIFICATE_H
+#ifndef COMMON_CERTIFICATE_H
+#define COMMON_CERTIFICATE_H
 
 #include <openssl/x509.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "broker-lite/certificate.h"
+#include "common/certificate.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -1,0 +1,646 @@
+#include "agent/guests.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/access.h"
+#include "agent/admission.h"
+#include "agent/packet-listener.h"
+#include "agent/packet-socket.h"
+#include "agent/viewer/protocol.h"
+#include "common/cleanup.h"
+#include "common/features.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/number.h"
+#include "common/text.h"
+
+#define GUESTS_MAX 4096
+#define RETRY_MS 50 /* keeper or X server have too much to do just now */
+#define TRIES_MAX 60
+#define PER_USER_MAX 32 /* in a session without a limit, too */
+
+struct guests {
+	struct agent *agent;
+	struct packet_listener *listener;
+	struct packet_socket *viewer; /* NULL: there is none */
+	struct admission *admission;
+	struct list guests; /* struct guest::link */
+	size_t n;
+};
+
+/* Somebody at the door, or inside. Questions that are under way keep a reference. */
+struct guest {
+	struct connection_wish wish; /* first */
+	struct list link;            /* guests::guests, until they have left */
+	struct guests *guests;       /* NULL: they have left */
+	unsigned n_refs;
+	char *tag, *token, *session_id, *address, *user;
+	uint32_t features;
+	bool is_checking; /* only what would be */
+	bool is_owner;
+	bool is_awaited;     /* the connection to the X server */
+	struct timer *timer; /* for the next try to have it */
+	unsigned n_tries;
+	bool is_inside;
+};
+
+static void on_admission(const char *user, const struct error *err, void *userdata);
+static void on_access(uint32_t features, void *userdata);
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+static void guest_unref(struct guest *guest)
+{
+	if (--guest->n_refs > 0)
+		return;
+	free(guest->tag);
+	free(guest->token);
+	free(guest->session_id);
+	free(guest->address);
+	free(guest->user);
+	free(guest);
+}
+
+static bool copy(char **ret, const char *text)
+{
+	*ret = text ? strdup(text) : NULL;
+	return *ret || !text;
+}
+
+static struct guest *guest_new(struct guests *guests, const struct message *message,
+			       struct error *err)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+
+	if (!guest) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	guest->n_refs = 1;
+	if (!copy(&guest->tag, message_get(message, "TAG")) ||
+	    !copy(&guest->token, message_get(message, "TOKEN")) ||
+	    !copy(&guest->session_id, message_get(message, "SESSION_ID")) ||
+	    !copy(&guest->address, message_get(message, "ADDRESS")) ||
+	    !copy(&guest->user, message_get(message, "USER"))) {
+		guest_unref(guest);
+		(void)error_oom(err);
+		return NULL;
+	}
+	guest->guests = guests;
+	list_init(&guest->wish.link);
+	list_append(&guests->guests, &guest->link);
+	guests->n++;
+	return guest;
+}
+
+static struct session *session_of(const struct guest *guest)
+{
+	struct session *session =
+		guest->session_id
+			? session_list_find(&guest->guests->agent->sessions, guest->session_id)
+			: NULL;
+
+	return session && session->state == SESSION_READY ? session : NULL;
+}
+
+/* --- what is said ------------------------------------------------------------------------------
+ */
+
+struct event {
+	const char *name;
+	const char *fields[6]; /* NAME, value, ... */
+	int fd;                /* -1: none */
+};
+
+static void say(struct guests *guests, const struct guest *guest, const struct event *event)
+{
+	AUTO(buf_done) struct buf packet = {0};
+	struct error err = {0};
+	int result = message_add(&packet, "EVENT", event->name, &err);
+
+	if (result == 0)
+		result = message_add(&packet, "TAG", guest->tag, &err);
+	for (size_t i = 0; result == 0 && i < ARRAY_SIZE(event->fields) && event->fields[i]; i += 2)
+		result = message_add(&packet, event->fields[i], event->fields[i + 1], &err);
+	if (result == 0 && guests->viewer)
+		result = packet_socket_send_fd(guests->viewer, &packet, event->fd, &err);
+	if (result < 0)
+		log_warning("web viewer: %s", err.message);
+}
+
+static void say_number(struct guests *guests, const struct guest *guest, const char *event,
+		       const char *name, unsigned long long value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", value);
+	say(guests, guest, &(struct event){.name = event, .fields = {name, text}, .fd = -1});
+}
+
+/* --- counting ----------------------------------------------------------------------------------
+ */
+
+static void count(struct guest *guest, bool is_inside)
+{
+	struct agent *agent = guest->guests->agent;
+	struct session *session = session_list_find(&agent->sessions, guest->session_id);
+	struct error err;
+
+	if (guest->is_inside == is_inside)
+		return;
+	guest->is_inside = is_inside;
+	log_info("session %s: user %s %s (address=%s)", guest->session_id, guest->user,
+		 is_inside ? "is connected" : "is disconnected", guest->address);
+	if (!session)
+		return;
+	if (is_inside)
+		session->n_connections++;
+	else if (session->n_connections > 0)
+		session->n_connections--;
+	if (!is_inside && session->n_connections == 0) {
+		session->disconnection_time_ms = time_now_ms();
+		if (!session->is_host_made && session->state != SESSION_DELETED &&
+		    session_list_save(&agent->sessions, session, &err) < 0)
+			log_warning("session %s: %s", session->id, err.message);
+	}
+	if (agent->is_ready)
+		agent->on_change(agent->userdata);
+}
+
+static bool is_owner_inside(const struct guests *guests, const struct session *session)
+{
+	list_for_each (guest, &guests->guests, struct guest, link) {
+		if (guest->is_inside && guest->is_owner &&
+		    strcmp(guest->session_id, session->id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* --- leaving -----------------------------------------------------------------------------------
+ */
+
+static void leave(struct guest *guest);
+
+/* May they be in the session while its owner is not? */
+static bool may_be_alone(const struct guest *guest)
+{
+	return guest->is_owner ||
+	       strcmp(guest->guests->agent->config->viewer_supervision, "enforced") != 0 ||
+	       guest->features & FEATURE_BIT(FEATURE_unsupervised_access);
+}
+
+static void put_out(struct guest *guest, enum viewer_end reason)
+{
+	say_number(guest->guests, guest, "end", "REASON", reason);
+	leave(guest);
+}
+
+static void put_out_unsupervised(struct guests *guests, const struct session *session)
+{
+	if (is_owner_inside(guests, session))
+		return;
+	list_for_each_safe (guest, &guests->guests, struct guest, link) {
+		if (guest->is_inside && strcmp(guest->session_id, session->id) == 0 &&
+		    !may_be_alone(guest))
+			put_out(guest, VIEWER_END_SUPERVISION);
+	}
+}
+
+static void leave(struct guest *guest)
+{
+	struct guests *guests = guest->guests;
+
+	if (guest->is_inside)
+		count(guest, false);
+	list_remove(&guest->wish.link);
+	timer_free(TAKE(guest->timer));
+	list_remove(&guest->link);
+	guests->n--;
+	guest->guests = NULL;
+	if (guest->is_awaited)
+		guest_unref(guest);
+	guest_unref(guest);
+}
+
+/* What follows for others when somebody has left by themselves. */
+static void leave_alone(struct guest *guest)
+{
+	struct guests *guests = guest->guests;
+	const struct session *session = guest->is_owner ? session_of(guest) : NULL;
+
+	leave(guest);
+	if (session)
+		put_out_unsupervised(guests, session);
+}
+
+static void refuse(struct guest *guest, int status, const char *why)
+{
+	log_warning("session %s: %s of user %s is refused: %s (address=%s)",
+		    guest->session_id ? guest->session_id : "?",
+		    guest->is_checking ? "a token" : "a connection",
+		    guest->user ? guest->user : "?", why, guest->address);
+	say_number(guest->guests, guest, guest->is_checking ? "checked" : "refused", "STATUS",
+		   (unsigned)status);
+	leave(guest);
+}
+
+/* --- coming in ---------------------------------------------------------------------------------
+ */
+
+/* Somebody whose connection broke comes again before it is noticed that they have gone. */
+static bool make_room(struct guest *guest, const struct session *session)
+{
+	long long n = 0, n_own = 0, most = session->max_concurrent_clients;
+	struct guest *older = NULL;
+
+	list_for_each (other, &guest->guests->guests, struct guest, link) {
+		if (other == guest || !(other->is_inside || other->is_awaited) ||
+		    strcmp(other->session_id, session->id) != 0)
+			continue;
+		n++;
+		n_own += strcmp(other->user, guest->user) == 0;
+		if (!older && other->token && strcmp(other->token, guest->token) == 0)
+			older = other;
+	}
+	if ((most <= 0 || n < most) && n_own < PER_USER_MAX)
+		return true;
+	if (!older)
+		return false;
+	put_out(older, VIEWER_END_REPLACED);
+	return true;
+}
+
+static void on_connection(struct connection_wish *wish, int fd, const struct error *err)
+{
+	struct guest *guest = (struct guest *)(void *)wish;
+	AUTO(close_p) int socket = fd;
+	char features[24];
+
+	if (socket < 0 && guest->timer && ++guest->n_tries < TRIES_MAX) {
+		timer_start(guest->timer, RETRY_MS, 0);
+		return;
+	}
+	timer_free(TAKE(guest->timer));
+	guest->is_awaited = false;
+	guest_unref(guest); /* the door's reference stays */
+	if (socket < 0) {
+		refuse(guest, 503, err->message);
+		return;
+	}
+	(void)snprintf(features, sizeof(features), "%u", guest->features);
+	say(guest->guests, guest,
+	    &(struct event){.name = "connected",
+			    .fields = {"USER", guest->user, "FEATURES", features, "IS_OWNER",
+				       guest->is_owner ? "1" : "0"},
+			    .fd = socket});
+	count(guest, true);
+}
+
+/* Of a session that has ended meanwhile nobody gets a connection. */
+static void connect_guest(void *userdata)
+{
+	struct guest *guest = userdata;
+	struct engine *engine = guest->guests->agent->engine;
+	struct session *session = session_of(guest);
+	struct error err;
+
+	if (session) {
+		engine->ops->connect(engine, session, &guest->wish);
+		return;
+	}
+	guest->n_tries = TRIES_MAX;
+	(void)error_set(&err, ERR_UNAVAILABLE, "the session has ended");
+	on_connection(&guest->wish, -1, &err);
+}
+
+static void come_in(struct guest *guest, struct session *session)
+{
+
+	if (!may_be_alone(guest) && !is_owner_inside(guest->guests, session)) {
+		refuse(guest, 403, "its owner is not there");
+		return;
+	}
+	if (!guest->is_checking && !make_room(guest, session)) {
+		refuse(guest, 429, "there are as many as may be");
+		return;
+	}
+	if (guest->is_checking) {
+		say_number(guest->guests, guest, "checked", "STATUS", 200);
+		leave(guest);
+		return;
+	}
+	guest->n_refs++;
+	guest->is_awaited = true;
+	guest->wish.give = on_connection;
+	guest->timer = timer_new(guest->guests->agent->loop, connect_guest, guest);
+	connect_guest(guest);
+}
+
+/* Those inside have other rights. */
+static void change(struct guest *guest, uint32_t features)
+{
+	struct guests *guests = guest->guests;
+	const struct session *session = session_of(guest);
+
+	if (!session) {
+		put_out(guest, VIEWER_END_SESSION);
+		return;
+	}
+	if (!(features & FEATURE_BIT(FEATURE_display))) {
+		put_out(guest, VIEWER_END_PERMISSION);
+	} else {
+		guest->features = features;
+		say_number(guests, guest, "features", "FEATURES", features);
+	}
+	put_out_unsupervised(guests, session);
+}
+
+static void on_access(uint32_t features, void *userdata)
+{
+	struct guest *guest = userdata;
+	struct session *session = guest->guests ? session_of(guest) : NULL;
+
+	if (!guest->guests) {
+		; /* they have not waited */
+	} else if (guest->is_inside) {
+		change(guest, features);
+	} else if (guest->is_awaited) {
+		guest->features = features; /* told with the connection */
+	} else if (!session) {
+		refuse(guest, 401, "the session is not there or not ready");
+	} else if (!(features & FEATURE_BIT(FEATURE_display))) {
+		refuse(guest, 403, "the permissions do not give the display");
+	} else {
+		guest->features = features;
+		guest->is_owner = strcmp(guest->user, session->owner) == 0;
+		come_in(guest, session);
+	}
+	guest_unref(guest);
+}
+
+static void ask_access(struct guest *guest)
+{
+	struct agent *agent = guest->guests->agent;
+	struct error err;
+
+	guest->n_refs++;
+	if (access_ask(agent->loop, &agent->sessions, guest->session_id, guest->user, on_access,
+		       guest, &err) == 0)
+		return;
+	log_error("session %s: permissions of user %s: %s", guest->session_id, guest->user,
+		  err.message);
+	on_access(0, guest);
+}
+
+static void on_admission(const char *user, const struct error *err, void *userdata)
+{
+	struct guest *guest = userdata;
+
+	if (guest->guests && user && copy(&guest->user, user) && user[0])
+		ask_access(guest);
+	else if (guest->guests)
+		refuse(guest, user || err->code != ERR_UNAUTHORIZED ? 503 : 401,
+		       user ? "out of memory" : err->message);
+	guest_unref(guest);
+}
+
+static int ask_admission(struct guest *guest, struct error *err)
+{
+	const struct admission_question question = {
+		.token = guest->token, .session_id = guest->session_id, .address = guest->address};
+
+	guest->n_refs++;
+	if (admission_ask(guest->guests->admission, &question, on_admission, guest, err) == 0)
+		return 0;
+	guest_unref(guest);
+	return -1;
+}
+
+/* --- what the viewer says ----------------------------------------------------------------------
+ */
+
+static void on_hello(struct guests *guests, const struct message *message)
+{
+	struct engine_status *status = &guests->agent->engine->status;
+	const char *port = message_get(message, "PORT"),
+		   *path = message_get(message, "WEB_URL_PATH");
+	long long number;
+
+	if (!port || !path || !number_parse(port, 1, 65535, &number))
+		return;
+	json_decref(status->endpoints);
+	status->endpoints = json_pack("[{s:s,s:I,s:s}]", "Protocol", "HTTP", "Port",
+				      (json_int_t)number, "WebUrlPath", path);
+	log_info("web viewer is there (port=%lld)", number);
+	guests->agent->on_change(guests->agent->userdata);
+}
+
+/* Whoever has a token that is good somewhere gets the page. */
+static void on_check(struct guest *guest)
+{
+	struct error err = {0};
+
+	guest->is_checking = true;
+	guest->session_id = admission_session_of(guest->token, &err);
+	if (!guest->session_id)
+		refuse(guest, err.code == ERR_UNAUTHORIZED ? 401 : 503, err.message);
+	else if (ask_admission(guest, &err) < 0)
+		refuse(guest, 503, err.message);
+}
+
+static void on_connect(struct guest *guest)
+{
+	struct error err;
+
+	if (ask_admission(guest, &err) < 0)
+		refuse(guest, 503, err.message);
+}
+
+static void on_holds(struct guest *guest)
+{
+	const struct session *session = session_of(guest);
+
+	if (!session) {
+		put_out(guest, VIEWER_END_SESSION);
+		return;
+	}
+	guest->is_owner = strcmp(guest->user, session->owner) == 0;
+	count(guest, true);
+	ask_access(guest);
+}
+
+static struct guest *find(struct guests *guests, const char *tag)
+{
+	list_for_each (guest, &guests->guests, struct guest, link) {
+		if (strcmp(guest->tag, tag) == 0)
+			return guest;
+	}
+	return NULL;
+}
+
+static const struct viewer_operation {
+	const char *name;
+	const char *needs[5];
+	void (*begin)(struct guest *guest);
+} viewer_operations[] = {
+	{"check", {"TAG", "TOKEN", "ADDRESS"}, on_check},
+	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, on_connect},
+	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, on_holds},
+};
+
+static int begin(struct guests *guests, const struct viewer_operation *operation,
+		 const struct message *message, struct error *err)
+{
+	struct guest *guest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(operation->needs) && operation->needs[i]; i++) {
+		if (!message_get(message, operation->needs[i]))
+			return error_set(err, ERR_INVALID, "%s without %s", operation->name,
+					 operation->needs[i]);
+	}
+	if (find(guests, message_get(message, "TAG")))
+		return error_set(err, ERR_INVALID, "a tag is used twice");
+	if (guests->n >= GUESTS_MAX)
+		return error_set(err, ERR_LIMIT, "more than %d at a time", GUESTS_MAX);
+	guest = guest_new(guests, message, err);
+	if (!guest)
+		return -1;
+	operation->begin(guest);
+	return 0;
+}
+
+static int take_packet(struct guests *guests, const struct message *message, struct error *err)
+{
+	const char *name = message_get(message, "OPERATION"), *tag = message_get(message, "TAG");
+	struct guest *guest;
+
+	if (name && strcmp(name, "hello") == 0) {
+		on_hello(guests, message);
+		return 0;
+	}
+	if (name && tag && strcmp(name, "gone") == 0) {
+		guest = find(guests, tag); /* NULL: they were put out meanwhile */
+		if (guest)
+			leave_alone(guest);
+		return 0;
+	}
+	for (size_t i = 0; name && i < ARRAY_SIZE(viewer_operations); i++) {
+		if (strcmp(viewer_operations[i].name, name) == 0)
+			return begin(guests, &viewer_operations[i], message, err);
+	}
+	return error_set(err, ERR_INVALID, "unknown operation");
+}
+
+/* --- the viewer --------------------------------------------------------------------------------
+ */
+
+/* It closes every connection that it has when it ends, so nobody is inside any more. */
+static void drop_viewer(struct guests *guests)
+{
+	struct engine *engine = guests->agent->engine;
+
+	packet_socket_free(guests->viewer);
+	guests->viewer = NULL;
+	list_for_each_safe (guest, &guests->guests, struct guest, link)
+		leave(guest);
+	if (!engine)
+		return;
+	json_decref(engine->status.endpoints);
+	engine->status.endpoints = NULL;
+}
+
+static void on_closed(const struct error *why, void *userdata)
+{
+	struct guests *guests = userdata;
+
+	log_warning("web viewer is gone: %s", why->message);
+	drop_viewer(guests);
+	guests->agent->on_change(guests->agent->userdata);
+}
+
+static void on_packet(const struct message *message, int *fd, void *userdata)
+{
+	struct guests *guests = userdata;
+	struct error err;
+
+	(void)fd;
+	if (take_packet(guests, message, &err) < 0)
+		on_closed(&err, guests);
+}
+
+static void on_accept(int fd, void *userdata)
+{
+	static const struct packet_socket_handler handler = {on_packet, on_closed};
+	struct guests *guests = userdata;
+	struct error err;
+
+	drop_viewer(guests);
+	guests->viewer = packet_socket_new(guests->agent->loop, fd, &handler, guests, &err);
+	if (!guests->viewer)
+		log_error("web viewer: %s", err.message);
+}
+
+/* --- for others --------------------------------------------------------------------------------
+ */
+
+void guests_look(struct guests *guests)
+{
+	if (!guests)
+		return;
+	list_for_each_safe (guest, &guests->guests, struct guest, link) {
+		if (guest->is_inside && !session_of(guest))
+			put_out(guest, VIEWER_END_SESSION);
+	}
+}
+
+void guests_update(struct guests *guests, const struct session *session)
+{
+	if (!guests)
+		return;
+	list_for_each_safe (guest, &guests->guests, struct guest, link) {
+		if ((guest->is_inside || guest->is_awaited) &&
+		    strcmp(guest->session_id, session->id) == 0)
+			ask_access(guest);
+	}
+}
+
+struct guests *guests_new(struct agent *agent, const char *path, struct error *err)
+{
+	struct guests *guests = calloc(1, sizeof(*guests));
+
+	if (!guests) {
+		(void)error_oom(err);
+		return NULL;
+	}
+	guests->agent = agent;
+	list_init(&guests->guests);
+	guests->admission = admission_new(agent->loop, agent->config, &agent->token_key, err);
+	if (guests->admission)
+		guests->listener = packet_listener_new(
+			agent->loop, path, agent->config->viewer_user, on_accept, guests, err);
+	if (guests->listener)
+		return guests;
+	guests_free(guests);
+	return NULL;
+}
+
+void guests_stop(struct guests *guests)
+{
+	if (!guests)
+		return;
+	packet_listener_free(guests->listener);
+	guests->listener = NULL;
+	drop_viewer(guests);
+}
+
+void guests_free(struct guests *guests)
+{
+	if (!guests)
+		return;
+	admission_free(guests->admission);
+	free(guests);
+}

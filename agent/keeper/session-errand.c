@@ -1,0 +1,161 @@
+/* What is done as the owner for a peer, and answered with a descriptor: a capture program is started,
+ * each with a socket for whoever asked, or a connection made to the X server for a viewer.
+ *
+ * The latter is a process, too, because the server's socket lies where its owner may put whatever they
+ * like in its place: what is connected to shall not take us for its peer. The child connects a socket
+ * that we have made, and ends. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "agent/keeper/session.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+
+static void answer(struct peer *peer, const char *event, const char *tag, const char *reason,
+		   int fd)
+{
+	AUTO(buf_done) struct buf packet = {0};
+
+	if (peer && message_build(&packet, "EVENT", event, "TAG", tag, "REASON", reason, NULL))
+		peer_send(peer, &packet, fd);
+}
+
+/* A free one, unless so many that answer with this event are busy. */
+static struct errand *find_free(struct session *s, const char *event, size_t n_max)
+{
+	struct errand *errand = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
+		struct errand *e = &s->errands[i];
+
+		if (e->program.pid == 0 && e->program.exec_fd < 0)
+			errand = errand ? errand : e;
+		else
+			n += strcmp(e->event, event) == 0;
+	}
+	return n < n_max ? errand : NULL;
+}
+
+/* @start makes a process, and sets reply_fd to what is handed over when it runs. */
+static void run(struct session *s, struct peer *peer, const char *event, const char *tag,
+		int (*start)(struct session *s, struct errand *errand, struct error *err))
+{
+	struct errand *errand = find_free(s, event, SESSION_ERRANDS_MAX / 2);
+	struct error err = {0};
+
+	if (s->state != SESSION_READY) {
+		answer(peer, event, tag, "the session is not ready", -1);
+		return;
+	}
+	if (!errand) {
+		answer(peer, event, tag, "too many of these run already", -1);
+		return;
+	}
+	program_done(&errand->program);
+	*errand = (struct errand){
+		.program = PROGRAM_NONE, .reply_fd = -1, .peer = peer->serial, .event = event};
+	(void)snprintf(errand->tag, sizeof(errand->tag), "%s", tag);
+	if (start(s, errand, &err) < 0) {
+		close_p(&errand->reply_fd);
+		program_done(&errand->program);
+		answer(peer, event, tag, err.message, -1);
+	}
+}
+
+void session_errand_decided(struct session *s, struct errand *errand)
+{
+	struct peer *peer = peers_find(&s->peers, errand->peer);
+	struct error err = {0};
+
+	if (program_runs(&errand->program, &err))
+		answer(peer, errand->event, errand->tag, NULL, errand->reply_fd);
+	else
+		answer(peer, errand->event, errand->tag, err.message, -1);
+	close_p(&errand->reply_fd);
+}
+
+/* --- capture -----------------------------------------------------------------------------------
+ */
+
+static int prepare_capture(void *data, char ***ret_argv, struct error *err)
+{
+	const struct session *s = data;
+	char **argv = calloc(4, sizeof(*argv));
+
+	if (!argv)
+		return error_oom(err);
+	_Static_assert(PROGRAM_PASSED_FD == 3, "the number in --serve");
+	argv[0] = strdup(s->options->screenshot_program);
+	argv[1] = strdup("--serve");
+	argv[2] = strdup("3");
+	*ret_argv = argv;
+	return argv[0] && argv[1] && argv[2] ? 0 : error_oom(err);
+}
+
+static int start_capture(struct session *s, struct errand *errand, struct error *err)
+{
+	AUTO(close_p) int theirs = -1;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return error_errno(err, "socketpair");
+	errand->reply_fd = fds[0];
+	theirs = fds[1];
+	(void)snprintf(errand->program.name, sizeof(errand->program.name), "capture program");
+	return program_start(&errand->program, &s->context,
+			     &(struct program_start){.source = "capture",
+						     .log_fd = s->log_fd,
+						     .passed_fd = theirs,
+						     .prepare = prepare_capture,
+						     .data = s},
+			     err);
+}
+
+void session_capture(struct session *s, struct peer *peer, const char *tag)
+{
+	run(s, peer, "capture", tag, start_capture);
+}
+
+/* --- connect -----------------------------------------------------------------------------------
+ */
+
+static int prepare_connection(void *data, char ***ret_argv, struct error *err)
+{
+	const struct session *s = data;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	(void)ret_argv; /* nothing is executed */
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->xserver.rfb);
+	if (connect(PROGRAM_PASSED_FD, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_errno(err, "connect to the X server");
+	return 0;
+}
+
+static int start_connection(struct session *s, struct errand *errand, struct error *err)
+{
+	if (!s->xserver.rfb)
+		return error_set(err, ERR_UNSUPPORTED,
+				 "a console session has no server for viewers");
+	/* it does not wait for a server that does not accept */
+	errand->reply_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (errand->reply_fd < 0)
+		return error_errno(err, "socket");
+	(void)snprintf(errand->program.name, sizeof(errand->program.name), "viewer's connection");
+	return program_start(&errand->program, &s->context,
+			     &(struct program_start){.source = "viewer",
+						     .log_fd = s->log_fd,
+						     .passed_fd = errand->reply_fd,
+						     .prepare = prepare_connection,
+						     .data = s},
+			     err);
+}
+
+void session_connect(struct session *s, struct peer *peer, const char *tag)
+{
+	run(s, peer, "connect", tag, start_connection);
+}

@@ -1,0 +1,432 @@
+#include "agent/viewer/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/viewer/rfb.h"
+#include "agent/viewer/room.h"
+#include "common/cleanup.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#define TEXT_MAX_BYTES 16384
+#define QUEUE_MAX_BYTES (1024UL * 1024)
+#define READ_BYTES 65536
+
+struct client {
+	uv_pipe_t server; /* first: the X server, once there is one */
+	struct list link; /* room::clients, while it is inside */
+	struct client_host *host;
+	struct ws *ws; /* NULL: the browser has gone */
+	struct timer *timer;
+	struct visitor *visitor; /* NULL: none yet, or none any more */
+	char *session_id;
+	struct room *room; /* NULL: not inside */
+	char *user;
+	bool is_owner;
+	struct rfb rfb;
+	bool has_server;
+	uv_write_t writing;
+	bool is_writing;
+	struct buf leaving; /* given to the system, which has not taken it yet */
+	struct buf waiting; /* came meanwhile */
+};
+
+/* --- the end -----------------------------------------------------------------------------------
+ */
+
+static void tell_people(struct room *room);
+
+static void client_free(struct client *client)
+{
+	free(client->session_id);
+	free(client->user);
+	buf_done(&client->leaving);
+	buf_done(&client->waiting);
+	free(client);
+}
+
+static void on_server_closed(uv_handle_t *handle)
+{
+	client_free((struct client *)(void *)handle);
+}
+
+static void close_browser(struct client *client, unsigned code, const char *why)
+{
+	if (client->ws)
+		ws_close(client->ws, (enum lws_close_status)code, why);
+}
+
+/* Out of the room; what was said about the session is not said any more. */
+static void go_out(struct client *client)
+{
+	struct room *room = client->room;
+
+	vouch_leave(TAKE(client->visitor));
+	if (!room)
+		return;
+	client->room = NULL;
+	rfb_done(&client->rfb);
+	list_remove(&client->link);
+	tell_people(room);
+	room_leave(room);
+	if (client->has_server)
+		(void)uv_read_stop((uv_stream_t *)&client->server);
+}
+
+/* The browser has gone, and takes everything with it. */
+static void on_close(struct ws *ws, const char *why, void *userdata)
+{
+	struct client *client = ws_user(ws);
+
+	(void)userdata;
+	if (!client)
+		return;
+	if (client->room)
+		log_info("session %s: the browser of user %s is gone: %s", client->session_id,
+			 client->user, why);
+	client->ws = NULL;
+	timer_free(client->timer);
+	go_out(client);
+	if (client->has_server)
+		uv_close((uv_handle_t *)&client->server, on_server_closed);
+	else
+		client_free(client);
+}
+
+/* --- what the browser is told ------------------------------------------------------------------
+ */
+
+static void tell(struct client *client, json_t *object)
+{
+	AUTO(buf_done) struct buf text = {0};
+	json_auto_t *owned = object;
+	struct error err;
+
+	if (json_append(&text, owned, &err) < 0 ||
+	    (client->ws && ws_send(client->ws, text.data, text.len, &err) < 0))
+		log_debug("session %s: %s", client->session_id, err.message);
+}
+
+static json_t *pack_features(uint32_t features)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < N_FEATURES; i++) {
+		if (features & FEATURE_BIT(i))
+			(void)json_array_append_new(list, json_string(feature_name(i)));
+	}
+	return list;
+}
+
+static void tell_people(struct room *room)
+{
+	list_for_each (client, &room->clients, struct client, link) {
+		json_t *people = json_array();
+
+		list_for_each (other, &room->clients, struct client, link)
+			(void)json_array_append_new(people,
+						    json_pack("{s:s,s:b,s:b}", "user", other->user,
+							      "owner", (int)other->is_owner, "you",
+							      (int)(other == client)));
+		tell(client, json_pack("{s:s,s:o}", "event", "people", "people", people));
+	}
+}
+
+/* --- the X server ------------------------------------------------------------------------------
+ */
+
+static void fail(struct client *client, enum client_close code, const struct error *err)
+{
+	log_warning("session %s: the connection of user %s is ended: %s (address=%s)",
+		    client->session_id ? client->session_id : "?",
+		    client->user ? client->user : "?", err->message,
+		    client->ws ? ws_peer_address(client->ws) : "");
+	close_browser(client, code, "the connection was ended");
+	go_out(client);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
+{
+	static char bytes[READ_BYTES]; /* one loop, one thread: used within one callback */
+
+	(void)handle;
+	(void)wanted;
+	*ret = uv_buf_init(bytes, sizeof(bytes));
+}
+
+static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
+{
+	struct client *client = (struct client *)(void *)stream;
+	AUTO(buf_done) struct buf out = {0};
+	struct error err;
+
+	if (!client->room || len == 0)
+		return;
+	if (len < 0) {
+		(void)error_set(&err, ERR_UNREACHABLE, "the X server has closed it");
+		fail(client, CLIENT_CLOSE_SERVER, &err);
+		return;
+	}
+	if (rfb_take_server(&client->rfb, bytes->base, (size_t)len, &out, &err) < 0) {
+		fail(client, CLIENT_CLOSE_SERVER, &err);
+		return;
+	}
+	if (out.len == 0 || ws_send_binary(client->ws, out.data, out.len, &err) < 0)
+		return;
+	if (ws_is_waiting(client->ws))
+		(void)uv_read_stop(stream);
+}
+
+static void on_drained(struct ws *ws, void *userdata)
+{
+	struct client *client = ws_user(ws);
+
+	(void)userdata;
+	if (client && client->room)
+		(void)uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
+}
+
+static void on_written(uv_write_t *writing, int status);
+
+static void start_write(struct client *client)
+{
+	uv_buf_t bytes = uv_buf_init(client->leaving.data, (unsigned)client->leaving.len);
+
+	client->is_writing = true;
+	client->writing.data = client;
+	if (uv_write(&client->writing, (uv_stream_t *)&client->server, &bytes, 1, on_written) < 0)
+		client->is_writing = false; /* reading tells why */
+}
+
+static void on_written(uv_write_t *writing, int status)
+{
+	struct client *client = writing->data;
+
+	client->is_writing = false;
+	buf_done(&client->leaving);
+	if (status < 0 || !client->ws)
+		return;
+	if (client->waiting.len > 0) {
+		client->leaving = client->waiting;
+		client->waiting = (struct buf){0};
+		start_write(client);
+	} else {
+		ws_set_reading(client->ws, true);
+	}
+}
+
+/* While the server does not take what came, nothing more is read from the browser. */
+static void send_to_server(struct client *client, const struct buf *bytes)
+{
+	uv_buf_t all = uv_buf_init(bytes->data, (unsigned)bytes->len);
+	struct error err;
+	int n = 0;
+
+	if (!client->is_writing)
+		n = uv_try_write((uv_stream_t *)&client->server, &all, 1);
+	if (n == (int)bytes->len)
+		return;
+	n = n < 0 ? 0 : n;
+	if (buf_append(client->is_writing ? &client->waiting : &client->leaving, bytes->data + n,
+		       bytes->len - (size_t)n, &err) < 0) {
+		fail(client, CLIENT_CLOSE_SERVER, &err);
+		return;
+	}
+	ws_set_reading(client->ws, false);
+	if (!client->is_writing)
+		start_write(client);
+}
+
+static void on_binary(struct ws *ws, const void *bytes, size_t len, void *userdata)
+{
+	struct client *client = ws_user(ws);
+	AUTO(buf_done) struct buf out = {0};
+	struct error err = {0};
+
+	(void)userdata;
+	if (!client)
+		return;
+	if (!client->room)
+		(void)error_set(&err, ERR_INVALID, "the client sends before it is admitted");
+	if (!client->room || rfb_take_client(&client->rfb, bytes, len, &out, &err) < 0)
+		fail(client, CLIENT_CLOSE_BROKEN, &err);
+	else if (out.len > 0)
+		send_to_server(client, &out);
+}
+
+/* --- what the agent says -----------------------------------------------------------------------
+ */
+
+static void on_judged(int status, void *userdata)
+{
+	struct client *client = userdata;
+
+	client->visitor = NULL;
+	close_browser(client, CLIENT_CLOSE_REFUSED + (unsigned)status, "not admitted");
+}
+
+static int open_server(struct client *client, int fd)
+{
+	if (uv_pipe_init(&client->host->loop->uv, &client->server, 0) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	client->has_server = true;
+	if (uv_pipe_open(&client->server, fd) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
+}
+
+static void on_admitted(const struct admittance *admittance, void *userdata)
+{
+	struct client *client = userdata;
+	struct error err;
+
+	timer_stop(client->timer);
+	client->user = strdup(admittance->user);
+	client->is_owner = admittance->is_owner;
+	if (open_server(client, admittance->fd) == 0 && client->user)
+		client->room = room_enter(&client->host->rooms, client->session_id);
+	if (!client->room) {
+		(void)error_oom(&err);
+		fail(client, CLIENT_CLOSE_SERVER, &err);
+		return;
+	}
+	rfb_init(&client->rfb, admittance->features, &client->room->keyboard);
+	list_append(&client->room->clients, &client->link);
+	log_info("session %s: user %s is connected (address=%s)", client->session_id, client->user,
+		 ws_peer_address(client->ws));
+	tell(client,
+	     json_pack("{s:s,s:s,s:b,s:o}", "event", "admitted", "user", client->user, "owner",
+		       (int)client->is_owner, "features", pack_features(admittance->features)));
+	tell_people(client->room);
+}
+
+static void on_features(uint32_t features, void *userdata)
+{
+	struct client *client = userdata;
+	AUTO(buf_done) struct buf out = {0};
+	struct error err;
+
+	if (rfb_set_features(&client->rfb, features, &out, &err) < 0) {
+		fail(client, CLIENT_CLOSE_SERVER, &err);
+		return;
+	}
+	if (out.len > 0)
+		send_to_server(client, &out);
+	tell(client,
+	     json_pack("{s:s,s:o}", "event", "features", "features", pack_features(features)));
+}
+
+static void on_put_out(enum viewer_end reason, void *userdata)
+{
+	struct client *client = userdata;
+
+	client->visitor = NULL;
+	close_browser(client, CLIENT_CLOSE_PUT_OUT + (unsigned)reason, "put out");
+	go_out(client);
+}
+
+static const struct vouch_events vouch_events = {on_judged, on_admitted, on_features, on_put_out};
+
+/* --- what the browser says ---------------------------------------------------------------------
+ */
+
+/* Of one that does not come to the point. */
+static void on_timeout(void *userdata)
+{
+	struct client *client = userdata;
+
+	go_out(client);
+	close_browser(client, CLIENT_CLOSE_REFUSED + 401, "no token came in time");
+}
+
+static void show_token(struct client *client, const json_t *message)
+{
+	struct vouch_question question = {
+		.token = json_get_text(message, "token"),
+		.session_id = json_get_text(message, "session"),
+		.address = ws_peer_address(client->ws),
+		.events = &vouch_events,
+		.userdata = client,
+	};
+	struct error err;
+
+	if (!question.token || !question.session_id) {
+		close_browser(client, CLIENT_CLOSE_BROKEN, "token and session are expected");
+		return;
+	}
+	client->session_id = strdup(question.session_id);
+	client->visitor = client->session_id ? vouch_ask(client->host->vouch, &question, &err)
+					     : NULL;
+	if (client->visitor)
+		return;
+	if (client->session_id)
+		log_warning("a token is not looked at: %s", err.message);
+	close_browser(client,
+		      CLIENT_CLOSE_REFUSED +
+			      (client->session_id && err.code == ERR_UNAUTHORIZED ? 401 : 503),
+		      "not admitted");
+}
+
+static void on_message(struct ws *ws, const char *text, size_t len, void *userdata)
+{
+	struct client *client = ws_user(ws);
+	json_auto_t *message = NULL;
+	const json_t *ping;
+	struct error err;
+
+	(void)userdata;
+	if (!client)
+		return;
+	if (json_parse(text, len, &message, &err) < 0) {
+		close_browser(client, CLIENT_CLOSE_BROKEN, "not JSON");
+		return;
+	}
+	ping = json_object_get(message, "ping");
+	if (!client->session_id)
+		show_token(client, message);
+	else if (client->room && json_is_integer(ping))
+		tell(client,
+		     json_pack("{s:s,s:I}", "event", "pong", "ping", json_integer_value(ping)));
+	else
+		close_browser(client, CLIENT_CLOSE_BROKEN, "not expected");
+}
+
+static void on_open(struct ws *ws, const char *authorization, void *userdata)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	(void)authorization;
+	if (client) {
+		client->host = userdata;
+		client->timer = timer_new(client->host->loop, on_timeout, client);
+	}
+	if (!client || !client->timer) {
+		free(client);
+		ws_close(ws, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION, "out of memory");
+		return;
+	}
+	client->ws = ws;
+	ws_set_user(ws, client);
+	timer_start(client->timer, CLIENT_ADMISSION_MS, 0);
+}
+
+struct ws_handler client_handler(const char *path)
+{
+	return (struct ws_handler){
+		.protocol = CLIENT_PROTOCOL,
+		.path = path,
+		.message_max_bytes = TEXT_MAX_BYTES,
+		.queue_max_bytes = QUEUE_MAX_BYTES,
+		.open = on_open,
+		.message = on_message,
+		.binary = on_binary,
+		.drained = on_drained,
+		.close = on_close,
+	};
+}

@@ -1,0 +1,251 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "agent/config.h"
+#include "agent/viewer/door.h"
+#include "agent/viewer/identity.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/ready.h"
+#include "common/service.h"
+
+#define STATE_FOLDER "/var/lib/dcv-session-viewer"
+#define PAGE_FOLDER "/usr/share/dcv-session-viewer"
+#define NOVNC_FOLDER "/usr/share/novnc"
+#define DAY_MS_TIMER (24ULL * 60 * 60 * 1000)
+
+struct options {
+	const char *conf, *state_folder, *agent_socket, *page_folder, *novnc_folder;
+	int ready_fd;
+};
+
+/* What main owns. */
+struct program {
+	struct options options;
+	struct agent_config config;
+	struct loop loop;
+	struct tls_server *tls;
+	struct site *site;
+	struct client_host host;
+	struct door *door;
+	struct timer *renewal;
+	struct service service;
+	char *path; /* with a slash at both ends */
+};
+
+static void print_help(void)
+{
+	puts("Usage: dcv-session-viewer [OPTION...]\n"
+	     "Show the sessions of this host in browsers. Needs no privileges, and a running "
+	     "agent.\n\n"
+	     "  --conf FILE          settings, the table [viewer] (" AGENT_CONFIG_PATH ")\n"
+	     "  --state-dir DIR      for a certificate of its own (" STATE_FOLDER ")\n"
+	     "  --agent-socket PATH  where the agent waits for it (" VIEWER_SOCKET ")\n"
+	     "  --page-dir DIR       its page (" PAGE_FOLDER ")\n"
+	     "  --novnc-dir DIR      noVNC (" NOVNC_FOLDER ")\n"
+	     "  --ready-fd N         write \"ready\" to descriptor N when up\n"
+	     "  -h, --help\n"
+	     "  --version");
+}
+
+enum { READY_FD = 256, SHOW_VERSION };
+
+/* The numbers from 0 on are places in the texts of read_options(). */
+static const struct option known_options[] = {
+	{"conf", required_argument, NULL, 0},
+	{"state-dir", required_argument, NULL, 1},
+	{"agent-socket", required_argument, NULL, 2},
+	{"page-dir", required_argument, NULL, 3},
+	{"novnc-dir", required_argument, NULL, 4},
+	{"ready-fd", required_argument, NULL, READY_FD},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, SHOW_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+/* What is no text; as read_options(). */
+static int read_option(int option, struct options *o)
+{
+	struct error err;
+
+	switch (option) {
+	case READY_FD:
+		if (ready_parse(optarg, &o->ready_fd, &err) == 0)
+			return 0;
+		fprintf(stderr, "%s\n", err.message);
+		return 3;
+	case 'h':
+		print_help();
+		return 1;
+	case SHOW_VERSION:
+		puts("dcv-session-viewer " VERSION);
+		return 1;
+	default:
+		return 3;
+	}
+}
+
+/* 0: run; else exit with that status minus 1. */
+static int read_options(int argc, char **argv, struct options *o)
+{
+	const char **const texts[] = {&o->conf, &o->state_folder, &o->agent_socket, &o->page_folder,
+				      &o->novnc_folder};
+	int option, status = 0;
+
+	while (status == 0 && (option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
+		if (option < (int)ARRAY_SIZE(texts))
+			*texts[option] = optarg;
+		else
+			status = read_option(option, o);
+	}
+	if (status != 0 || optind == argc)
+		return status;
+	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
+	return 3;
+}
+
+static void show_identity(void *userdata)
+{
+	struct program *p = userdata;
+	struct error err;
+
+	if (identity_show(p->tls, &p->config, p->options.state_folder, &err) < 0)
+		log_error("the certificate stays as it is: %s", err.message);
+}
+
+static void on_stop(void *userdata)
+{
+	struct program *p = userdata;
+
+	log_info("viewer stops");
+	service_stopping();
+	service_stop(&p->service);
+	timer_free(p->renewal);
+	vouch_stop(p->host.vouch);
+}
+
+static void on_reload(void *userdata)
+{
+	service_reloading();
+	show_identity(userdata);
+	service_reloaded();
+}
+
+/* The page's addresses are relative to it, so it must end in a slash. */
+static int make_path(struct program *p, struct error *err)
+{
+	const char *path = p->config.viewer_web_url_path;
+	size_t len = strlen(path);
+
+	if (path[0] != '/' || strpbrk(path, "?# \"<>\\") || strstr(path, "//"))
+		return error_set(err, ERR_CONFIG,
+				 "viewer.web_url_path: expected a path such as '/' or '/desktop/', "
+				 "got '%.40s'",
+				 path);
+	if (asprintf(&p->path, "%s%s", path, path[len - 1] == '/' ? "" : "/") < 0) {
+		p->path = NULL;
+		return error_oom(err);
+	}
+	return 0;
+}
+
+static int build(struct program *p, struct error *err)
+{
+	const struct vouch_options vouch = {.socket = p->options.agent_socket,
+					    .port = (int)p->config.viewer_port,
+					    .web_url_path = p->path};
+	const struct door_options door = {.bind_host = p->config.viewer_bind_host,
+					  .port = (int)p->config.viewer_port,
+					  .path = p->path,
+					  .tls = p->tls,
+					  .site = p->site,
+					  .host = &p->host};
+
+	p->loop.on_stop = on_stop;
+	p->loop.on_reload = on_reload;
+	p->loop.userdata = p;
+	p->host.loop = &p->loop;
+	list_init(&p->host.rooms);
+	p->door = door_new(&p->loop, &door, err);
+	if (!p->door)
+		return -1;
+	p->renewal = timer_new(&p->loop, show_identity, p);
+	if (!p->renewal)
+		return error_oom(err);
+	timer_start(p->renewal, DAY_MS_TIMER, DAY_MS_TIMER);
+	/* last: from then on the agent tells others that we are here */
+	p->host.vouch = vouch_new(&p->loop, &vouch, err);
+	return p->host.vouch ? 0 : -1;
+}
+
+static int prepare(struct program *p, struct error *err)
+{
+	enum log_level level;
+
+	if (agent_config_load(&p->config, p->options.conf, err) < 0)
+		return -1;
+	if (log_level_from_name(p->config.log_level, &level))
+		log_set_level(level);
+	if (make_path(p, err) < 0)
+		return -1;
+	p->site = site_load(p->options.page_folder, p->options.novnc_folder, err);
+	p->tls = p->site ? tls_server_new(err) : NULL;
+	if (!p->tls || identity_show(p->tls, &p->config, p->options.state_folder, err) < 0)
+		return -1;
+	return loop_init(&p->loop, err);
+}
+
+static int run(struct program *p, struct error *err)
+{
+	int result;
+
+	/* whoever gets hold of it does not get hold of more */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(err, "give up privileges");
+	if (prepare(p, err) < 0)
+		return -1;
+	result = build(p, err);
+	if (result == 0) {
+		log_info("viewer is ready (address=%s, port=%lld)", p->config.viewer_bind_host,
+			 p->config.viewer_port);
+		service_start(&p->service, &p->loop);
+		ready_tell(&p->options.ready_fd);
+		loop_run(&p->loop);
+	}
+	loop_done(&p->loop);
+	door_free(p->door);
+	vouch_free(p->host.vouch);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p = {
+		.options = {.conf = AGENT_CONFIG_PATH,
+			    .state_folder = STATE_FOLDER,
+			    .agent_socket = VIEWER_SOCKET,
+			    .page_folder = PAGE_FOLDER,
+			    .novnc_folder = NOVNC_FOLDER,
+			    .ready_fd = -1},
+	};
+	struct error err = {0};
+	int status = read_options(argc, argv, &p.options);
+
+	if (status > 0)
+		return status - 1;
+	umask(077);
+	if (run(&p, &err) < 0) {
+		log_error("%s", err.message);
+		status = error_exit_status(err.code);
+	}
+	tls_server_free(p.tls);
+	site_free(p.site);
+	free(p.path);
+	agent_config_done(&p.config);
+	log_close();
+	return status;
+}

@@ -1,0 +1,42 @@
+/**
+ * What the agent and the viewer say to each other: packets as in agent/keeper/protocol.h, over a Unix
+ * socket that the agent listens on. It talks to the viewer's user, its own and root alone.
+ *
+ * The viewer knows nothing of users and permissions: it shows the agent the token of somebody at its door,
+ * and gets a socket to the session's X server, or a status. One viewer at a time; the latest counts.
+ *
+ * From the viewer, OPERATION= one of
+ *    hello    PORT WEB_URL_PATH    it listens there; first message
+ *    check    TAG TOKEN ADDRESS    would this token admit anybody now? For the page; nothing begins
+ *    connect  TAG TOKEN SESSION_ID ADDRESS
+ *    holds    TAG SESSION_ID USER ADDRESS   after hello: was admitted by an agent before this one
+ *    gone     TAG                  whoever was admitted has left, or does not want to be any more
+ *
+ * From the agent, EVENT= one of
+ *    checked   TAG STATUS          200, or as refused
+ *    connected TAG USER FEATURES IS_OWNER  with the socket. FEATURES: their bits, decimal
+ *    refused   TAG STATUS          of HTTP: 401 the token is not good, 403 it is and they may not,
+ *                                  429 there is no more room, 503 not now. Why is in the agent's log.
+ *    features  TAG FEATURES        are theirs from now on
+ *    end       TAG REASON          put them out; REASON is one of enum viewer_end, decimal
+ *
+ * TAG names somebody at the door or inside: a number that the viewer never uses twice.
+ */
+#ifndef AGENT_VIEWER_PROTOCOL_H
+#define AGENT_VIEWER_PROTOCOL_H
+
+/** Beside the agent's socket for the API. */
+#define VIEWER_SOCKET_NAME "viewer.sock"
+#define VIEWER_SOCKET "/run/dcv-session-manager-agent/" VIEWER_SOCKET_NAME
+
+#define VIEWER_TOKEN_MAX_BYTES 8192
+
+enum viewer_end {
+	VIEWER_END_SESSION,     /* it is being deleted, or has ended */
+	VIEWER_END_PERMISSION,  /* the permissions do not give the display any more */
+	VIEWER_END_SUPERVISION, /* the owner has left */
+	VIEWER_END_REPLACED,    /* they came again, and there is room for one */
+	VIEWER_N_ENDS
+};
+
+#endif

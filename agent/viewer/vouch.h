@@ -1,0 +1,61 @@
+/**
+ * The agent, as the viewer knows it: it vouches for those who show a token. It may be away for a while;
+ * who is inside stays there, and is told of when it is back. See protocol.h.
+ */
+#ifndef AGENT_VIEWER_VOUCH_H
+#define AGENT_VIEWER_VOUCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/viewer/protocol.h"
+#include "common/error.h"
+#include "common/loop.h"
+
+struct vouch;
+struct visitor; /* somebody whose token was shown */
+
+struct admittance {
+	const char *user; /* borrowed */
+	uint32_t features;
+	bool is_owner;
+	int fd; /* the X server's; taken */
+};
+
+struct vouch_events {
+	/** Not let in, or only asked about. @status: of HTTP. The visitor is gone. */
+	void (*judged)(int status, void *userdata);
+	void (*admitted)(const struct admittance *admittance, void *userdata);
+	void (*features)(uint32_t features, void *userdata);
+	/** They have to leave. The visitor is gone. */
+	void (*put_out)(enum viewer_end reason, void *userdata);
+};
+
+struct vouch_options {
+	const char *socket; /* the agent's; borrowed */
+	int port;
+	const char *web_url_path;
+};
+
+struct vouch *vouch_new(struct loop *loop, const struct vouch_options *options, struct error *err);
+
+/** When the loop stops, and when it has stopped. Both take NULL. */
+void vouch_stop(struct vouch *vouch);
+void vouch_free(struct vouch *vouch);
+
+struct vouch_question {
+	const char *token;
+	const char *session_id; /* NULL: only ask */
+	const char *address;
+	const struct vouch_events *events; /* borrowed */
+	void *userdata;
+};
+
+/** Show a token; an event follows, never before this returns. NULL and an error: it cannot be done now. */
+struct visitor *vouch_ask(struct vouch *vouch, const struct vouch_question *question,
+			  struct error *err);
+
+/** They have left, or do not wait any more. No event comes after this. Takes NULL. */
+void vouch_leave(struct visitor *visitor);
+
+#endif
