@@ -178,6 +178,8 @@ int session_log_merge(const char *session_id, const char *own, const char *path,
  */
 
 struct reading {
+	struct list link; /* session_log_desk::readings */
+	char *reader;     /* NULL: of no concern */
 	char *session_id, *path;
 	struct buf own, text;
 	struct answer *answer;
@@ -189,6 +191,8 @@ static void reading_free(struct reading *r)
 {
 	if (!r)
 		return;
+	list_remove(&r->link);
+	free(r->reader);
 	free(r->session_id);
 	free(r->path);
 	buf_done(&r->own);
@@ -213,6 +217,7 @@ static void on_read(void *userdata)
 {
 	struct reading *r = userdata;
 
+	list_remove(&r->link); /* whoever is answered may ask again */
 	if (r->has_failed)
 		answer_fail(r->answer, &r->err);
 	else
@@ -241,20 +246,42 @@ static int fill(struct reading *r, const struct session *session, const char *fo
 	return 0;
 }
 
-void session_log_answer(const struct session *session, const char *folder, struct loop *loop,
-			struct answer *answer)
+static bool is_reading(const struct session_log_desk *desk, const char *reader)
+{
+	list_for_each (r, &desk->readings, struct reading, link) {
+		if (reader && r->reader && strcmp(r->reader, reader) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int begin(struct session_log_desk *desk, const struct session *session, const char *reader,
+		 struct answer *answer, struct error *err)
 {
 	AUTO(reading_free_p) struct reading *r = calloc(1, sizeof(*r));
+
+	if (is_reading(desk, reader))
+		return error_set(err, ERR_LIMIT,
+				 "another log is being read for user %s; ask again after it",
+				 reader);
+	if (!r)
+		return error_oom(err);
+	r->answer = answer;
+	r->reader = reader ? strdup(reader) : NULL;
+	if (reader && !r->reader)
+		return error_oom(err);
+	if (fill(r, session, desk->folder, err) < 0 ||
+	    loop_work(desk->loop, do_read, on_read, r, err) < 0)
+		return -1;
+	list_append(&desk->readings, &TAKE(r)->link); /* on_read's */
+	return 0;
+}
+
+void session_log_answer(struct session_log_desk *desk, const struct session *session,
+			const char *reader, struct answer *answer)
+{
 	struct error err;
 
-	if (!r) {
-		(void)error_oom(&err);
+	if (begin(desk, session, reader, answer, &err) < 0)
 		answer_fail(answer, &err);
-		return;
-	}
-	r->answer = answer;
-	if (fill(r, session, folder, &err) < 0 || loop_work(loop, do_read, on_read, r, &err) < 0)
-		answer_fail(answer, &err);
-	else
-		r = NULL; /* on_read's */
 }
