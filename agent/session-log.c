@@ -125,13 +125,22 @@ static int append_line(struct buf *ret, const struct line *line, bool is_first, 
 	return json_append(ret, object, err);
 }
 
+/* Within a millisecond a request comes before what the keeper does, and what becomes of the session
+ * after it. */
+static bool comes_first(const struct line *own, const struct line *keepers)
+{
+	int order = strcmp(own->time, keepers->time);
+
+	return order < 0 || (order == 0 && strcmp(own->source, "agent") != 0);
+}
+
 static int append_lines(struct buf *ret, char *own, char *file, struct error *err)
 {
 	struct line a, b;
 	bool has_a = take_line(&own, &a), has_b = take_line(&file, &b);
 
 	for (bool is_first = true; has_a || has_b; is_first = false) {
-		bool is_own = has_a && (!has_b || strcmp(a.time, b.time) <= 0);
+		bool is_own = has_a && (!has_b || comes_first(&a, &b));
 
 		if (append_line(ret, is_own ? &a : &b, is_first, err) < 0)
 			return -1;
