@@ -33,13 +33,6 @@ def service():
 
 
 @pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
 def broker():
     """One that nobody breaks."""
     made = Broker().start().log_in()

@@ -9,20 +9,13 @@ import subprocess
 import pytest
 
 from agent_helpers import Agent
-from keeper_helpers import BUILD, User, name_of, of_session, uid_of, wait_for
+from keeper_helpers import BUILD, name_of, of_session, uid_of, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root")
 
 # busy until a file appears in the owner's home
 BUSY = "#!/bin/sh\nwhile [ ! -e \"$HOME/rest-$DCV_SESSION_ID\" ]; do :; done\nexec sleep 100000\n"
 NOTICE = "#!/bin/sh\necho \"$(id -un) $DISPLAY $DCV_SESSION_ID: $*\" > \"$HOME/notice-$DCV_SESSION_ID\"\n"
-
-
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
 
 
 @pytest.fixture(params=["x11", pytest.param("dcv", marks=pytest.mark.skipif(

@@ -31,20 +31,6 @@ BLAMES_REQUEST = {"INVALID", "DENIED", "NOT_FOUND", "UNSUPPORTED", "TOO_LARGE"}
 CYCLES = int(os.environ.get("KEEPER_CYCLES", "10"))
 
 
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
-def bob():
-    user = User()
-    yield user
-    user.remove()
-
-
 @pytest.fixture
 def keeper():
     k = Keeper()
