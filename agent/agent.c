@@ -255,10 +255,11 @@ int agent_init(struct agent *agent, struct loop *loop, const struct agent_config
 
 	*agent = (struct agent){.loop = loop,
 				.config = config,
-				.keeper_log_folder = options->keeper_log_dir,
+				.log_desk = {.folder = options->keeper_log_dir, .loop = loop},
 				.on_ready = options->on_ready,
 				.on_change = options->on_change,
 				.userdata = options->userdata};
+	list_init(&agent->log_desk.readings);
 	metrics_init(&agent->metrics);
 	if (asprintf(&key_path, "%s/token.key", options->state_folder) < 0) {
 		key_path = NULL;

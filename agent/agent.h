@@ -13,6 +13,7 @@
 #include "agent/metrics.h"
 #include "agent/server.h"
 #include "agent/session-list.h"
+#include "agent/session-log.h"
 #include "agent/token.h"
 #include "common/loop.h"
 
@@ -25,8 +26,8 @@ struct agent {
 	struct server server;
 	struct engine *engine;
 	struct token_key token_key;
+	struct session_log_desk log_desk;
 	struct guests *guests; /* NULL: nobody can be connected by the web viewer */
-	const char *keeper_log_folder;
 	struct idle *idle;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;

@@ -55,7 +55,7 @@ static bool holds(const char *item, const struct session *session, const json_t 
 	if ((value = value_of(item, "tag")))
 		return has_tag(tags, value);
 	if ((value = value_of(item, "owner")))
-		return strcmp(session->owner, value) == 0;
+		return session_is_of(session, value);
 	if ((value = value_of(item, "name")))
 		return fnmatch(value, session->name, 0) == 0;
 	value = value_of(item, "type");

@@ -514,7 +514,9 @@ static int run_get_session_log(const struct request *request, const void *fields
 	if (!caller_may_read(request->caller, session))
 		return error_set(err, ERR_DENIED, "only %s and root may read this session's log",
 				 session->owner);
-	session_log_answer(session, agent->keeper_log_folder, agent->loop, request->answer);
+	session_log_answer(&agent->log_desk, session,
+			   request->caller->is_root ? NULL : request->caller->name,
+			   request->answer);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/text.h"
 
 static int save(const struct server *server, struct error *err)
@@ -63,6 +64,17 @@ static int load(struct server *server, struct error *err)
 	return server->id ? 0 : error_oom(err);
 }
 
+static json_t *load_tags(const struct agent_config *config)
+{
+	json_auto_t *wrong = json_array();
+	json_t *tags = wrong ? tags_load(config, wrong) : NULL;
+	json_t *text;
+	size_t i;
+
+	json_array_foreach(wrong, i, text) log_error("%s", json_string_value(text));
+	return tags;
+}
+
 int server_init(struct server *server, const struct agent_config *config,
 		const struct session_list *sessions, struct engine *engine,
 		const char *state_folder, struct error *err)
@@ -74,7 +86,7 @@ int server_init(struct server *server, const struct agent_config *config,
 	(void)snprintf(server->dns_name, sizeof(server->dns_name), "%s", server->hostname);
 	inventory_address(config->preferred_network_interface, server->address,
 			  sizeof(server->address));
-	server->tags = tags_load(config);
+	server->tags = load_tags(config);
 	if (!server->tags || asprintf(&server->path, "%s/server.json", state_folder) < 0)
 		return error_oom(err);
 	return load(server, err);

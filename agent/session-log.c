@@ -125,13 +125,22 @@ static int append_line(struct buf *ret, const struct line *line, bool is_first, 
 	return json_append(ret, object, err);
 }
 
+/* Within a millisecond a request comes before what the keeper does, and what becomes of the session
+ * after it. */
+static bool comes_first(const struct line *own, const struct line *keepers)
+{
+	int order = strcmp(own->time, keepers->time);
+
+	return order < 0 || (order == 0 && strcmp(own->source, "agent") != 0);
+}
+
 static int append_lines(struct buf *ret, char *own, char *file, struct error *err)
 {
 	struct line a, b;
 	bool has_a = take_line(&own, &a), has_b = take_line(&file, &b);
 
 	for (bool is_first = true; has_a || has_b; is_first = false) {
-		bool is_own = has_a && (!has_b || strcmp(a.time, b.time) <= 0);
+		bool is_own = has_a && (!has_b || comes_first(&a, &b));
 
 		if (append_line(ret, is_own ? &a : &b, is_first, err) < 0)
 			return -1;
@@ -178,6 +187,8 @@ int session_log_merge(const char *session_id, const char *own, const char *path,
  */
 
 struct reading {
+	struct list link; /* session_log_desk::readings */
+	char *reader;     /* NULL: of no concern */
 	char *session_id, *path;
 	struct buf own, text;
 	struct answer *answer;
@@ -189,6 +200,8 @@ static void reading_free(struct reading *r)
 {
 	if (!r)
 		return;
+	list_remove(&r->link);
+	free(r->reader);
 	free(r->session_id);
 	free(r->path);
 	buf_done(&r->own);
@@ -213,6 +226,7 @@ static void on_read(void *userdata)
 {
 	struct reading *r = userdata;
 
+	list_remove(&r->link); /* whoever is answered may ask again */
 	if (r->has_failed)
 		answer_fail(r->answer, &r->err);
 	else
@@ -241,20 +255,42 @@ static int fill(struct reading *r, const struct session *session, const char *fo
 	return 0;
 }
 
-void session_log_answer(const struct session *session, const char *folder, struct loop *loop,
-			struct answer *answer)
+static bool is_reading(const struct session_log_desk *desk, const char *reader)
+{
+	list_for_each (r, &desk->readings, struct reading, link) {
+		if (reader && r->reader && strcmp(r->reader, reader) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int begin(struct session_log_desk *desk, const struct session *session, const char *reader,
+		 struct answer *answer, struct error *err)
 {
 	AUTO(reading_free_p) struct reading *r = calloc(1, sizeof(*r));
+
+	if (is_reading(desk, reader))
+		return error_set(err, ERR_LIMIT,
+				 "another log is being read for user %s; ask again after it",
+				 reader);
+	if (!r)
+		return error_oom(err);
+	r->answer = answer;
+	r->reader = reader ? strdup(reader) : NULL;
+	if (reader && !r->reader)
+		return error_oom(err);
+	if (fill(r, session, desk->folder, err) < 0 ||
+	    loop_work(desk->loop, do_read, on_read, r, err) < 0)
+		return -1;
+	list_append(&desk->readings, &TAKE(r)->link); /* on_read's */
+	return 0;
+}
+
+void session_log_answer(struct session_log_desk *desk, const struct session *session,
+			const char *reader, struct answer *answer)
+{
 	struct error err;
 
-	if (!r) {
-		(void)error_oom(&err);
+	if (begin(desk, session, reader, answer, &err) < 0)
 		answer_fail(answer, &err);
-		return;
-	}
-	r->answer = answer;
-	if (fill(r, session, folder, &err) < 0 || loop_work(loop, do_read, on_read, r, &err) < 0)
-		answer_fail(answer, &err);
-	else
-		r = NULL; /* on_read's */
 }

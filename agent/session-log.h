@@ -24,12 +24,20 @@
 void session_log_add(struct session *session, const char *source, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** Where logs are read. */
+struct session_log_desk {
+	const char *folder; /* of the keepers' logs; borrowed */
+	struct loop *loop;
+	struct list readings; /* under way */
+};
+
 /**
  * Answer with the whole story, in the order of time:
- * {"SessionId", "Lines": [{"Time", "Source", "Text"}, ...]}. @folder: of the keepers' logs.
+ * {"SessionId", "Lines": [{"Time", "Source", "Text"}, ...]}. @reader: one story at a time is read for
+ * each, else many would keep the loop's threads from everybody else (ERR_LIMIT). NULL: without a bound.
  */
-void session_log_answer(const struct session *session, const char *folder, struct loop *loop,
-			struct answer *answer);
+void session_log_answer(struct session_log_desk *desk, const struct session *session,
+			const char *reader, struct answer *answer);
 
 /**
  * Append that object. @own: lines of the agent, with line ends; @path: the keeper's log, which may be

@@ -124,6 +124,13 @@ const char *session_state_name(enum session_state state)
 	return state_names[state];
 }
 
+/* What has not ended before the session has ended with it. */
+static void end_status(char **status)
+{
+	if (*status && strcmp(*status, SESSION_STATUS_RUNNING) == 0)
+		session_set_status(status, "ended with the session");
+}
+
 int session_apply(struct session *session, enum session_event event, const char *reason,
 		  struct error *err)
 {
@@ -139,14 +146,19 @@ int session_apply(struct session *session, enum session_event event, const char 
 		session->was_ready = false;
 		session->end_time_ms = 0;
 		session->idle = (struct idle_state){0};
+		session_set_status(&session->init_status, NULL);
+		session_set_status(&session->autorun_status, NULL);
 	}
 	if (event == SESSION_EVENT_READY)
 		session->was_ready = true;
 	session->state = (enum session_state)next;
 	if (reason && !session->state_reason)
 		session->state_reason = strdup(reason); /* without memory: no reason, still true */
-	if (next == SESSION_DELETED)
+	if (next == SESSION_DELETED) {
 		session->end_time_ms = time_now_ms();
+		end_status(&session->init_status);
+		end_status(&session->autorun_status);
+	}
 	return 0;
 }
 

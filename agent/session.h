@@ -98,6 +98,9 @@ int session_apply(struct session *session, enum session_event event, const char 
 /** Note whose fault it is that the session ends. Has an effect only if it was never ready. */
 void session_set_failure(struct session *session, enum error_code code);
 
+/** What a program's status is until it has ended. One that has not, ends with the session. */
+#define SESSION_STATUS_RUNNING "running"
+
 /** Note how its init file (or desktop), or its autorun file, runs or has ended. */
 void session_set_status(char **status, const char *text);
 

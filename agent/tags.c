@@ -9,7 +9,6 @@
 #include "common/cleanup.h"
 #include "common/config-file.h"
 #include "common/json.h"
-#include "common/log.h"
 
 #define CONFIG_FOLDER "/etc/dcv-session-manager-agent"
 
@@ -36,7 +35,7 @@ static int on_entry(const struct config_entry *entry, void *userdata, struct err
 	return 0;
 }
 
-static void load_file(json_t *tags, const char *folder, const char *name)
+static void load_file(json_t *tags, const char *folder, const char *name, json_t *wrong)
 {
 	json_auto_t *found = json_object();
 	AUTO(free_p) char *path = NULL;
@@ -51,7 +50,7 @@ static void load_file(json_t *tags, const char *folder, const char *name)
 	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
 		return;
 	if (config_parse_file(path, CONFIG_TOML, on_entry, found, &err) < 0)
-		log_error("tags left out: %s", err.message);
+		(void)json_array_append_new(wrong, json_sprintf("tags left out: %s", err.message));
 	else
 		(void)json_object_update(tags, found);
 }
@@ -78,16 +77,17 @@ static const char *folder_of(const struct agent_config *config)
 	return stat(CONFIG_FOLDER "/tags", &status) == 0 ? CONFIG_FOLDER "/tags" : CONFIG_FOLDER;
 }
 
-static void load_files(json_t *tags, const struct agent_config *config)
+static void load_files(json_t *tags, const struct agent_config *config, json_t *wrong)
 {
 	const char *folder = folder_of(config);
 	struct dirent **entries = NULL;
 	int n = scandir(folder, &entries, is_tag_file, compare_bytes);
 
 	if (n < 0 && config->tags_folder)
-		log_error("tags: cannot read folder %s", folder);
+		(void)json_array_append_new(wrong,
+					    json_sprintf("tags: cannot read folder %s", folder));
 	for (int i = 0; i < n; i++) {
-		load_file(tags, folder, entries[i]->d_name);
+		load_file(tags, folder, entries[i]->d_name, wrong);
 		free(entries[i]);
 	}
 	free(entries);
@@ -124,13 +124,13 @@ static json_t *to_array(json_t *tags)
 	return array;
 }
 
-json_t *tags_load(const struct agent_config *config)
+json_t *tags_load(const struct agent_config *config, json_t *wrong)
 {
 	json_auto_t *tags = json_object();
 
 	if (!tags)
 		return NULL;
-	load_files(tags, config);
+	load_files(tags, config, wrong);
 	json_set_text(tags, "dcv:os-family", "linux");
 	set_number(tags, "dcv:max-virtual-sessions", config->max_virtual_sessions);
 	set_number(tags, "dcv:max-concurrent-sessions-per-user", config->max_sessions_per_user);

@@ -11,10 +11,10 @@
 
 /**
  * A new array of {Key, Value}, sorted by key. Files (*.toml) are read in byte order of their names;
- * a key of a later one wins. A file that is wrong is left out as a whole and told in the log, with
- * its line. NULL without memory.
+ * a key of a later one wins. A file that is wrong is left out as a whole: @wrong, an array, gets a
+ * sentence with its name and line. NULL without memory.
  */
-json_t *tags_load(const struct agent_config *config);
+json_t *tags_load(const struct agent_config *config, json_t *wrong);
 
 /** The value of the tag whose key is the first @key_len bytes of @key; NULL if there is none. */
 const char *tags_get(const json_t *tags, const char *key, size_t key_len);

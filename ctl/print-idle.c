@@ -1,6 +1,7 @@
 #include "ctl/print-idle.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/cleanup.h"
 #include "common/json.h"
@@ -51,7 +52,13 @@ int print_idle(const json_t *answer, struct buf *out, struct error *err)
 	if (!json_is_array(sessions))
 		return error_set(err, ERR_INVALID, "the answer has no Sessions");
 	for (size_t i = 0; i < json_array_size(sessions); i++) {
-		if (add_session(&table, json_array_get(sessions, i), err) < 0)
+		const json_t *session = json_array_get(sessions, i);
+		const char *state = json_get_text(session, "State");
+
+		/* what has ended needs no end */
+		if (state && strcmp(state, "DELETED") == 0)
+			continue;
+		if (add_session(&table, session, err) < 0)
 			return -1;
 	}
 	return table_print(&table, out, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/failures.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "ctl/command.h"
@@ -106,6 +107,22 @@ static enum exit_status print_json(const struct run *run, const struct buf *body
 	return write_out("", 0);
 }
 
+/* A session is looked for among those of its owner, whom dcvctl may have chosen. */
+static int explain_failure(const struct run *run, const json_t *failure, struct buf *out,
+			   struct error *err)
+{
+	const char *reason = json_get_text(failure, "FailureReason");
+	const char *owner = arguments_text(&run->specific, "owner");
+
+	if (run->program != PROGRAM_DCVCTL || !owner || !reason ||
+	    strcmp(reason, FAILURE_NO_SUCH_SESSION) != 0)
+		return 0;
+	if (buf_append_text(out, " (of user ", err) < 0 ||
+	    visible_append(out, owner, NULL, err) < 0)
+		return -1;
+	return buf_append_text(out, "; --owner names another)", err);
+}
+
 static enum exit_status tell_failures(const struct run *run, const json_t *answer)
 {
 	json_t *failures = print_failures_of(answer), *failure;
@@ -116,7 +133,8 @@ static enum exit_status tell_failures(const struct run *run, const json_t *answe
 		AUTO(buf_done) struct buf text = {0};
 		struct error err = {0};
 
-		if (print_failure(run->command->op, failure, &text, &err) < 0)
+		if (print_failure(run->command->op, failure, &text, &err) < 0 ||
+		    explain_failure(run, failure, &text, &err) < 0)
 			return fail(&err, STATUS_OTHER);
 		complain("%s", text.data);
 	}

@@ -12,9 +12,11 @@
 #include "agent/doctor/doctor.h"
 #include "agent/engines/engine.h"
 #include "agent/keeper/pam.h"
+#include "agent/tags.h"
 #include "agent/trust.h"
 #include "common/cleanup.h"
 #include "common/finding.h"
+#include "common/json.h"
 
 #define UNKNOWN (-1)
 
@@ -149,6 +151,30 @@ static void check_needs(struct doctor *d)
 		check_need(d, &tags);
 }
 
+/* --- tags ---------------------------------------------------------------------------------------
+ */
+
+static void check_tags(struct doctor *d)
+{
+	bool is_ours = geteuid() == 0 || (d->has_agent && d->agent.uid == geteuid());
+	json_auto_t *wrong = json_array();
+	json_auto_t *tags = NULL;
+	json_t *text;
+	size_t i;
+
+	/* that of the folder has been told */
+	if (d->config.tags_folder && access(d->config.tags_folder, R_OK | X_OK) < 0)
+		return;
+	tags = wrong ? tags_load(&d->config, wrong) : NULL;
+	if (tags && json_array_size(wrong) == 0)
+		finding_add(d->findings, "tags", FINDING_OK, NULL, "the tag files are in order");
+	json_array_foreach(wrong, i, text)
+		finding_add(d->findings, "tags", is_ours ? FINDING_WARNING : FINDING_NOT_CHECKED,
+			    is_ours ? "Correct it (man agent.conf: TAGS) and restart the agent."
+				    : "Ask as root.",
+			    "%s", json_string_value(text));
+}
+
 /* --- what nobody may change --------------------------------------------------------------------
  */
 
@@ -213,6 +239,8 @@ void doctor_check_folders(struct doctor *d)
 	check_trust(d, "the folder of the keepers' logs", d->options->keeper_log_dir, NULL, false);
 	if (d->has_agent)
 		check_needs(d);
+	if (d->has_config)
+		check_tags(d);
 }
 
 /* --- PAM ---------------------------------------------------------------------------------------
@@ -246,7 +274,8 @@ void doctor_check_pam(struct doctor *d)
 	}
 	finding_add(
 		d->findings, "pam", FINDING_ERROR,
-		"Install packaging/pam/dcv-session-keeper there (mode 644); without it PAM takes "
-		"the service \"other\", which refuses.",
+		"Install packaging/pam/dcv-session-keeper there (mode 644; of a package: dpkg -i "
+		"--force-confmiss); without it PAM goes by the service \"other\", which refuses or "
+		"knows nothing of desktops.",
 		"there is no PAM file %s/" KEEPER_PAM_SERVICE, folders[0]);
 }

@@ -121,7 +121,7 @@ void doctor_check_programs(struct doctor *d)
 			    "tigervnc-standalone-server).");
 	check_desktop(d);
 	(void)check_program(d, "the bus of a desktop", "dbus-run-session", FINDING_WARNING,
-			    "On Debian: apt install dbus-bin; without it all sessions of a user "
+			    "On Debian: apt install dbus-daemon; without it all sessions of a user "
 			    "share one bus.");
 	check_screenshots(d);
 }

@@ -26,11 +26,10 @@
 #include "common/log.h"
 #include "common/number.h"
 
-#define RETRY_MS 50       /* the listener's queue is full */
-#define RECONNECT_MS 1000 /* the listener is not there, or does not do what it is told */
-#define ABSENT_MAX 20     /* RETRY_MS each: a keeper takes less to make a folder, or remove it */
-#define UNANSWERED_MAX 3  /* a listener that only hangs up will not begin a session */
-#define STATUS_RUNNING "running"
+#define RETRY_MS 50         /* the listener's queue is full */
+#define RECONNECT_MS 1000   /* the listener is not there, or does not do what it is told */
+#define ABSENT_MAX 20       /* RETRY_MS each: a keeper takes less to make a folder, or remove it */
+#define UNANSWERED_MAX 3    /* a listener that only hangs up will not begin a session */
 #define ADOPT_LIMIT_MS 3000 /* a keeper that says nothing does not hold up the agent's start */
 
 struct x11_engine {
@@ -110,13 +109,6 @@ static void part_free(struct engine_session *part)
 	free(part);
 }
 
-/* What has not ended before the session has ended with it. */
-static void end_status(char **status)
-{
-	if (*status && strcmp(*status, STATUS_RUNNING) == 0)
-		session_set_status(status, "ended with the session");
-}
-
 /* Its last word: nothing of the session is left. */
 static void part_end(struct engine_session *part, const char *reason, enum error_code code)
 {
@@ -131,8 +123,6 @@ static void part_end(struct engine_session *part, const char *reason, enum error
 	part_free(part);
 	if (!session)
 		return;
-	end_status(&session->init_status);
-	end_status(&session->autorun_status);
 	x11->events.ended(session, reason, code, x11->events.userdata);
 }
 
@@ -264,17 +254,20 @@ static void on_ready(struct engine_session *part)
 	struct session *session = part->session;
 
 	if (!session->init_status)
-		session_set_status(&session->init_status, STATUS_RUNNING);
+		session_set_status(&session->init_status, SESSION_STATUS_RUNNING);
 	if (session->autorun_file && !session->autorun_status)
-		session_set_status(&session->autorun_status, STATUS_RUNNING);
+		session_set_status(&session->autorun_status, SESSION_STATUS_RUNNING);
 	part->engine->events.ready(session, part->engine->events.userdata);
 }
 
-/* The keeper knows it, whoever has forgotten. Without memory the GPU counts as less used. */
+/* The keeper knows it: we may have forgotten, or have chosen anew for an order that had its effect
+ * before. Without memory the GPU counts as less used. */
 static void note_render_node(struct engine_session *part, const char *path)
 {
-	if (path && !part->render_node)
-		part->render_node = strdup(path);
+	if (!path)
+		return;
+	free(part->render_node);
+	part->render_node = strdup(path);
 }
 
 static void on_state(struct engine_session *part, const struct message *message)

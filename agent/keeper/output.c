@@ -173,6 +173,15 @@ static void keep_for_tail(struct output *o)
 	o->n_lines++;
 }
 
+/* A stream's share does not bind who can have ever new ones: the owner can end the program of a
+ * screenshot and ask for another. */
+static bool is_full(int log_fd)
+{
+	struct stat st;
+
+	return log_fd >= 0 && fstat(log_fd, &st) == 0 && st.st_size >= OUTPUT_LOG_MOST_BYTES;
+}
+
 static void end_line(struct output *o)
 {
 	static const char note[] = "(too much output: the rest is dropped)";
@@ -182,8 +191,10 @@ static void end_line(struct output *o)
 	o->line_len = 0;
 	if (o->n_written > OUTPUT_STREAM_MAX_BYTES)
 		return;
-	if (o->n_written + len + OUTPUT_HEAD_MAX_BYTES > OUTPUT_STREAM_MAX_BYTES) {
-		(void)write_line(o->log_fd, o->source, note, sizeof(note) - 1);
+	if (o->n_written + len + OUTPUT_HEAD_MAX_BYTES > OUTPUT_STREAM_MAX_BYTES ||
+	    is_full(o->log_fd)) {
+		if (o->n_written > 0) /* else who began when it was full already would be noted */
+			(void)write_line(o->log_fd, o->source, note, sizeof(note) - 1);
 		o->n_written = OUTPUT_STREAM_MAX_BYTES + 1;
 		return;
 	}

@@ -6,8 +6,9 @@
  *
  * with the time, the source and the text, in which control characters are written as \xNN. A stream
  * may write OUTPUT_STREAM_MAX_BYTES; what comes after, and what the disk has no room for, is read
- * and dropped, so no program ever waits for its output. A session that is tried again goes on with
- * the log it has, until that is larger than OUTPUT_LOG_MAX_BYTES.
+ * and dropped, so no program ever waits for its output. A log of OUTPUT_LOG_MOST_BYTES takes no more
+ * of it, however many programs there are. A session that is tried again goes on with the log it has,
+ * until that is larger than OUTPUT_LOG_MAX_BYTES.
  */
 #ifndef AGENT_KEEPER_OUTPUT_H
 #define AGENT_KEEPER_OUTPUT_H
@@ -21,6 +22,7 @@
 #define OUTPUT_STREAM_MAX_BYTES (1024 * 1024)
 #define OUTPUT_LINE_MAX_BYTES 2048 /* longer ones are broken */
 #define OUTPUT_LOG_MAX_BYTES (4 * OUTPUT_STREAM_MAX_BYTES)
+#define OUTPUT_LOG_MOST_BYTES (2 * OUTPUT_LOG_MAX_BYTES)
 #define OUTPUT_LOGS_MAX 100
 #define OUTPUT_TAIL_LINES 3
 #define OUTPUT_TAIL_LINE_MAX_BYTES 200 /* longer ones are cut, for the tail only */

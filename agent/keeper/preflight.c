@@ -31,20 +31,32 @@ static long long now_ms(void)
 /* --- in the child ------------------------------------------------------------------------------
  */
 
+/* Who makes a folder gives it to its owner a moment later. */
+static bool is_still_made(const char *path)
+{
+	return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0 && errno == EACCES;
+}
+
 /* A mount is an event; something that asks for a folder may also make one come (autofs). */
 static bool wait_for_folder(const char *path, struct stat *ret, int patience_ms)
 {
 	AUTO(close_p) int mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	struct pollfd event = {.fd = mounts, .events = POLLPRI};
 	long long deadline_ms = now_ms() + patience_ms;
+	bool was_missing = false;
 
-	while (stat(path, ret) < 0) {
-		if ((errno != ENOENT && errno != ENOTDIR && errno != EHOSTDOWN) ||
-		    now_ms() >= deadline_ms)
+	for (;;) {
+		bool is_there = stat(path, ret) == 0;
+
+		if (is_there && !(was_missing && is_still_made(path)))
+			return true;
+		if (!is_there && errno != ENOENT && errno != ENOTDIR && errno != EHOSTDOWN)
 			return false;
+		if (now_ms() >= deadline_ms)
+			return is_there;
+		was_missing = true;
 		(void)poll(&event, 1, GLANCE_MS);
 	}
-	return true;
 }
 
 /* @error_number: why the folder cannot be looked at. */

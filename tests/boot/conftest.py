@@ -15,7 +15,7 @@ def packages():
     folder = pathlib.Path(os.environ.get(
         "DCV_PACKAGES", pathlib.Path(__file__).resolve().parents[2] / "build/deb"))
     found = [path for path in sorted(folder.glob("*.deb")) if "-dbgsym_" not in path.name]
-    assert len(found) == 3, f"make deb first: {found}"
+    assert len(found) == 4, f"make deb first: {found}"
     return found
 
 

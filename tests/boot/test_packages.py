@@ -2,6 +2,7 @@
 story, in this order, on one host."""
 
 import json
+import pathlib
 import re
 import shlex
 import time
@@ -10,8 +11,12 @@ import pytest
 
 AGENT = "dcv-session-manager-agent"
 BROKER = "dcv-session-manager-broker"
-PACKAGES = (f"{AGENT}-lite", f"{BROKER}-lite", "dcvctl")
+VIEWER = "dcv-session-viewer"
+PACKAGES = (f"{AGENT}-lite", f"{BROKER}-lite", "dcvctl", VIEWER)
+VISIT = pathlib.Path(__file__).resolve().with_name("visit.py")
 UID = 61537  # not a number that anybody has outside
+VIEWER_PORT = 8444
+DCV_DOUBLE = pathlib.Path(__file__).resolve().parents[1] / "doubles/dcv"
 N_BURST = 70  # more than a socket of systemd accepts by default
 
 
@@ -77,7 +82,10 @@ def desktop(host, packages):
     """Packages, and a user whose desktop is one clock: many of them are to be started."""
     if host.run("dpkg", "-s", PACKAGES[0], check=False).returncode == 0:
         pytest.fail("the packages are installed on this machine: nothing can be tested")
-    install(host, packages)
+    install(host, [package for package in packages if not package.name.startswith(VIEWER)])
+    # On a host with a broker, whose port it would be.
+    host.run("sed", "-i", f"/^\\[viewer\\]/a port = {VIEWER_PORT}", f"/etc/{AGENT}/agent.conf")
+    install(host, [package for package in packages if package.name.startswith(VIEWER)])
     host.run("useradd", "--create-home", "--uid", UID, "--shell", "/bin/bash", "mira")
     init = f"/var/lib/{AGENT}/init/clock"
     host.run("sed", "-i", "/^\\[agent\\]/a max_concurrent_sessions_per_user = -1",
@@ -93,10 +101,11 @@ def kept(host):
 
 
 def test_what_is_installed_runs_at_once(host):
-    for unit in (f"{AGENT}.service", f"{BROKER}.service", "dcv-session-keeper.socket"):
+    for unit in (f"{AGENT}.service", f"{BROKER}.service", f"{VIEWER}.service",
+                 "dcv-session-keeper.socket"):
         assert is_active(host, unit) and show(host, unit, "UnitFileState") == "enabled", unit
     assert "dcv" not in host.out("systemctl", "list-units", "--failed", "--plain", "--no-legend")
-    for service in (AGENT, BROKER):
+    for service in (AGENT, BROKER, VIEWER):
         assert show(host, service, "WatchdogUSec") != "0"
         assert "core-dump" not in show(host, service, "Result")
 
@@ -110,6 +119,7 @@ def test_what_is_installed_runs_at_once(host):
     (f"/var/log/{AGENT}", "dcvsmagent dcvsmagent 755"),
     (f"/run/{AGENT}", "dcvsmagent dcvsmagent 755"),
     ("/var/lib/dcvsmbroker", "dcvsmbroker dcvsmbroker 700"),
+    (f"/var/lib/{VIEWER}", "dcvsmviewer dcvsmviewer 700"),
     (f"/var/log/{BROKER}", "dcvsmbroker dcvsmbroker 750"),
     ("/run/dcv-session-keeper/listen", "root dcvsmagent 660"),
 ])
@@ -117,10 +127,33 @@ def test_folders_and_files_have_their_owners(host, path, expected):
     assert host.out("stat", "-c", "%U %G %a", path) == expected
 
 
-@pytest.mark.parametrize("service", [AGENT, BROKER])
+@pytest.mark.parametrize("service", [AGENT, BROKER, VIEWER])
 def test_the_services_are_sandboxed(host, service):
     said = host.out("systemd-analyze", "security", "--no-pager", f"{service}.service")
     assert float(re.search(r"Overall exposure level for \S+: ([\d.]+)", said)[1]) <= 2.0, said
+
+
+def test_the_sandbox_lets_an_init_file_be_found_for_an_amazon_dcv_server(host):
+    folder, settings = f"/var/lib/{AGENT}/state/double", f"/etc/{AGENT}/agent.conf"
+    host.run("install", "-d", "-o", "dcvsmagent", folder, f"{folder}/home")
+    host.path(f"{folder}/dcv").write_bytes(DCV_DOUBLE.read_bytes())
+    host.path(f"{folder}/dcv").chmod(0o755)
+    host.path(f"{folder}/home/config.json").write_text('{"administrators": ["dcvsmagent"]}')
+    host.run("cp", settings, "/root/before")
+    try:
+        host.run("sed", "-i", f"/^\\[agent\\]/a engine = 'dcv'\\ndcv_root = '{folder}/dcv'", settings)
+        host.run("systemctl", "restart", AGENT)
+        # Without root the double begins nothing: it is enough that it was asked to.
+        host.run("dcvctl", "create-session", "--name", "asked", "--init-file-path", "clock", "--wait",
+                 user="mira", check=False)
+        calls = [json.loads(line)["arguments"] for line in
+                 host.path(f"{folder}/home/calls.log").read_text().splitlines()]
+        assert [f"--init=/var/lib/{AGENT}/init/clock" in call for call in calls
+                if call[0] == "create-session"] == [True]
+    finally:
+        host.run("mv", "/root/before", settings)
+        host.run("systemctl", "restart", AGENT)
+        host.run("rm", "-r", folder)
 
 
 @pytest.mark.parametrize("line, expected", [
@@ -152,6 +185,14 @@ def test_a_session_is_one_of_logind_and_lies_in_its_cgroup(host, kept):
 def test_a_picture_of_it_can_be_taken(host, kept):
     host.run("dcvctl", "get-session-screenshots", kept, "--output-dir", "/root")
     assert host.path(f"/root/{kept}-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_is_entered_through_the_viewer(host, kept):
+    url = host.out("dcvctl", "connect", kept, "--user", "mira")
+    assert f":{VIEWER_PORT}/" in url and url.endswith(f"#{kept}")
+    width, height, n_colours = map(int, host.out("python3", VISIT, url).split())
+    assert (width, height) == (1920, 1080) and n_colours > 1
+    assert sessions(host)[kept]["LastDisconnectionTime"]
 
 
 def test_doctor_finds_nothing_wrong_and_leaves_no_trace(host, kept):

@@ -21,6 +21,7 @@ import time
 import pytest
 
 from broker_helpers import Broker
+from keeper_helpers import User
 
 MARK = "DCV_TEST_PROCESS"  # in the environment of everything that `start` began
 
@@ -245,3 +246,19 @@ def make_broker():
 @pytest.fixture
 def broker(make_broker):
     return make_broker()
+
+
+# --- people --------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def alice():
+    user = User()
+    yield user
+    user.remove()
+
+
+@pytest.fixture(scope="module")
+def bob():
+    user = User()
+    yield user
+    user.remove()

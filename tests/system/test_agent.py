@@ -29,20 +29,6 @@ KILL_SECONDS = float(os.environ.get("AGENT_KILL_SECONDS", "15"))
 
 
 @pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
-def bob():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
 def group():
     """A group of administrators: (name, gid)."""
     name = "dg" + uuid.uuid4().hex[:8]

@@ -8,7 +8,6 @@ import requests
 
 from agent_helpers import Agent
 from broker_helpers import free_port
-from keeper_helpers import User
 from link_client import wait_until
 from metrics_helpers import one, read
 
@@ -16,13 +15,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root"),
     pytest.mark.skipif(not shutil.which("Xvnc"), reason="needs Xvnc"),
 ]
-
-
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
 
 
 @pytest.fixture

@@ -245,9 +245,8 @@ def test_a_full_host_is_no_failure_and_another_one_takes_the_session(broker):
 def test_a_failed_creation_is_tried_elsewhere_and_then_given_up(broker):
     first, second = broker.agent("a"), broker.agent("b")
     first.refuse = (500, "SYSTEM", "disk broken")
-    identity = broker.create()
-    broker.create()
-    wait_until(lambda: broker.state(identity) == "READY")
+    identity, other = broker.create(), broker.create()
+    wait_until(lambda: broker.state(identity) == broker.state(other) == "READY")
     assert broker.session(identity)["Server"]["Id"] == second.server_id
     second.refuse = (500, "SYSTEM", "user not found: mira")
     identity = broker.create()

@@ -11,7 +11,7 @@ import shutil
 import pytest
 
 from agent_helpers import SLEEP, Agent, command_line
-from keeper_helpers import User, of_session, pids, uid_of, wait_for
+from keeper_helpers import of_session, pids, uid_of, wait_for
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root"),
@@ -20,13 +20,6 @@ pytestmark = [
 
 HANG_S = f"9000.{os.getpid()}"  # seconds that nothing else sleeps
 HANG = f"hang={HANG_S}"
-
-
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
 
 
 @pytest.fixture

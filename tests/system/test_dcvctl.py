@@ -629,7 +629,8 @@ def test_what_succeeded_and_what_failed_is_said_in_words(dcvctl, agent):
         {"SessionId": "x\n", "FailureReason": "The requested dcvSession does not exist"}])
     run = dcvctl("delete-session", "x")
     assert (run.returncode, run.out, run.err) == (
-        254, "", "dcvctl: session x\\x0a: The requested dcvSession does not exist\n")
+        254, "", "dcvctl: session x\\x0a: The requested dcvSession does not exist "
+        f"(of user {pwd.getpwuid(os.getuid()).pw_name}; --owner names another)\n")
     agent.answers["/closeServers"] = lists({"ServerId": "a"}, failures=[
         {"CloseServerRequestData": {"ServerId": "b"}, "FailureCode": "DCV_SERVER_HAS_SESSIONS",
          "FailureReason": "Dcv server has running sessions."}])

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from agent_helpers import SLEEP, Agent
-from keeper_helpers import PAM_DIR, User, of_session, run, wait_for, x_sockets
+from keeper_helpers import PAM_DIR, of_session, run, wait_for, x_sockets
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root"),
@@ -20,20 +20,6 @@ DCVCTL = pathlib.Path(os.environ.get("DCV_BUILD", "build")).resolve() / "dcvctl"
 XSESSION = "default_session = '/etc/X11/Xsession'"
 QUICK = "settle_time = 1\nstart_timeout = 2\n"
 PATIENT = "settle_time = 600\nstart_timeout = 3000\n"  # nothing of it passes in a test
-
-
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
-def bob():
-    user = User()
-    yield user
-    user.remove()
 
 
 @pytest.fixture

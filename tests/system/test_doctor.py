@@ -33,13 +33,6 @@ def service():
 
 
 @pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
 def broker():
     """One that nobody breaks."""
     made = Broker().start().log_in()
@@ -167,7 +160,7 @@ def test_a_host_that_is_well_has_nothing_to_be_done(make_host, broker):
     findings = host.examine()
     assert [f for f in findings.all if f["State"] != "OK" and f["Check"] != "disk"] == []
     assert {f["Check"] for f in findings.all} == {
-        "settings", "account", "folders", "disk", "programs", "pam", "keeper", "broker",
+        "settings", "account", "folders", "tags", "disk", "programs", "pam", "keeper", "broker",
         "certificate", "clock", "owner", "agent", "availability", "link"}
     assert all("Advice" not in f for f in findings.of("OK"))
 
@@ -241,6 +234,15 @@ def test_a_folder_that_is_missing_is_a_warning(standing):
     finally:
         os.rename(standing.keeper.autorun_folder + ".away", standing.keeper.autorun_folder)
     assert check == "folders" and "is not there" in text
+
+
+def test_a_tag_file_that_is_wrong_is_a_warning(make_host, tmp_path):
+    host = make_host(start=False)
+    (tmp_path / "10.toml").write_text("rack = 'b4'\n\nbroken =\n")
+    os.chmod(tmp_path, 0o755)
+    host.replace("[agent]\n", f"[agent]\ntags_folder = '{tmp_path}'\n")
+    (found,) = host.examine().of("WARNING", "tags")
+    assert f"{tmp_path}/10.toml: line 3" in found["Text"] and "man agent.conf" in found["Advice"]
 
 
 def test_a_log_folder_that_the_agent_cannot_write_is_an_error(standing, modes):

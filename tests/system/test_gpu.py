@@ -10,7 +10,7 @@ import pytest
 
 from agent_helpers import Agent
 from conftest import let_everybody_reach
-from keeper_helpers import User, run, wait_for
+from keeper_helpers import run, wait_for
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root"),
@@ -18,13 +18,6 @@ pytestmark = [
 ]
 
 TELLS = "#!/bin/sh\necho \"gpu ${DCV_SESSION_RENDER_NODE-none} ${VGL_DISPLAY-none}\"\nexec sleep 100000\n"
-
-
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
 
 
 @pytest.fixture

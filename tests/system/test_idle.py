@@ -9,20 +9,13 @@ import subprocess
 import pytest
 
 from agent_helpers import Agent
-from keeper_helpers import BUILD, User, name_of, of_session, uid_of, wait_for
+from keeper_helpers import BUILD, name_of, of_session, uid_of, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root")
 
 # busy until a file appears in the owner's home
 BUSY = "#!/bin/sh\nwhile [ ! -e \"$HOME/rest-$DCV_SESSION_ID\" ]; do :; done\nexec sleep 100000\n"
 NOTICE = "#!/bin/sh\necho \"$(id -un) $DISPLAY $DCV_SESSION_ID: $*\" > \"$HOME/notice-$DCV_SESSION_ID\"\n"
-
-
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
 
 
 @pytest.fixture(params=["x11", pytest.param("dcv", marks=pytest.mark.skipif(
@@ -216,6 +209,10 @@ def test_dcvctl_shows_what_will_be_ended_and_why(make_agent, alice):
     told = json.loads(text)["Sessions"][0]["Local"]["Idle"]
     assert (status, told["State"], 5300 < told["SecondsLeft"] <= 5400) == (0, "IDLE", True)
     status, text, problem = describe_idle(agent, "describe-idle", "--owner", "somebody")
+    assert (status, text.splitlines()[1:], problem) == (0, [], "")
+    agent.delete(session_id, alice.name)
+    agent.wait_for(session_id, "DELETED")
+    status, text, problem = describe_idle(agent, "describe-idle")
     assert (status, text.splitlines()[1:], problem) == (0, [], "")
 
 

@@ -31,20 +31,6 @@ BLAMES_REQUEST = {"INVALID", "DENIED", "NOT_FOUND", "UNSUPPORTED", "TOO_LARGE"}
 CYCLES = int(os.environ.get("KEEPER_CYCLES", "10"))
 
 
-@pytest.fixture(scope="module")
-def alice():
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
-def bob():
-    user = User()
-    yield user
-    user.remove()
-
-
 @pytest.fixture
 def keeper():
     k = Keeper()
@@ -395,6 +381,31 @@ def test_a_home_folder_that_comes_late_is_waited_for():
     finally:
         keeper.done()
         user.remove()
+
+
+def test_a_home_folder_that_comes_late_may_become_its_owners_later_still():
+    user = User(home=False)
+    keeper = Keeper()
+    try:
+        connection, _ = keeper.start(user.name, keeper.init(SLEEP))
+        wait_for(user.processes, "somebody to look for the home folder")
+        looking = user.processes()[0]
+        os.mkdir(user.home, 0o700)
+        wait_for_looks(looking, 3)
+        os.chown(user.home, user.uid, user.gid)
+        assert connection.until("ready", "failed")["EVENT"] == "ready"
+    finally:
+        keeper.done()
+        user.remove()
+
+
+def wait_for_looks(pid, count):
+    """Each begins with a rest, which is a voluntary switch."""
+    def switches():
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M)[1])
+    wanted = switches() + count
+    wait_for(lambda: switches() >= wanted, "it to look again")
 
 
 def test_who_looks_for_the_home_folder_holds_nothing_of_the_keeper():

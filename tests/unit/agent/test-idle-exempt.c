@@ -45,6 +45,21 @@ static void owner_name_and_type_are_the_sessions(void **state)
 	assert_null(found("\0", "a", "b", "VIRTUAL"));
 }
 
+static void an_owner_is_exempt_by_the_name_of_the_account_too(void **state)
+{
+	const struct create_session_request request = {
+		.name = "b", .owner = "CORP\\mira", .type = "VIRTUAL"};
+	struct error err = {0};
+	struct session *session = session_new("id", &request, 0, &err);
+
+	(void)state;
+	assert_null(idle_exempt_find("owner:mira\0", session, NULL));
+	session_set_account(session, "mira");
+	assert_non_null(idle_exempt_find("owner:mira\0", session, NULL));
+	assert_non_null(idle_exempt_find("owner:CORP\\mira\0", session, NULL));
+	session_free(session);
+}
+
 static void an_item_that_means_nothing_is_named(void **state)
 {
 	static const char *const wrong[] = {"keep",   "tag:",  "tag",       "tag:=x",
@@ -70,6 +85,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tag_of_the_host_exempts_all_of_its_sessions),
 		cmocka_unit_test(owner_name_and_type_are_the_sessions),
+		cmocka_unit_test(an_owner_is_exempt_by_the_name_of_the_account_too),
 		cmocka_unit_test(an_item_that_means_nothing_is_named),
 	};
 

@@ -132,6 +132,50 @@ static void what_is_told_is_bounded_and_one_line_each(void **state)
 	json_decref(session.log);
 }
 
+struct asked {
+	struct answer answer; /* first */
+	enum error_code code;
+	bool is_answered;
+};
+
+static void give(struct answer *answer, struct buf *text, const struct error *err)
+{
+	struct asked *asked = (struct asked *)(void *)answer;
+
+	asked->code = err ? err->code : ERR_NONE;
+	asked->is_answered = true;
+	if (text)
+		buf_done(text);
+}
+
+static void one_log_at_a_time_is_read_for_a_reader(void **state)
+{
+	const struct folder *folder = *state;
+	static struct loop loop;
+	struct session_log_desk desk = {.folder = folder->path, .loop = &loop};
+	struct session session = {.id = (char *)"s1"};
+	struct asked first = {{give}, 0, 0}, second = first, other = first, root = first;
+	struct error err;
+
+	assert_int_equal(loop_init(&loop, &err), 0);
+	list_init(&desk.readings);
+	session_log_answer(&desk, &session, "mira", &first.answer);
+	session_log_answer(&desk, &session, "mira", &second.answer);
+	session_log_answer(&desk, &session, "noor", &other.answer);
+	session_log_answer(&desk, &session, NULL, &root.answer);
+	session_log_answer(&desk, &session, NULL, &root.answer);
+	assert_true(second.is_answered && second.code == ERR_LIMIT);
+	run_until(&loop, first.is_answered && other.is_answered && root.is_answered);
+	assert_int_equal(first.code, ERR_NONE);
+	assert_int_equal(other.code, ERR_NONE);
+	second.is_answered = false;
+	session_log_answer(&desk, &session, "mira", &second.answer);
+	run_until(&loop, second.is_answered);
+	assert_int_equal(second.code, ERR_NONE);
+	loop_done(&loop);
+	assert_true(list_is_empty(&desk.readings));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -142,6 +186,7 @@ int main(void)
 		TEST(what_is_no_line_is_passed_over_and_bytes_are_made_text),
 		TEST(of_a_large_file_the_end_is_shown),
 		TEST(a_file_that_cannot_be_read_is_told),
+		TEST(one_log_at_a_time_is_read_for_a_reader),
 		TEST(what_is_told_is_bounded_and_one_line_each),
 	};
 

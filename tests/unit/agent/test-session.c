@@ -96,6 +96,25 @@ static void a_session_that_is_found_alive_forgets_its_end(void **state)
 	session_free(s);
 }
 
+static void what_ran_has_ended_with_the_session(void **state)
+{
+	struct session *s = make(SESSION_READY);
+	struct error err;
+
+	(void)state;
+	session_set_status(&s->init_status, SESSION_STATUS_RUNNING);
+	session_set_status(&s->autorun_status, "exit status 4");
+	assert_int_equal(session_apply(s, SESSION_EVENT_END, NULL, &err), 0);
+	assert_string_equal(s->init_status, SESSION_STATUS_RUNNING);
+	assert_int_equal(session_apply(s, SESSION_EVENT_ENDED, NULL, &err), 0);
+	assert_string_equal(s->init_status, "ended with the session");
+	assert_string_equal(s->autorun_status, "exit status 4");
+	assert_int_equal(session_apply(s, SESSION_EVENT_FOUND, NULL, &err), 0);
+	assert_null(s->init_status);
+	assert_null(s->autorun_status);
+	session_free(s);
+}
+
 static void only_what_was_never_ready_could_not_be_created(void **state)
 {
 	static const struct {
@@ -331,6 +350,7 @@ int main(void)
 		cmocka_unit_test(a_refused_event_says_which_session_and_why),
 		cmocka_unit_test(the_first_reason_stays),
 		cmocka_unit_test(a_session_that_is_found_alive_forgets_its_end),
+		cmocka_unit_test(what_ran_has_ended_with_the_session),
 		cmocka_unit_test(only_what_was_never_ready_could_not_be_created),
 		cmocka_unit_test(the_api_does_not_show_whose_fault_an_end_was),
 		cmocka_unit_test(the_api_shows_what_is_known_and_nothing_empty),

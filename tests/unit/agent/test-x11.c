@@ -254,7 +254,6 @@ static void how_programs_have_ended_is_known(void **state)
 	assert_string_equal(f->session->autorun_status, "exit status 3");
 	SAY(f, 0, "EVENT=ended\0REASON=x");
 	run_until(&f->loop, f->n_ended == 1);
-	assert_string_equal(f->session->init_status, "ended with the session");
 	assert_string_equal(f->session->autorun_status, "exit status 3");
 }
 
@@ -380,6 +379,32 @@ static void a_found_session_keeps_its_gpu_and_the_next_one_has_another(void **st
 	(void)await_connection(f, f->listener);
 	assert_string_equal(receive(f, 1), "OPERATION=start|SESSION_ID=s2|OWNER=alice|"
 					   "RENDER_NODE=/dev/zero|");
+	f->engine->ops->free(f->engine);
+	f->engine = NULL;
+	session_free(second);
+}
+
+static void the_keeper_knows_better_which_gpu_a_session_has(void **state)
+{
+	struct fixture *f = *state;
+	const struct create_session_request request = {
+		.name = "n", .owner = "alice", .type = "VIRTUAL", .dcv_gl_enabled = true};
+	struct error err;
+	struct session *second = session_new("s2", &request, 0, &err);
+
+	SET_GPUS(f, "/dev/null\0/dev/zero");
+	f->session->is_gl_wanted = true;
+	create(f);
+	(void)await_connection(f, f->listener);
+	make_number(f, true);
+	SAY(f, 0, "EVENT=failed\0REASON=session s1 exists already\0NUMBER=5");
+	assert_int_equal(await_connection(f, f->control), 1);
+	SAY(f, 1, STATE("ready") "\0RENDER_NODE=/dev/zero");
+	run_until(&f->loop, f->n_ready == 1);
+	assert_int_equal(f->engine->ops->create(f->engine, second, &err), 0);
+	(void)await_connection(f, f->listener);
+	assert_string_equal(receive(f, 2), "OPERATION=start|SESSION_ID=s2|OWNER=alice|"
+					   "RENDER_NODE=/dev/null|");
 	f->engine->ops->free(f->engine);
 	f->engine = NULL;
 	session_free(second);
@@ -821,6 +846,7 @@ int main(void)
 		TEST(a_failure_that_was_asked_for_is_nobodys_fault),
 		TEST(arguments_go_along_byte_by_byte),
 		TEST(a_found_session_keeps_its_gpu_and_the_next_one_has_another),
+		TEST(the_keeper_knows_better_which_gpu_a_session_has),
 		TEST(without_a_gpu_nobody_is_given_one),
 		TEST(more_than_a_packet_holds_is_refused_at_once),
 		TEST(a_console_session_is_ordered_as_one),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "agent/keeper/output.h"
 #include "common/cleanup.h"
@@ -126,6 +127,27 @@ static void a_stream_has_its_share_and_one_note(void **state)
 	assert_tail(f, 1, "the end"); /* still of use for a reason */
 }
 
+/* Programs that are started again and again, for screenshots for instance, have a stream each time. */
+static void a_log_has_an_end_however_many_streams_there_are(void **state)
+{
+	struct fixture *f = *state;
+	char line[OUTPUT_LINE_MAX_BYTES + 1];
+	struct stat st;
+
+	memset(line, 'y', OUTPUT_LINE_MAX_BYTES);
+	line[OUTPUT_LINE_MAX_BYTES] = '\n';
+	for (int i = 0; i < 12; i++) {
+		f->output = (struct output){.source = "x", .fd = -1, .log_fd = f->output.log_fd};
+		for (int j = 0; j < OUTPUT_STREAM_MAX_BYTES / OUTPUT_LINE_MAX_BYTES; j++)
+			output_add(&f->output, line, sizeof(line));
+	}
+	add(f, "the end\n");
+	assert_int_equal(fstat(f->output.log_fd, &st), 0);
+	assert_true(st.st_size >= OUTPUT_LOG_MOST_BYTES);
+	assert_true(st.st_size <= OUTPUT_LOG_MOST_BYTES + 2 * OUTPUT_LINE_MAX_BYTES);
+	assert_tail(f, 1, "the end");
+}
+
 static void the_tail_is_the_last_lines_with_something_in_them(void **state)
 {
 	struct fixture *f = *state;
@@ -185,6 +207,7 @@ int main(void)
 		TEST(control_characters_do_not_reach_a_terminal),
 		TEST(long_lines_are_broken),
 		TEST(a_stream_has_its_share_and_one_note),
+		TEST(a_log_has_an_end_however_many_streams_there_are),
 		TEST(the_tail_is_the_last_lines_with_something_in_them),
 		TEST(what_the_keeper_tells_is_a_line_of_its_own),
 		TEST(a_pipe_that_others_hold_open_is_left_behind),
