@@ -62,6 +62,17 @@ static void close_browser(struct client *client, unsigned code, const char *why)
 		ws_close(client->ws, (enum lws_close_status)code, why);
 }
 
+static void let_go(struct client *client)
+{
+	AUTO(buf_done) struct buf out = {0};
+	struct error err;
+
+	if (client->is_writing || rfb_let_go(&client->rfb, &out, &err) < 0 || out.len == 0)
+		return;
+	(void)uv_try_write((uv_stream_t *)&client->server,
+			   &(uv_buf_t){.base = out.data, .len = out.len}, 1);
+}
+
 static void close_server(struct client *client)
 {
 	if (client->has_server && !uv_is_closing((uv_handle_t *)&client->server))
@@ -75,6 +86,8 @@ static void go_out(struct client *client)
 	struct room *room = client->room;
 
 	vouch_leave(TAKE(client->visitor));
+	if (room)
+		let_go(client);
 	close_server(client);
 	if (!room)
 		return;

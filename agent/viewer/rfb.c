@@ -128,6 +128,13 @@ void rfb_init(struct rfb *rfb, uint32_t features, struct rfb_keyboard *keyboard)
 	rfb_side_await(&rfb->server, 12, rfb_server_version);
 }
 
+int rfb_let_go(struct rfb *rfb, struct buf *to_server, struct error *err)
+{
+	if (!rfb->has_begun || (rfb->client.body_left > 0 && rfb->client.is_body_passed))
+		return 0;
+	return rfb_input_release_buttons(&rfb->input, to_server, err);
+}
+
 void rfb_done(struct rfb *rfb)
 {
 	rfb_input_forget(&rfb->input);

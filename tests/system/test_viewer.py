@@ -403,6 +403,16 @@ def test_new_permissions_hold_even_if_the_viewer_was_told_too_much_at_once(viewe
     wait_for(lambda: viewer.n_connections(session_id) == 0, "nobody to be inside")
 
 
+def test_who_goes_leaves_no_key_and_no_button_pressed(viewer, make_session, bob):
+    session_id = make_session()
+    rfb = Rfb(viewer.guest(session_id, bob.name), [RAW])
+    rfb.pointer(5, 6, 1)
+    rfb.key(ord("a"))
+    rfb.whole()
+    rfb.source.close()
+    reaches(viewer, session_id, x=5, y=6, buttons=0, keys=0)
+
+
 def test_deleting_a_session_puts_everybody_out(viewer, make_session, alice, bob):
     session_id = make_session()
     guests = [viewer.guest(session_id, user.name) for user in (alice, bob)]

@@ -479,8 +479,10 @@ int main(void)
 		cmocka_unit_test(ctrl_alt_del_needs_keyboard_sas),
 		cmocka_unit_test(two_connections_do_not_put_ctrl_alt_del_together),
 		cmocka_unit_test(keys_and_buttons_are_let_go_when_the_right_to_them_is_lost),
-		cmocka_unit_test(a_lost_right_does_not_wait_for_the_end_of_a_message_that_is_under_way),
-		cmocka_unit_test(a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way),
+		cmocka_unit_test(
+			a_lost_right_does_not_wait_for_the_end_of_a_message_that_is_under_way),
+		cmocka_unit_test(
+			a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way),
 		cmocka_unit_test(a_lost_clipboard_is_not_asked_for_any_more),
 		cmocka_unit_test(what_a_client_may_not_say_at_all_ends_the_connection),
 		cmocka_unit_test(hellos_that_were_not_agreed_on_end_the_connection),
