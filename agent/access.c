@@ -114,7 +114,7 @@ static uint32_t evaluate(struct question *q, const struct session *session)
 {
 	const struct permissions_user user = {
 		.name = q->user,
-		.is_owner = strcmp(q->user, session->owner) == 0,
+		.is_owner = session_is_of(session, q->user),
 		.is_in_os_group = is_in_group,
 		.userdata = q,
 	};

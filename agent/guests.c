@@ -278,6 +278,22 @@ static bool make_room(struct guest *guest, const struct session *session)
 	return true;
 }
 
+/* While the connection was made, permissions may have changed, and the owner may have left. */
+static bool is_still_welcome(struct guest *guest)
+{
+	const struct session *session = session_of(guest);
+
+	if (!(guest->features & FEATURE_BIT(FEATURE_display)))
+		refuse(guest, 403, "the permissions do not give the display any more");
+	else if (!session)
+		refuse(guest, 401, "the session is not there any more");
+	else if (!may_be_alone(guest) && !is_owner_inside(guest->guests, session))
+		refuse(guest, 403, "its owner is not there any more");
+	else
+		return true;
+	return false;
+}
+
 static void on_connection(struct connection_wish *wish, int fd, const struct error *err)
 {
 	struct guest *guest = (struct guest *)(void *)wish;
@@ -295,6 +311,8 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 		refuse(guest, 503, err->message);
 		return;
 	}
+	if (!is_still_welcome(guest))
+		return;
 	(void)snprintf(features, sizeof(features), "%u", guest->features);
 	say(guest->guests, guest,
 	    &(struct event){.name = "connected",
@@ -380,7 +398,7 @@ static void on_access(uint32_t features, void *userdata)
 		refuse(guest, 403, "the permissions do not give the display");
 	} else {
 		guest->features = features;
-		guest->is_owner = strcmp(guest->user, session->owner) == 0;
+		guest->is_owner = session_is_of(session, guest->user);
 		come_in(guest, session);
 	}
 	guest_unref(guest);
