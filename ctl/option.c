@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/config.h"
 #include "ctl/value.h"
 
 bool option_is_for(const struct option_spec *spec, enum program program)
@@ -108,6 +109,18 @@ static int read_flag(struct arguments *args, const struct option_spec *spec,
 	return set(args, spec, "true", err);
 }
 
+static int refuse_unknown(const struct option_table *table, enum program program, const char *word,
+			  size_t len, struct error *err)
+{
+	bool is_general = table != &general_options && strncmp(word, "--", 2) == 0 &&
+			  find(&general_options, program, word + 2, len - 2);
+
+	return error_set(err, ERR_USAGE,
+			 is_general ? "option '%.*s' stands before the command"
+				    : "unknown option '%.*s'",
+			 (int)len, word);
+}
+
 static int read_option(struct arguments *args, enum program program, const char *word,
 		       const char *next, struct error *err)
 {
@@ -119,7 +132,7 @@ static int read_option(struct arguments *args, enum program program, const char 
 	if (strncmp(word, "--", 2) == 0)
 		spec = find(args->table, program, word + 2, len - 2);
 	if (!spec)
-		return error_set(err, ERR_USAGE, "unknown option '%.*s'", (int)len, word);
+		return refuse_unknown(args->table, program, word, len, err);
 	kind = option_kind(args->table, spec);
 	if (kind == OPTION_FLAG || kind == OPTION_LOOSE_FLAG)
 		return read_flag(args, spec, inline_text, next, err);

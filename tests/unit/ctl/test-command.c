@@ -144,6 +144,8 @@ static void values_stand_after_a_blank_or_an_equals_sign(void **state)
 		       "--owner=1");
 	ASSERT_REFUSED(PROGRAM_DCVSM, "delete-session", ERR_USAGE, "unknown option '--sess'",
 		       "--sess=1");
+	ASSERT_REFUSED(PROGRAM_DCVCTL, "describe-servers", ERR_USAGE,
+		       "option '--output' stands before the command", "--output", "json");
 	ASSERT_REFUSED(PROGRAM_DCVSM, "delete-session", ERR_USAGE, "unknown option '-o'", "-o",
 		       "1");
 	/* the last one counts */
