@@ -67,9 +67,16 @@ static void lines_of_both_are_in_the_order_of_time(void **state)
 	assert_string_equal(
 		merged(*state,
 		       T("01.000") "api: a\n" T("03.000") "agent: d\n" T("05.000") "agent: f\n",
-		       T("02.000") "keeper: b\n" T("02.000") "x: c\n" T("03.000") "init: e: e\n"),
+		       T("02.000") "keeper: b\n" T("02.000") "x: c\n" T("04.000") "init: e: e\n"),
 		"01.000Z api: a;02.000Z keeper: b;02.000Z x: c;03.000Z agent: d;"
-		"03.000Z init: e: e;05.000Z agent: f;");
+		"04.000Z init: e: e;05.000Z agent: f;");
+}
+
+static void in_one_moment_a_request_is_first_and_what_became_of_it_last(void **state)
+{
+	assert_string_equal(merged(*state, T("01.000") "api: a\n" T("01.000") "agent: c\n",
+				   T("01.000") "keeper: b\n"),
+			    "01.000Z api: a;01.000Z keeper: b;01.000Z agent: c;");
 }
 
 static void one_of_the_two_may_be_missing(void **state)
@@ -182,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lines_of_both_are_in_the_order_of_time),
+		TEST(in_one_moment_a_request_is_first_and_what_became_of_it_last),
 		TEST(one_of_the_two_may_be_missing),
 		TEST(what_is_no_line_is_passed_over_and_bytes_are_made_text),
 		TEST(of_a_large_file_the_end_is_shown),
