@@ -41,8 +41,12 @@ class Viewer:
         shutil.chown(self.folder, user.name)
         self.output = os.path.join(self.folder, "output")
         self.process = None
-        if start:
-            self.start()
+        try:
+            if start:
+                self.start()
+        except BaseException:
+            self.agent.done()
+            raise
 
     def arguments(self):
         return ["setpriv", f"--reuid={self.user.uid}", f"--regid={self.user.gid}", "--clear-groups",
