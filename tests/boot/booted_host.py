@@ -159,6 +159,14 @@ class BootedHost:
             raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
+    def visit(self, *command, timeout=120):
+        """A program of this machine in the host's network; what it prints."""
+        done = subprocess.run(["nsenter", "-t", str(self.leader()), "-n", "--", *map(str, command)],
+                              capture_output=True, text=True, timeout=timeout)
+        if done.returncode != 0:
+            raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stderr}")
+        return done.stdout.strip()
+
     def out(self, *command, **options):
         return self.run(*command, **options).stdout.strip()
 

@@ -190,7 +190,7 @@ def test_a_picture_of_it_can_be_taken(host, kept):
 def test_it_is_entered_through_the_viewer(host, kept):
     url = host.out("dcvctl", "connect", kept, "--user", "mira")
     assert f":{VIEWER_PORT}/" in url and url.endswith(f"#{kept}")
-    width, height, n_colours = map(int, host.out("python3", VISIT, url).split())
+    width, height, n_colours = map(int, host.visit("/usr/bin/python3", VISIT, url).split())
     assert (width, height) == (1920, 1080) and n_colours > 1
     assert sessions(host)[kept]["LastDisconnectionTime"]
 

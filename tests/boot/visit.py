@@ -1,4 +1,4 @@
-"""On the host, as a client with a browser's means: visit.py URL enters the session through the viewer and
+"""In the host's network, with what a browser has: visit.py URL enters the session through the viewer and
 prints the size of its desktop and how many colours it shows."""
 
 import pathlib

@@ -61,14 +61,22 @@ def assert_nothing_left(keeper, user, *session_ids):
     assert cgroups_of(keeper) == []
 
 
+def all_cgroups():
+    for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
+        if os.path.exists(mount + "/cgroup.procs"):
+            return {name for _, folders, _ in os.walk(mount) for name in folders
+                    if name.startswith("dcv-session-")}
+    return set()
+
+
+CGROUPS_BEFORE = all_cgroups()  # of keepers that were killed once, whose pids may come again
+
+
 def cgroups_of(keeper):
     """Cgroups that processes of this keeper have made, by the pid in their names."""
     pids_of_keepers = set(re.findall(r"pid=(\d+)\)", keeper.messages()))
-    for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
-        if os.path.exists(mount + "/cgroup.procs"):
-            return [name for _, folders, _ in os.walk(mount) for name in folders
-                    if name.startswith("dcv-session-") and name.split("-")[2] in pids_of_keepers]
-    return []
+    return [name for name in all_cgroups() - CGROUPS_BEFORE
+            if name.split("-")[2] in pids_of_keepers]
 
 
 def ready(connection):
