@@ -58,5 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)store_flush(store, &err);
 	(void)uv_run(&loop.uv, UV_RUN_NOWAIT);
 	fleet_done(&fleet);
+	audit_close(&audit);
 	return 0;
 }

@@ -48,6 +48,7 @@ static void stop_fleet(struct fixture *f)
 		fleet_link_lost(&f->fleet, &f->agents[i]);
 	assert_int_equal(store_flush(f->store, &f->err), 0);
 	fleet_done(&f->fleet);
+	audit_close(&f->audit);
 	client_list_done(&f->clients);
 }
 
