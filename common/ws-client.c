@@ -17,7 +17,6 @@ const lws_retry_bo_t ws_client_idle_policy = {
 struct client {
 	struct ws ws; /* first */
 	struct lws *wsi;
-	bool is_taking; /* what arrived: what it makes us say is written behind it */
 };
 
 static struct lws *wsi_of(struct ws *ws)
@@ -27,8 +26,7 @@ static struct lws *wsi_of(struct ws *ws)
 
 static void push(struct ws *ws)
 {
-	if (!((struct client *)ws)->is_taking)
-		(void)lws_callback_on_writable(wsi_of(ws));
+	(void)lws_callback_on_writable(wsi_of(ws));
 }
 
 static void set_reading(struct ws *ws, bool is_reading)
@@ -59,6 +57,17 @@ int ws_client_open(struct lws *wsi, struct ws **session, void *user)
 	if (ws->role->handler->open)
 		ws->role->handler->open(ws, "", ws->role->userdata);
 	return 0;
+}
+
+static int on_bytes(struct ws *ws, const void *bytes, size_t len)
+{
+	struct lws *wsi = wsi_of(ws);
+	size_t left = lws_remaining_packet_payload(wsi);
+
+	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS ||
+	    !ws_may_take(ws, lws_frame_is_binary(wsi), len + left))
+		return 0;
+	return ws_take(ws, bytes, len, lws_is_final_fragment(wsi) && left == 0);
 }
 
 /* lws_close_reason() and -1 would drop the connection without a frame, so the frame is written
@@ -96,35 +105,6 @@ static int on_writable(struct ws *ws)
 	ws_sent(ws, out, n);
 	if (ws_next(ws))
 		push(ws);
-	return 0;
-}
-
-static int take(struct ws *ws, const void *bytes, size_t len)
-{
-	struct lws *wsi = wsi_of(ws);
-	size_t left = lws_remaining_packet_payload(wsi);
-
-	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS ||
-	    !ws_may_take(ws, lws_frame_is_binary(wsi), len + left))
-		return 0;
-	return ws_take(ws, bytes, len, lws_is_final_fragment(wsi) && left == 0);
-}
-
-/* An answer that is ready at once is written at once: to wait for the callback costs two changes of what
- * the loop waits for, half as much as the rest of a short message. */
-static int on_bytes(struct ws *ws, const void *bytes, size_t len)
-{
-	struct client *client = (struct client *)ws;
-	int result;
-
-	client->is_taking = true;
-	result = take(ws, bytes, len);
-	client->is_taking = false;
-	if (result < 0 || (!ws_next(ws) && ws->close_code == LWS_CLOSE_STATUS_NOSTATUS))
-		return result;
-	if (!lws_send_pipe_choked(client->wsi))
-		return on_writable(ws);
-	push(ws);
 	return 0;
 }
 
