@@ -24,6 +24,12 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
                "LANG": "C.UTF-8", "TERM": "dumb"}
 
 
+def hierarchies():
+    """Of cgroups: two where the first version is there as well, else one."""
+    return [path for path in map(pathlib.Path, ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"))
+            if path.is_dir()] or [pathlib.Path("/sys/fs/cgroup")]
+
+
 def why_not():
     """Why no host can be booted here; None: it can."""
     if os.geteuid() != 0:
@@ -35,6 +41,9 @@ def why_not():
                            capture_output=True, text=True)
     if probe.returncode != 0:
         return f"this machine may not mount: {probe.stderr.strip()}"
+    for hierarchy in hierarchies():
+        if not os.access(hierarchy, os.W_OK):
+            return f"no cgroup can be made in {hierarchy}"
     return None
 
 
@@ -79,10 +88,7 @@ class BootedHost:
         shutil.rmtree(self.root / "etc/systemd/system/multi-user.target.wants", ignore_errors=True)
         # systemd-nspawn names the children of its cgroup always alike: each host has a parent of its
         # own, in every hierarchy.
-        hierarchies = [path for path in map(pathlib.Path, ("/sys/fs/cgroup/systemd",
-                                                           "/sys/fs/cgroup/unified"))
-                       if path.is_dir()] or [pathlib.Path("/sys/fs/cgroup")]
-        for hierarchy in hierarchies:
+        for hierarchy in hierarchies():
             self.cgroups.append(hierarchy / f"test-{self.name}-{os.getpid()}")
             self.cgroups[-1].mkdir()
         return self
