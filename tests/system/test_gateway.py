@@ -106,7 +106,7 @@ def test_sessions_are_resolved_for_each_transport(gateway_broker):
     agent.becomes = None
     assert gateway.resolve(broker.create()).json() == NOT_THERE
     agent.drop()
-    assert gateway.resolve(identity).json() == NOT_THERE
+    wait_until(lambda: gateway.resolve(identity).json() == NOT_THERE)
 
 
 def test_only_what_belongs_there_is_served_on_the_port_of_gateways(gateway_broker, broker):

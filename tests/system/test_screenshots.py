@@ -103,7 +103,12 @@ def test_a_host_that_hangs_costs_its_own_entries_only_and_no_more_than_the_time_
 def test_a_host_that_vanishes_ends_the_wait_for_it(broker):
     gone = add_host(broker, "gone", ["g"])
     add_host(broker, "well", ["w"])
-    gone._carry_out = lambda message: gone.drop()
+
+    def vanish(message):
+        gone.ws.close()
+        raise EOFError
+
+    gone._carry_out = vanish
     begin = time.monotonic()
     shots, failures = ask(broker, ["g", "w"])
     assert time.monotonic() - begin < 5
