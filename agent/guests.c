@@ -459,6 +459,8 @@ static void on_hello(struct guests *guests, const struct message *message)
 				      (json_int_t)number, "WebUrlPath", path);
 	log_info("web viewer is there (port=%lld)", number);
 	guests->agent->on_change(guests->agent->userdata);
+	viewer_certificate_set_viewer(guests->agent, guests->viewer,
+				      message_get(message, "CERTIFICATE") != NULL);
 }
 
 /* Whoever has a token that is good somewhere gets the page. */
@@ -544,6 +546,10 @@ static int take_packet(struct guests *guests, const struct message *message, str
 		on_hello(guests, message);
 		return 0;
 	}
+	if (name && strcmp(name, "certify") == 0) {
+		viewer_certificate_ask(guests->agent, message);
+		return 0;
+	}
 	if (name && tag && strcmp(name, "gone") == 0) {
 		guest = find(guests, tag); /* NULL: they were put out meanwhile */
 		if (guest)
@@ -567,6 +573,7 @@ static void drop_viewer(struct guests *guests)
 
 	packet_socket_free(guests->viewer);
 	guests->viewer = NULL;
+	viewer_certificate_set_viewer(guests->agent, NULL, false);
 	list_for_each_safe (guest, &guests->guests, struct guest, link)
 		leave(guest);
 	if (!engine)
