@@ -158,8 +158,8 @@ int certificate_request_read(const char *text, struct certificate_request *ret, 
 	AUTO(x509_req_p) X509_REQ *decoded = decode(text, err);
 	int result = -1;
 
-	if (decoded && read_key(decoded, &request.key, err) == 0)
-		result = read_names(decoded, &request.names, err);
+	if (decoded && read_names(decoded, &request.names, err) == 0)
+		result = read_key(decoded, &request.key, err);
 	ERR_clear_error();
 	if (result < 0) {
 		certificate_request_done(&request);

@@ -125,6 +125,9 @@ BAD = {
 }
 
 
+assert len(BAD) <= 20, "one agent may not ask more often"
+
+
 @pytest.fixture(scope="module")
 def stranger(broker):
     return broker.agent("lab2", Ip="127.0.0.1")

@@ -78,6 +78,8 @@ static void other_messages_are_refused(void **state)
 		"",
 		"{}",
 		"{\"event\":\"report\",\"body\":{}",
+		"{\"event\":\"certificateRequest\",\"body\":[]}",
+		"{\"event\":\"certificateRequest\",\"body\": {}}",
 		"{\"event\":\"report\",\"body\":{}}}",
 		"{\"event\":\"report\",\"body\":[]}",
 		"{\"id\":1,\"status\":99,\"body\":{}}",
