@@ -8,6 +8,7 @@
 #include "agent/admission.h"
 #include "agent/packet-listener.h"
 #include "agent/packet-socket.h"
+#include "agent/refusals.h"
 #include "agent/viewer/protocol.h"
 #include "common/cleanup.h"
 #include "common/features.h"
@@ -26,6 +27,7 @@ struct guests {
 	struct packet_listener *listener;
 	struct packet_socket *viewer; /* NULL: there is none */
 	struct admission *admission;
+	struct refusals *refusals;
 	struct list guests; /* struct guest::link */
 	size_t n;
 };
@@ -243,10 +245,11 @@ static void leave_alone(struct guest *guest)
 
 static void refuse(struct guest *guest, int status, const char *why)
 {
-	log_warning("session %s: %s of user %s is refused: %s (address=%s)",
-		    guest->session_id ? guest->session_id : "?",
-		    guest->is_checking ? "a token" : "a connection",
-		    guest->user ? guest->user : "?", why, guest->address);
+	if (refusals_may_tell(guest->guests->refusals, guest->address, why))
+		log_warning("session %s: %s of user %s is refused: %s (address=%s)",
+			    guest->session_id ? guest->session_id : "?",
+			    guest->is_checking ? "a token" : "a connection",
+			    guest->user ? guest->user : "?", why, guest->address);
 	say_number(guest->guests, guest, guest->is_checking ? "checked" : "refused", "STATUS",
 		   (unsigned)status);
 	leave(guest);
@@ -435,11 +438,22 @@ static int ask_admission(struct guest *guest, struct error *err)
 	const struct admission_question question = {
 		.token = guest->token, .session_id = guest->session_id, .address = guest->address};
 
+	/* a stranger who knows no session of this host's makes no work for the broker */
+	if (!session_of(guest))
+		return error_set(err, ERR_UNAUTHORIZED, "the session is not there or not ready");
 	guest->n_refs++;
 	if (admission_ask(guest->guests->admission, &question, on_admission, guest, err) == 0)
 		return 0;
 	guest_unref(guest);
 	return -1;
+}
+
+static void ask_or_refuse(struct guest *guest)
+{
+	struct error err;
+
+	if (ask_admission(guest, &err) < 0)
+		refuse(guest, err.code == ERR_UNAUTHORIZED ? 401 : 503, err.message);
 }
 
 /* --- what the viewer says ----------------------------------------------------------------------
@@ -472,16 +486,8 @@ static void on_check(struct guest *guest)
 	guest->session_id = admission_session_of(guest->token, &err);
 	if (!guest->session_id)
 		refuse(guest, err.code == ERR_UNAUTHORIZED ? 401 : 503, err.message);
-	else if (ask_admission(guest, &err) < 0)
-		refuse(guest, 503, err.message);
-}
-
-static void on_connect(struct guest *guest)
-{
-	struct error err;
-
-	if (ask_admission(guest, &err) < 0)
-		refuse(guest, 503, err.message);
+	else
+		ask_or_refuse(guest);
 }
 
 static void on_holds(struct guest *guest)
@@ -512,7 +518,7 @@ static const struct viewer_operation {
 	void (*begin)(struct guest *guest);
 } viewer_operations[] = {
 	{"check", {"TAG", "TOKEN", "ADDRESS"}, on_check},
-	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, on_connect},
+	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, ask_or_refuse},
 	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, on_holds},
 };
 
@@ -647,7 +653,10 @@ struct guests *guests_new(struct agent *agent, const char *path, struct error *e
 	}
 	guests->agent = agent;
 	list_init(&guests->guests);
-	guests->admission = admission_new(agent->loop, agent->config, &agent->token_key, err);
+	guests->refusals = refusals_new(agent->loop, err);
+	if (guests->refusals)
+		guests->admission =
+			admission_new(agent->loop, agent->config, &agent->token_key, err);
 	if (guests->admission)
 		guests->listener = packet_listener_new(
 			agent->loop, path, agent->config->viewer_user, on_accept, guests, err);
@@ -664,6 +673,7 @@ void guests_stop(struct guests *guests)
 	packet_listener_free(guests->listener);
 	guests->listener = NULL;
 	drop_viewer(guests);
+	refusals_stop(guests->refusals);
 }
 
 void guests_free(struct guests *guests)
@@ -671,5 +681,6 @@ void guests_free(struct guests *guests)
 	if (!guests)
 		return;
 	admission_free(guests->admission);
+	refusals_free(guests->refusals);
 	free(guests);
 }

@@ -12,6 +12,7 @@
 #ifndef AGENT_VIEWER_CLIENT_H
 #define AGENT_VIEWER_CLIENT_H
 
+#include "agent/refusals.h"
 #include "agent/viewer/vouch.h"
 #include "common/list.h"
 #include "common/ws.h"
@@ -31,6 +32,7 @@ struct client_host {
 	struct loop *loop;
 	struct vouch *vouch;
 	struct list rooms; /* struct room::link */
+	struct refusals *refusals;
 };
 
 /** For the WebSocket server; the path is to be set. */

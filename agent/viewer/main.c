@@ -115,6 +115,7 @@ static void on_stop(void *userdata)
 	service_stopping();
 	service_stop(&p->service);
 	identity_stop(p->identity);
+	refusals_stop(p->host.refusals);
 	vouch_stop(p->host.vouch);
 }
 
@@ -169,6 +170,9 @@ static int build(struct program *p, struct error *err)
 	p->loop.userdata = p;
 	p->host.loop = &p->loop;
 	list_init(&p->host.rooms);
+	p->host.refusals = refusals_new(&p->loop, err);
+	if (!p->host.refusals)
+		return -1;
 	p->identity = identity_new(&identity, err);
 	if (!p->identity)
 		return -1;
@@ -217,10 +221,12 @@ static int run(struct program *p, struct error *err)
 		loop_run(&p->loop);
 	}
 	identity_stop(p->identity);
+	refusals_stop(p->host.refusals);
 	loop_done(&p->loop);
 	door_free(p->door);
 	vouch_free(p->host.vouch);
 	identity_free(p->identity);
+	refusals_free(p->host.refusals);
 	return result;
 }
 

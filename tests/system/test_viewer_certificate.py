@@ -14,7 +14,7 @@ from conftest import let_everybody_reach, wait_until
 from keeper_helpers import PATIENCE, User
 from rfb_client import RAW, Rfb
 from tls_helpers import own_files
-from viewer_helpers import Viewer
+from viewer_helpers import Viewer, settings_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
@@ -29,11 +29,7 @@ def people():
 
 @contextlib.contextmanager
 def brought_up(people, broker=None, **options):
-    settings = "" if not broker else (
-        f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
-        f"ca_file = '{broker.http.verify}'\n"
-        f"software_statement_path = '{broker.folder}/security/default-software-statement'\n")
-    viewer = Viewer(people[0], settings=settings, **options)
+    viewer = Viewer(people[0], settings=settings_for(broker) if broker else "", **options)
     try:
         yield viewer
     finally:
