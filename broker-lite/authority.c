@@ -314,7 +314,7 @@ int authority_sign(const struct certificate_terms *terms, EVP_PKEY *key, STACK_O
 	if (sk_X509_num(a.certificates) == 0)
 		return error_set(err, ERR_UNSUPPORTED, "the broker has no authority of its own");
 	by = signing(terms, &a);
-	certificate = certificate_new(terms, key, "dcv-session-viewer", AUTHORITY_HOST_DAYS,
+	certificate = certificate_new(terms, key, CERTIFICATE_OF_VIEWER, AUTHORITY_HOST_DAYS,
 				      extensions, nth(&a, by), a.keys[by], err);
 	if (!certificate)
 		return -1;

@@ -13,6 +13,7 @@
 #include "common/tls.h"
 
 #define CERTIFICATE_MAX_BYTES 65536
+#define CERTIFICATE_OF_VIEWER "dcv-session-viewer" /* what it says it is for */
 #define DAY_MS (24LL * 60 * 60 * 1000)
 
 /** What is to be made. */

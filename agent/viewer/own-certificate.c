@@ -62,8 +62,8 @@ static X509 *make_own(const struct certificate_terms *terms, EVP_PKEY *key, stru
 		(void)error_oom(err);
 		return NULL;
 	}
-	certificate = certificate_new(terms, key, "dcv-session-viewer", LIFE_DAYS, extensions, NULL,
-				      key, err);
+	certificate = certificate_new(terms, key, CERTIFICATE_OF_VIEWER, LIFE_DAYS, extensions,
+				      NULL, key, err);
 	if (!certificate || !sk_X509_push(all, certificate))
 		return NULL;
 	if (certificate_write_all(terms->folder, CERTIFICATE, all, err) < 0)

@@ -2,14 +2,18 @@
 
 import contextlib
 import glob
+import json
 import os
+import re
 import shutil
 import socket
 import ssl
 import stat
+import subprocess
 
 import pytest
 
+from agent_helpers import PROGRAM
 from conftest import let_everybody_reach, wait_until
 from keeper_helpers import PATIENCE, User
 from rfb_client import RAW, Rfb
@@ -88,10 +92,23 @@ def says(viewer, *reasons):
         assert viewer.messages().count(reason) == 1, viewer.messages()
 
 
+def diagnosis(viewer):
+    """What the doctor tells of the viewer."""
+    done = subprocess.run([PROGRAM, "doctor", "--conf", viewer.agent.keeper.conf], timeout=PATIENCE,
+                          capture_output=True, text=True)
+    (found,) = [f for f in json.loads(done.stdout)["Findings"] if f["Check"] == "viewer"]
+    # whole days are left at first, for less than a second
+    return found["State"], re.sub("(396|397|29|30) more days", "N more days", found["Text"])
+
+
 def test_a_host_without_a_broker_signs_itself(people):
     with brought_up(people) as it:
         says(it, "the certificate signs itself: this host has no broker")
         assert signs_itself(it)
+        state, text = diagnosis(it)
+        assert state == "OK" and "signed by itself and good for N more days" in text
+        it.stop()
+        assert "no web viewer listens" in diagnosis(it)[1]
 
 
 def test_a_viewer_with_files_of_the_administrator_asks_nobody(people, broker, tmp_path):
@@ -117,8 +134,12 @@ def test_it_signs_itself_until_the_broker_answers_and_keeps_what_it_got(people, 
     with brought_up(people, broker) as it:
         says(it, "the certificate signs itself: the broker is not reached")
         assert signs_itself(it)
+        state, text = diagnosis(it)
+        assert state == "WARNING" and "signed by itself" in text
         broker.start()
         await_signed(it, broker.http.verify)
+        state, text = diagnosis(it)
+        assert state == "OK" and "signed by the broker's authority and good for N more days" in text
         broker.stop()
         it.stop()
         it.start()
