@@ -126,6 +126,7 @@ int link_ask_certificate(struct link *link, const char *request, struct error *e
 
 	if (!link || !link->ws)
 		return error_set(err, ERR_UNREACHABLE, "the broker is not reached");
+	send_report(link); /* it signs for the names that it knows */
 	if (buf_append_text(&text,
 			    "{\"event\":\"certificateRequest\",\"body\":{\"Request\":", err) < 0 ||
 	    json_append_string(&text, request, err) < 0 || buf_append_text(&text, "}}", err) < 0)

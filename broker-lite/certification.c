@@ -198,14 +198,16 @@ static void refuse(struct agent *agent, const struct error *err)
 				     error_wire_name(err->code)));
 }
 
-/* The link that the client has now. */
+/* The newest link of the client. */
 static struct agent *find_agent(const struct job *job)
 {
+	struct agent *found = NULL;
+
 	list_for_each (agent, &job->certification->agents->agents, struct agent, link) {
 		if (agent->client == job->client && agent->ws && agent->server)
-			return agent;
+			found = agent;
 	}
-	return NULL;
+	return found;
 }
 
 static void audit_job(const struct job *job, const struct agent *agent, const struct error *err)

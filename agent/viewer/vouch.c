@@ -69,13 +69,10 @@ static int say(struct vouch *vouch, const char *operation, const char *const *fi
 static int say_hello(struct vouch *vouch, struct error *err)
 {
 	char port[12];
-	const char *const fields[] = {"PORT",
-				      port,
-				      "WEB_URL_PATH",
-				      vouch->options.web_url_path,
-				      vouch->options.certificate ? "CERTIFICATE" : NULL,
-				      "wanted",
-				      NULL};
+	/* in pairs; a NULL in the place of a name is the end */
+	const char *const wish = vouch->options.certificate ? "CERTIFICATE" : NULL;
+	const char *const fields[] = {
+		"PORT", port, "WEB_URL_PATH", vouch->options.web_url_path, wish, "wanted", NULL};
 
 	(void)snprintf(port, sizeof(port), "%d", vouch->options.port);
 	if (say(vouch, "hello", fields, err) < 0)

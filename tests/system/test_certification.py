@@ -4,6 +4,7 @@ import base64
 import ipaddress
 import json
 import os
+import signal
 
 import pytest
 from cryptography import x509
@@ -12,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from broker_helpers import Broker
-from conftest import wait_until
 from tls_helpers import own_files
+from waiting import wait_until
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 
@@ -62,9 +63,11 @@ def clients(broker):
         broker.command("describe-agent-clients", "--json").stdout)["clients"]}
 
 
-def audit(broker):
+def signings(broker, agent):
+    """What audit.log tells of them."""
     with open(os.path.join(broker.folder, "log/audit.log"), encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+        lines = [json.loads(line) for line in file if line.endswith("\n")]
+    return [a for a in lines if a["what"] == "SignCertificate" and a["who"]["id"] == agent.client_id]
 
 
 def test_what_is_signed_is_for_a_tls_server_with_the_reported_names_alone(broker):
@@ -89,8 +92,7 @@ def test_what_is_signed_is_for_a_tls_server_with_the_reported_names_alone(broker
     assert (certificate.not_valid_after - certificate.not_valid_before).days == 31  # one has passed
     assert clients(broker)[agent.client_id]["viewer-certificate-names"] == \
         "DNS:lab1,DNS:lab1.example,IP:10.1.0.1"
-    (line,) = [a for a in wait_until(lambda: [a for a in audit(broker) if a["what"] == "SignCertificate"])
-               if a["who"]["id"] == agent.client_id]
+    (line,) = wait_until(lambda: signings(broker, agent))
     assert (line["outcome"], line["object"], line["server"]) == (
         "done", "DNS:lab1,DNS:lab1.example,IP:10.1.0.1", agent.server_id)
 
@@ -206,3 +208,15 @@ def test_a_broker_that_shows_the_administrators_files_signs_nothing(make_broker,
     assert agent.hello["Authority"] == ""
     answer = agent.ask_certificate(request("lab1"))
     assert answer == {"error": "the broker has no authority of its own", "code": "UNSUPPORTED"}
+
+
+def test_agents_are_told_of_another_authority_at_once(make_broker):
+    broker = make_broker(start=False).start()
+    agent = broker.agent("lab1", Ip="10.1.0.1")
+    before = agent.hello["Authority"]
+    for name in ("dcvsmbroker_ca.pem", "dcvsmbroker_ca.key"):
+        os.unlink(os.path.join(broker.folder, "security", name))
+    broker.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: agent.hello["Authority"] != before)
+    _, authority = well(agent.ask_certificate(request("lab1")))
+    assert authority.fingerprint(hashes.SHA256()).hex() == agent.hello["Authority"]

@@ -526,12 +526,17 @@ def linked(people, broker):
     return it
 
 
+def ready_session(broker, owner):
+    """A session that the broker has made, with what it tells the owner to connect."""
+    session_id = broker.create(Owner=owner.name, InitFile="init.sh")
+    wait_for(lambda: broker.state(session_id) == "READY", "the session")
+    return session_id, broker.ok(f"/sessionConnectionData/{session_id}/{owner.name}", method="GET")
+
+
 def test_tokens_of_a_broker_are_shown_to_it(broker, people, alice):
     it = linked(people, broker)
     try:
-        session_id = broker.create(Owner=alice.name, InitFile="init.sh")
-        wait_for(lambda: broker.state(session_id) == "READY", "the session")
-        data = broker.ok(f"/sessionConnectionData/{session_id}/{alice.name}", method="GET")
+        session_id, data = ready_session(broker, alice)
         server, token = data["Session"]["Server"], data["ConnectionToken"]
         assert (server["Port"], server["WebUrlPath"]) == (str(it.port), "/")
         assert it.get(f"/?authToken={token}")[0] == 200
@@ -558,9 +563,7 @@ def n_connected(port):
 def test_one_address_cannot_use_up_the_questions_to_the_broker(broker, people, alice):
     it = linked(people, broker)
     try:
-        session_id = broker.create(Owner=alice.name, InitFile="init.sh")
-        wait_for(lambda: broker.state(session_id) == "READY", "the session")
-        data = broker.ok(f"/sessionConnectionData/{session_id}/{alice.name}", method="GET")
+        session_id, data = ready_session(broker, alice)
         path = f"/?authToken={data['ConnectionToken']}"
         with concurrent.futures.ThreadPoolExecutor(21) as pool:
             broker.process.send_signal(signal.SIGSTOP)
