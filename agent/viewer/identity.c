@@ -67,6 +67,8 @@ static X509 *choose(struct identity *identity, struct error *err)
 		X509_up_ref(certificate);
 		return certificate;
 	}
+	if (certificate)
+		log_warning("the broker's certificate has expired: another one signs itself");
 	sk_X509_pop_free(TAKE(identity->by_broker), X509_free);
 	return own_certificate_get(identity->options.config, identity->options.state_folder,
 				   identity->key, err);
