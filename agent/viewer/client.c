@@ -322,8 +322,9 @@ static void on_admitted(const struct admittance *admittance, void *userdata)
 	log_info("session %s: user %s is connected (address=%s)", client->session_id, client->user,
 		 ws_peer_address(client->ws));
 	tell(client,
-	     json_pack("{s:s,s:s,s:b,s:o}", "event", "admitted", "user", client->user, "owner",
-		       (int)client->is_owner, "features", pack_features(admittance->features)));
+	     json_pack("{s:s,s:s,s:b,s:b,s:o}", "event", "admitted", "user", client->user, "owner",
+		       (int)client->is_owner, "console", (int)admittance->is_console, "features",
+		       pack_features(admittance->features)));
 	tell_people(client->room);
 }
 
@@ -363,7 +364,8 @@ static void on_timeout(void *userdata)
 	struct client *client = userdata;
 
 	go_out(client);
-	close_browser(client, CLIENT_CLOSE_REFUSED + 401, "no token came in time");
+	close_browser(client, CLIENT_CLOSE_REFUSED + (client->session_id ? 503 : 401),
+		      "not admitted in time");
 }
 
 static void show_token(struct client *client, const json_t *message)
