@@ -132,6 +132,8 @@ int rfb_let_go(struct rfb *rfb, struct buf *to_server, struct error *err)
 {
 	if (!rfb->has_begun || (rfb->client.body_left > 0 && rfb->client.is_body_passed))
 		return 0;
+	if (rfb_input_release_keys(&rfb->input, to_server, err) < 0)
+		return -1;
 	return rfb_input_release_buttons(&rfb->input, to_server, err);
 }
 

@@ -74,7 +74,10 @@ struct rfb {
 /** A new connection. @keyboard: what all viewers of the session have in common; borrowed. */
 void rfb_init(struct rfb *rfb, uint32_t features, struct rfb_keyboard *keyboard);
 
-/** It is about to end: Xvnc lets go of a client's keys by itself, but not of its buttons. */
+/**
+ * It is about to end: let go of what it holds down. Of a client's buttons no server does so by itself, of
+ * its keys Xvnc does, the scraping server does not always.
+ */
 int rfb_let_go(struct rfb *rfb, struct buf *to_server, struct error *err);
 
 /** It is over: what it held down on the common keyboard is not held any more. */

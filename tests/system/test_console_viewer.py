@@ -14,6 +14,8 @@ from console_helpers import XORG, Seat, is_alive
 from keeper_helpers import BUILD, User, name_of, of_session, tcp_listeners, wait_for
 from rfb_client import EXTENDED_DESKTOP_SIZE, RAW, Rfb
 from test_viewer import ALL, PROBE, permissions
+from test_viewer_page import TITLE, VISIBLE, Chromium, url_of
+from test_viewer_page import enter as enter_page
 from viewer_helpers import Viewer
 
 pytestmark = [
@@ -34,6 +36,13 @@ def service():
     user = User()
     yield user
     user.remove()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    it = Chromium()
+    yield it
+    it.done()
 
 
 @pytest.fixture
@@ -158,12 +167,26 @@ def test_who_is_inside_stays_while_the_agent_is_away_and_ends_with_the_session(c
     server.run("xdpyinfo")
 
 
-def test_a_host_without_the_program_says_what_it_lacks(console, viewer, seat):
+def test_the_page_offers_what_a_screen_has(console, viewer, seat, chromium):
+    server, session_id = console
+    enter_page(chromium, viewer, "console", session_id, seat.user.name)
+    server.run("xsetroot", "-solid", "#204060")
+    pixel = "[...document.querySelector('#screen canvas').getContext('2d').getImageData(5, 5, 1, 1).data]"
+    chromium.do("console", "wait", text=f"{pixel}.join() === '32,64,96,255'")
+    assert chromium.do("console", "evaluate", text=VISIBLE) == [
+        "fullscreen", "keys", "screenshot", "people"]
+    chromium.do("console", "close")
+
+
+def test_a_host_without_the_program_says_what_it_lacks(console, viewer, seat, chromium):
     _, session_id = console
     for name in ("X0tigervnc", "x0vncserver"):
         path = os.path.realpath(f"/usr/bin/{name}")
         subprocess.run([*seat.prefix, "mount", "--bind", "/dev/null", path], check=True)
     assert viewer.browser(session_id, seat.user.name).closing() == 4501
+    chromium.do("console", "open", url=url_of(viewer, session_id, seat.user.name))
+    chromium.do("console", "wait", text=f"{TITLE} === 'This desktop cannot be shown'")
+    chromium.do("console", "close")
     lacks = "TigerVNC's scraping server, X0tigervnc or x0vncserver, is not there"
     with open(os.path.join(viewer.agent.log_folder, "agent.log"), encoding="utf-8") as log:
         assert f"a connection of user {seat.user.name} is refused: {lacks}" in log.read()
