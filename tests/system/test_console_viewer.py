@@ -12,7 +12,7 @@ import pytest
 
 from console_helpers import XORG, Seat, is_alive
 from keeper_helpers import BUILD, User, name_of, of_session, tcp_listeners, wait_for
-from rfb_client import EXTENDED_DESKTOP_SIZE, RAW, Rfb
+from rfb_client import CONTINUOUS_UPDATES, EXTENDED_DESKTOP_SIZE, FENCE, RAW, Rfb
 from test_viewer import ALL, PROBE, permissions
 from test_viewer_page import TITLE, VISIBLE, Chromium, url_of
 from test_viewer_page import enter as enter_page
@@ -65,6 +65,10 @@ def state_of(server):
     return json.loads(subprocess.check_output([PROBE, "state"], env=environment, timeout=60))
 
 
+def reaches(server, **expected):
+    wait_for(lambda: expected.items() <= state_of(server).items(), f"{expected} on the display")
+
+
 def scrapers(session_id):
     return [pid for pid in of_session(session_id) if name_of(pid) == "X0tigervnc"]
 
@@ -84,14 +88,26 @@ def test_its_owner_sees_it_and_works_at_it(console, viewer, seat):
     wait_for(lambda: rfb.whole()[:4] == bytes((0x60, 0x20, 0x40, 0)), "the other picture")
     rfb.pointer(123, 45, 1)
     rfb.key(ord("a"))
-    wait_for(lambda: [state_of(server)[name] for name in ("x", "y", "buttons", "keys")] ==
-             [123, 45, 1, 1], "pointer and key on the display")
+    reaches(server, x=123, y=45, buttons=1, keys=1)
     rfb.source.close()
-    wait_for(lambda: [state_of(server)[name] for name in ("buttons", "keys")] == [0, 0],
-             "both to be let go")
+    reaches(server, buttons=0, keys=0)
     # it is for viewers, and nobody stays for ever
     wait_for(lambda: not scrapers(session_id), "the server to end without viewers")
     assert enter(viewer, session_id, seat.user).whole()[:4] == bytes((0x60, 0x20, 0x40, 0))
+
+
+def test_who_goes_from_a_busy_desktop_leaves_no_key_and_no_button_pressed(console, viewer, seat):
+    server, session_id = console
+    server.start("sh", "-c", "while xsetroot -solid red; do xsetroot -solid blue; done")
+    for x in range(100, 108):
+        rfb = Rfb(viewer.guest(session_id, seat.user.name), [RAW, FENCE, CONTINUOUS_UPDATES])
+        rfb.whole()
+        rfb.source.send(struct.pack(">BBHHHH", 150, 1, 0, 0, 640, 480))
+        rfb.pointer(x, 45, 1)
+        rfb.key(ord("a"))
+        reaches(server, x=x, buttons=1, keys=1)
+        rfb.source.close()
+        reaches(server, buttons=0, keys=0)
 
 
 def test_who_may_only_look_reaches_nothing_and_nobody_resizes_the_screen(console, viewer, seat):
