@@ -108,12 +108,12 @@ static void check_screenshots(struct doctor *d)
 /* Only Xorg has desktops that console sessions show. */
 static void check_scraper(struct doctor *d)
 {
+	AUTO(free_p) char *xorg = NULL;
 	AUTO(free_p) char *path = NULL;
 	struct error err = {0};
 
-	if (program_find("Xorg", &path, &err) < 0)
+	if (program_find("Xorg", &xorg, &err) < 0)
 		return;
-	free_p(&path);
 	if (program_find_scraper(&path, &err) < 0)
 		finding_add(d->findings, "programs", FINDING_WARNING,
 			    "On Debian: apt install tigervnc-scraping-server; without it console "

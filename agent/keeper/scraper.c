@@ -20,8 +20,8 @@ static int prepare(void *data, char ***ret_argv, struct error *err)
 	return 0;
 }
 
-static int start(struct scraper *scraper, const struct program_context *context, const char *path,
-		 const struct scraper_start *start, struct error *err)
+static int start_program(struct scraper *scraper, const struct program_context *context,
+			 const char *path, const struct scraper_start *start, struct error *err)
 {
 	const char *const arguments[] = {
 		path,
@@ -58,7 +58,7 @@ static int start(struct scraper *scraper, const struct program_context *context,
 }
 
 int scraper_run(struct scraper *scraper, const struct program_context *context,
-		const struct scraper_start *how, struct error *err)
+		const struct scraper_start *start, struct error *err)
 {
 	AUTO(free_p) char *path = NULL;
 
@@ -66,11 +66,11 @@ int scraper_run(struct scraper *scraper, const struct program_context *context,
 		return 0;
 	if (program_find_scraper(&path, err) < 0)
 		return -1;
-	if (snprintf(scraper->rfb, sizeof(scraper->rfb), "%s/rfb", how->owner_folder) >=
+	if (snprintf(scraper->rfb, sizeof(scraper->rfb), "%s/rfb", start->owner_folder) >=
 	    (int)sizeof(scraper->rfb))
 		return error_set(err, ERR_TOO_LARGE, "path too long for a socket: %s/rfb",
-				 how->owner_folder);
-	return start(scraper, context, path, how, err);
+				 start->owner_folder);
+	return start_program(scraper, context, path, start, err);
 }
 
 int scraper_wait(const struct scraper *scraper, long long until_ms, struct error *err)

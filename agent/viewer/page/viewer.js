@@ -12,20 +12,20 @@ const SAID_MS = 5000;
 const BACKOFF_LEAST_MS = 1000;
 const BACKOFF_MOST_MS = 15000;
 
-/* By the number of the close: a title, a text, and whether it is tried again. */
+/* A title, a text, and whether it is tried again; by the number of the close. */
 const LOST = ["The connection is lost", "Trying again …", true];
 const REASONS = {
 	4401: ["This address is not good any more", "Get a new one from where it came from.", false],
 	4403: ["You may not enter this desktop", "Its owner or an administrator decides who may.", false],
+	4429: ["This desktop is full", "Somebody has to leave before you can enter.", false],
 	4501: ["This desktop cannot be shown", "Its host lacks the program that shows the desktop of its own screen. "
 		+ "Its administrator is told more by: dcvctl doctor", false],
-	4429: ["This desktop is full", "Somebody has to leave before you can enter.", false],
+	4503: ["This desktop cannot be reached just now", "Trying again …", true],
 	4900: ["The connection was ended", "What this browser sent was not understood.", false],
+	4901: ["What shows this desktop has ended", "Trying again …", true],
 	4910: ["This desktop has ended", "It was deleted, or its programs have ended.", false],
 	4911: ["You may not see this desktop any more", "Its permissions have been changed.", false],
 	4912: ["The owner has left", "You can be here only while the owner is.", false],
-	4503: ["This desktop cannot be reached just now", "Trying again …", true],
-	4901: ["What shows this desktop has ended", "Trying again …", true],
 	4913: ["Connected elsewhere", "The same address was opened once more, and there is room for one.", false],
 };
 
