@@ -128,9 +128,10 @@ static void shut_down(struct stream *s)
 
 static void on_written(uv_write_t *writing, int status);
 
-static void start_write(struct stream *s)
+/* @n: bytes of what is leaving that have left already. */
+static void start_write(struct stream *s, size_t n)
 {
-	uv_buf_t bytes = uv_buf_init(s->leaving.data, (unsigned)s->leaving.len);
+	uv_buf_t bytes = uv_buf_init(s->leaving.data + n, (unsigned)(s->leaving.len - n));
 
 	s->is_writing = true;
 	s->writing.data = s;
@@ -138,12 +139,26 @@ static void start_write(struct stream *s)
 		stream_abort(s);
 }
 
+/* What has left was perhaps stream_listener::out, which is wanted again. */
+static void give_back(struct stream *s)
+{
+	struct buf *out = &s->listener->out;
+
+	if (out->data) {
+		buf_done(&s->leaving);
+		return;
+	}
+	*out = s->leaving;
+	buf_truncate(out, 0);
+	s->leaving = (struct buf){0};
+}
+
 static void on_written(uv_write_t *writing, int status)
 {
 	struct stream *s = writing->data;
 
 	s->is_writing = false;
-	buf_done(&s->leaving);
+	give_back(s);
 	if (status < 0) {
 		stream_abort(s);
 		return;
@@ -151,7 +166,7 @@ static void on_written(uv_write_t *writing, int status)
 	if (s->waiting.len > 0) {
 		s->leaving = s->waiting;
 		s->waiting = (struct buf){0};
-		start_write(s);
+		start_write(s, 0);
 	} else if (s->is_finishing) {
 		shut_down(s);
 	} else if (s->user) {
@@ -159,37 +174,60 @@ static void on_written(uv_write_t *writing, int status)
 	}
 }
 
-/* Give to the system what it takes now, and keep the rest for later. Not without bound: the handlers
- * wait for drained(), but a peer can make OpenSSL speak, by asking for new keys again and again. */
-static void push(struct stream *s, const char *bytes, size_t len)
+/* Give to the system what it takes now; returns how much that was, or -1. */
+static ssize_t write_now(struct stream *s, const char *bytes, size_t len)
 {
 	uv_buf_t all = uv_buf_init((char *)bytes, (unsigned)len);
-	struct error err;
-	int n = 0;
+	int n = s->is_writing ? 0 : uv_try_write(&s->uv.stream, &all, 1);
 
-	if (!s->is_writing) {
-		n = uv_try_write(&s->uv.stream, &all, 1);
-		if (n == UV_EAGAIN)
-			n = 0;
-		if (n == (int)len)
-			return;
-	}
-	if (n < 0 || s->waiting.len + len > WAITING_MAX_BYTES ||
-	    buf_append(s->is_writing ? &s->waiting : &s->leaving, bytes + n, len - (size_t)n,
-		       &err) < 0)
+	return n == UV_EAGAIN ? 0 : n < 0 ? -1 : n;
+}
+
+/* The system has taken @n of @bytes: keep the rest for later, for which @bytes may be taken over. Not
+ * without bound: the handlers wait for drained(), but a peer can make OpenSSL speak, by asking for new
+ * keys again and again. */
+static void keep(struct stream *s, struct buf *bytes, size_t n)
+{
+	struct error err;
+
+	if (s->waiting.len + bytes->len > WAITING_MAX_BYTES ||
+	    (s->is_writing && buf_append(&s->waiting, bytes->data, bytes->len, &err) < 0)) {
 		stream_abort(s);
-	else if (!s->is_writing)
-		start_write(s);
+	} else if (!s->is_writing) {
+		s->leaving = *bytes;
+		*bytes = (struct buf){0};
+		start_write(s, n);
+	}
 }
 
 /* What OpenSSL has made goes out. */
 static void flush(struct stream *s)
 {
 	struct buf *out = &s->listener->out;
+	ssize_t n = 0;
 
 	if (out->len > 0 && !s->is_closing)
-		push(s, out->data, out->len);
+		n = write_now(s, out->data, out->len);
+	if (n < 0)
+		stream_abort(s);
+	else if ((size_t)n < out->len && !s->is_closing)
+		keep(s, out, (size_t)n);
 	buf_truncate(out, 0);
+}
+
+/* The same without OpenSSL. */
+static void push(struct stream *s, const char *bytes, size_t len)
+{
+	AUTO(buf_done) struct buf rest = {0};
+	ssize_t n = write_now(s, bytes, len);
+	struct error err;
+
+	if (n == (ssize_t)len)
+		return;
+	if (n < 0 || buf_append(&rest, bytes + n, len - (size_t)n, &err) < 0)
+		stream_abort(s);
+	else
+		keep(s, &rest, 0);
 }
 
 /* Before OpenSSL is asked for anything: what others left would be taken for this call's. That there is

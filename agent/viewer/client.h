@@ -31,6 +31,7 @@ struct client_host {
 	struct loop *loop;
 	struct vouch *vouch;
 	struct list rooms; /* struct room::link */
+	struct buf out;    /* to browsers; used within one callback only */
 };
 
 /** For the WebSocket server; the path is to be set. */

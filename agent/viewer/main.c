@@ -219,6 +219,7 @@ static int run(struct program *p, struct error *err)
 	loop_done(&p->loop);
 	door_free(p->door);
 	vouch_free(p->host.vouch);
+	buf_done(&p->host.out);
 	return result;
 }
 

@@ -16,13 +16,10 @@ import tempfile
 import time
 import uuid
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("DCV_BUILD", ROOT / "build")).resolve()
-os.environ["DCV_BUILD"] = str(BUILD)
-sys.path.insert(0, str(ROOT / "tests/system"))
+from bench_helpers import BUILD, ROOT, cpu_s, ended, make_certificate
 
-from broker_helpers import Broker, free_port  # noqa: E402
-from link_client import fetch_token  # noqa: E402
+from broker_helpers import Broker, free_port
+from link_client import fetch_token
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
@@ -31,11 +28,6 @@ N_SERVERS = 1000
 N_IMAGES = 8
 IMAGE_BYTES = 1 << 20
 HEAD_BYTES = 130  # of an answer, about
-
-
-def cpu_s(process):
-    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def report(name, ratio, detail):
@@ -86,16 +78,6 @@ def running_broker(**settings):
         yield broker.start().log_in()
     finally:
         broker.done()
-
-
-@contextlib.contextmanager
-def ended(process):
-    """Whatever becomes of us, it ends with us."""
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def authority(broker):
@@ -174,13 +156,6 @@ def nginx_proxy(folder, location, directives):
                  "proxy_max_temp_file_size 0;")
         with nginx(folder, "proxy", location, proxy, behind) as found:
             yield found
-
-
-def make_certificate(folder):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-days", "2", "-subj", "/CN=localhost", "-keyout", folder / "key.pem", "-out",
-         folder / "certificate.pem"], check=True, capture_output=True)
 
 
 def write_script(path, method, target, token, bodies):
