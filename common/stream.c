@@ -1,7 +1,7 @@
 /* TLS is put between the socket and the handler by OpenSSL, which reads and writes memory: what came
- * from the socket is lent to it as stream::in, and what it makes is collected in stream_listener::out
- * and then written in one go, before anybody else is called. So a small answer is one record and one
- * write, and nothing is known of descriptors here but by libuv. */
+ * from the socket is lent to it as stream::in, and what it makes is collected in stream_listener::out, as
+ * is what goes out in the clear, and then written in one go, before anybody else is called. So a small
+ * answer is one record and one write, and nothing is known of descriptors here but by libuv. */
 #include "common/stream.h"
 
 #include <limits.h>
@@ -52,7 +52,7 @@ struct stream_listener {
 	void *userdata;
 	struct list streams;
 	char input[READ_BYTES]; /* used within one callback only */
-	struct buf out;         /* what OpenSSL has made, used within one call of it only */
+	struct buf out;         /* what is to leave, used within one call only */
 };
 
 struct stream {
@@ -139,26 +139,12 @@ static void start_write(struct stream *s, size_t n)
 		stream_abort(s);
 }
 
-/* What has left was perhaps stream_listener::out, which is wanted again. */
-static void give_back(struct stream *s)
-{
-	struct buf *out = &s->listener->out;
-
-	if (out->data) {
-		buf_done(&s->leaving);
-		return;
-	}
-	*out = s->leaving;
-	buf_truncate(out, 0);
-	s->leaving = (struct buf){0};
-}
-
 static void on_written(uv_write_t *writing, int status)
 {
 	struct stream *s = writing->data;
 
 	s->is_writing = false;
-	give_back(s);
+	buf_done(&s->leaving);
 	if (status < 0) {
 		stream_abort(s);
 		return;
@@ -174,60 +160,33 @@ static void on_written(uv_write_t *writing, int status)
 	}
 }
 
-/* Give to the system what it takes now; returns how much that was, or -1. */
-static ssize_t write_now(struct stream *s, const char *bytes, size_t len)
-{
-	uv_buf_t all = uv_buf_init((char *)bytes, (unsigned)len);
-	int n = s->is_writing ? 0 : uv_try_write(&s->uv.stream, &all, 1);
-
-	return n == UV_EAGAIN ? 0 : n < 0 ? -1 : n;
-}
-
-/* The system has taken @n of @bytes: keep the rest for later, for which @bytes may be taken over. Not
+/* What has been made goes out: the system gets what it takes now, and the rest is kept for later. Not
  * without bound: the handlers wait for drained(), but a peer can make OpenSSL speak, by asking for new
  * keys again and again. */
-static void keep(struct stream *s, struct buf *bytes, size_t n)
-{
-	struct error err;
-
-	if (s->waiting.len + bytes->len > WAITING_MAX_BYTES ||
-	    (s->is_writing && buf_append(&s->waiting, bytes->data, bytes->len, &err) < 0)) {
-		stream_abort(s);
-	} else if (!s->is_writing) {
-		s->leaving = *bytes;
-		*bytes = (struct buf){0};
-		start_write(s, n);
-	}
-}
-
-/* What OpenSSL has made goes out. */
 static void flush(struct stream *s)
 {
 	struct buf *out = &s->listener->out;
-	ssize_t n = 0;
-
-	if (out->len > 0 && !s->is_closing)
-		n = write_now(s, out->data, out->len);
-	if (n < 0)
-		stream_abort(s);
-	else if ((size_t)n < out->len && !s->is_closing)
-		keep(s, out, (size_t)n);
-	buf_truncate(out, 0);
-}
-
-/* The same without OpenSSL. */
-static void push(struct stream *s, const char *bytes, size_t len)
-{
-	AUTO(buf_done) struct buf rest = {0};
-	ssize_t n = write_now(s, bytes, len);
+	uv_buf_t all = uv_buf_init(out->data, (unsigned)out->len);
 	struct error err;
+	int n = 0;
 
-	if (n == (ssize_t)len)
+	if (out->len > 0 && !s->is_closing && !s->is_writing)
+		n = uv_try_write(&s->uv.stream, &all, 1);
+	if (n == UV_EAGAIN)
+		n = 0;
+	if (n == (int)out->len || s->is_closing) {
+		buf_truncate(out, 0);
 		return;
-	if (n < 0 || buf_append(&rest, bytes + n, len - (size_t)n, &err) < 0)
+	}
+	if (n < 0 || s->waiting.len + out->len > WAITING_MAX_BYTES ||
+	    (s->is_writing && buf_append(&s->waiting, out->data, out->len, &err) < 0)) {
 		stream_abort(s);
-	else
-		keep(s, &rest, 0);
+	} else if (!s->is_writing) {
+		s->leaving = *out;
+		*out = (struct buf){0};
+		start_write(s, (size_t)n);
+	}
+	buf_truncate(out, 0);
 }
 
 /* Before OpenSSL is asked for anything: what others left would be taken for this call's. That there is
@@ -240,18 +199,16 @@ static void forget_errors(void)
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
 {
+	struct buf *out = &s->listener->out;
 	struct error err;
 
 	if (s->is_closing || s->is_finishing || len == 0)
 		return;
-	if (!s->ssl) {
-		push(s, bytes, len);
-		return;
-	}
 	forget_errors();
 	/* room for the records at once, with what each adds */
-	if (buf_reserve(&s->listener->out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
-	    SSL_write(s->ssl, bytes, (int)len) != (int)len) {
+	if (buf_reserve(out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
+	    (s->ssl ? SSL_write(s->ssl, bytes, (int)len) != (int)len
+		    : buf_append(out, bytes, len, &err) < 0)) {
 		ERR_clear_error();
 		stream_abort(s); /* then flush() sends nothing, but forgets it */
 	}

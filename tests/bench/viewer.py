@@ -17,7 +17,6 @@ import socketserver
 import statistics
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
