@@ -141,7 +141,7 @@ def admit(viewer, rfb_path):
         if fields["OPERATION"] != "connect":
             continue
         answer = (f"EVENT=connected\0TAG={fields['TAG']}\0USER=mira\0FEATURES={ALL_FEATURES}\0"
-                  "IS_OWNER=1\0")
+                  "IS_OWNER=1\0IS_CONSOLE=0\0")
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(str(rfb_path))
             socket.send_fds(viewer, [answer.encode()], [server.fileno()])
