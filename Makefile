@@ -3,7 +3,7 @@
 # make asan       the same under AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz       every fuzz target, FUZZ_SECONDS each
 # make bench      benchmarks, as ratios; bench-api for those of the API alone, bench-screenshot for
-#                 those of screenshots
+#                 those of screenshots, bench-viewer for those of the viewer
 # make lint       format check, static analysis, a build with clang
 # make manuals    the manual pages, under build/man
 # make install    into DESTDIR, under PREFIX
@@ -80,7 +80,7 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        bench-screenshot lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
+        bench-screenshot bench-viewer lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -192,6 +192,9 @@ bench-api: all doubles $(BENCHES)
 
 bench-screenshot: all doubles $(BENCHES)
 	@DCV_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/screenshot.py $(BENCH_PARTS)
+
+bench-viewer: all $(BENCHES)
+	@DCV_BUILD=$(abspath $(BUILD)) sh tests/bench/viewer.sh
 
 # --- upkeep ------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 #include "common/json.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -144,24 +145,40 @@ static int append_character(struct buf *buf, const unsigned char *p, size_t n, s
 	return buf_append(buf, p, n, err);
 }
 
-/* Characters at @p that stand for themselves. */
-static size_t plain_length(const unsigned char *p)
+/* Is one of these eight no ASCII, a control character, '"' or '\\'? A byte's highest bit tells. What is
+ * borrowed by one byte from the next only follows one that tells already. */
+static bool has_special(uint64_t word)
 {
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t quotes = (word ^ each * '"') - each, slashes = (word ^ each * '\\') - each;
+
+	return ((word | (word - each * 0x20) | quotes | slashes) & each * 0x80) != 0;
+}
+
+/* Characters at @p that stand for themselves, @len at most. */
+static size_t plain_length(const unsigned char *p, size_t len)
+{
+	uint64_t word;
 	size_t n = 0;
 
-	while (p[n] >= 0x20 && p[n] < 0x80 && p[n] != '"' && p[n] != '\\')
+	for (; n + sizeof(word) <= len; n += sizeof(word)) {
+		memcpy(&word, p + n, sizeof(word));
+		if (has_special(word))
+			break;
+	}
+	while (n < len && p[n] >= 0x20 && p[n] < 0x80 && p[n] != '"' && p[n] != '\\')
 		n++;
 	return n;
 }
 
 int json_append_string(struct buf *buf, const char *text, struct error *err)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const unsigned char *p = (const unsigned char *)text, *end = p + strlen(text);
 	size_t start = buf->len, n;
 	int result = buf_append(buf, "\"", 1, err);
 
-	while (result == 0 && *p) {
-		n = plain_length(p);
+	while (result == 0 && p < end) {
+		n = plain_length(p, (size_t)(end - p));
 		if (n > 0) {
 			result = buf_append(buf, p, n, err);
 		} else {

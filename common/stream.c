@@ -1,7 +1,7 @@
 /* TLS is put between the socket and the handler by OpenSSL, which reads and writes memory: what came
- * from the socket is lent to it as stream::in, and what it makes is collected in stream_listener::out
- * and then written in one go, before anybody else is called. So a small answer is one record and one
- * write, and nothing is known of descriptors here but by libuv. */
+ * from the socket is lent to it as stream::in, and what it makes is collected in stream_listener::out, as
+ * is what goes out in the clear, and then written in one go, before anybody else is called. So a small
+ * answer is one record and one write, and nothing is known of descriptors here but by libuv. */
 #include "common/stream.h"
 
 #include <limits.h>
@@ -52,7 +52,7 @@ struct stream_listener {
 	void *userdata;
 	struct list streams;
 	char input[READ_BYTES]; /* used within one callback only */
-	struct buf out;         /* what OpenSSL has made, used within one call of it only */
+	struct buf out;         /* what is to leave, used within one call only */
 };
 
 struct stream {
@@ -128,9 +128,10 @@ static void shut_down(struct stream *s)
 
 static void on_written(uv_write_t *writing, int status);
 
-static void start_write(struct stream *s)
+/* @n: bytes of what is leaving that have left already. */
+static void start_write(struct stream *s, size_t n)
 {
-	uv_buf_t bytes = uv_buf_init(s->leaving.data, (unsigned)s->leaving.len);
+	uv_buf_t bytes = uv_buf_init(s->leaving.data + n, (unsigned)(s->leaving.len - n));
 
 	s->is_writing = true;
 	s->writing.data = s;
@@ -151,7 +152,7 @@ static void on_written(uv_write_t *writing, int status)
 	if (s->waiting.len > 0) {
 		s->leaving = s->waiting;
 		s->waiting = (struct buf){0};
-		start_write(s);
+		start_write(s, 0);
 	} else if (s->is_finishing) {
 		shut_down(s);
 	} else if (s->user) {
@@ -159,36 +160,32 @@ static void on_written(uv_write_t *writing, int status)
 	}
 }
 
-/* Give to the system what it takes now, and keep the rest for later. Not without bound: the handlers
- * wait for drained(), but a peer can make OpenSSL speak, by asking for new keys again and again. */
-static void push(struct stream *s, const char *bytes, size_t len)
-{
-	uv_buf_t all = uv_buf_init((char *)bytes, (unsigned)len);
-	struct error err;
-	int n = 0;
-
-	if (!s->is_writing) {
-		n = uv_try_write(&s->uv.stream, &all, 1);
-		if (n == UV_EAGAIN)
-			n = 0;
-		if (n == (int)len)
-			return;
-	}
-	if (n < 0 || s->waiting.len + len > WAITING_MAX_BYTES ||
-	    buf_append(s->is_writing ? &s->waiting : &s->leaving, bytes + n, len - (size_t)n,
-		       &err) < 0)
-		stream_abort(s);
-	else if (!s->is_writing)
-		start_write(s);
-}
-
-/* What OpenSSL has made goes out. */
+/* What has been made goes out: the system gets what it takes now, and the rest is kept for later. Not
+ * without bound: the handlers wait for drained(), but a peer can make OpenSSL speak, by asking for new
+ * keys again and again. */
 static void flush(struct stream *s)
 {
 	struct buf *out = &s->listener->out;
+	uv_buf_t all = uv_buf_init(out->data, (unsigned)out->len);
+	struct error err;
+	int n = 0;
 
-	if (out->len > 0 && !s->is_closing)
-		push(s, out->data, out->len);
+	if (out->len > 0 && !s->is_closing && !s->is_writing)
+		n = uv_try_write(&s->uv.stream, &all, 1);
+	if (n == UV_EAGAIN)
+		n = 0;
+	if (n == (int)out->len || s->is_closing) {
+		buf_truncate(out, 0);
+		return;
+	}
+	if (n < 0 || s->waiting.len + out->len > WAITING_MAX_BYTES ||
+	    (s->is_writing && buf_append(&s->waiting, out->data, out->len, &err) < 0)) {
+		stream_abort(s);
+	} else if (!s->is_writing) {
+		s->leaving = *out;
+		*out = (struct buf){0};
+		start_write(s, (size_t)n);
+	}
 	buf_truncate(out, 0);
 }
 
@@ -202,18 +199,16 @@ static void forget_errors(void)
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
 {
+	struct buf *out = &s->listener->out;
 	struct error err;
 
 	if (s->is_closing || s->is_finishing || len == 0)
 		return;
-	if (!s->ssl) {
-		push(s, bytes, len);
-		return;
-	}
 	forget_errors();
 	/* room for the records at once, with what each adds */
-	if (buf_reserve(&s->listener->out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
-	    SSL_write(s->ssl, bytes, (int)len) != (int)len) {
+	if (buf_reserve(out, len + (len / RECORD_BYTES + 1) * 64, &err) < 0 ||
+	    (s->ssl ? SSL_write(s->ssl, bytes, (int)len) != (int)len
+		    : buf_append(out, bytes, len, &err) < 0)) {
 		ERR_clear_error();
 		stream_abort(s); /* then flush() sends nothing, but forgets it */
 	}

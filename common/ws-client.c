@@ -39,7 +39,11 @@ static void drop_after(struct ws *ws, unsigned seconds)
 	lws_set_timeout(wsi_of(ws), PENDING_TIMEOUT_CLOSE_SEND, (int)seconds);
 }
 
-static const struct ws_wire wire = {push, NULL, set_reading, drop_after};
+static const struct ws_wire wire = {
+	.push = push,
+	.set_reading = set_reading,
+	.drop_after = drop_after,
+};
 
 int ws_client_open(struct lws *wsi, struct ws **session, void *user)
 {

@@ -106,6 +106,18 @@ static void send_close(struct server *server)
 	send_control(server, CLOSE, payload, 2 + len);
 }
 
+static void send_frame(struct server *server, unsigned first, unsigned char *payload, size_t len)
+{
+	unsigned char *frame = put_header(payload, first, len);
+
+	stream_write(server->stream, frame, (size_t)(payload - frame) + len);
+}
+
+static void send_binary(struct ws *ws, unsigned char *bytes, size_t len)
+{
+	send_frame(server_of(ws), FINAL | BINARY, bytes, len);
+}
+
 static unsigned opcode_of_piece(const struct ws_outgoing *out)
 {
 	return out->sent ? CONTINUATION : out->is_binary ? BINARY : TEXT;
@@ -122,11 +134,9 @@ static void push(struct ws *ws)
 	       (out = ws_next(ws))) {
 		size_t left = out->len - out->sent;
 		size_t n = left < WS_PIECE_BYTES ? left : WS_PIECE_BYTES;
-		unsigned char *piece = out->bytes + LWS_PRE + out->sent;
-		unsigned char *frame =
-			put_header(piece, opcode_of_piece(out) | (n == left ? FINAL : 0U), n);
 
-		stream_write(server->stream, frame, (size_t)(piece - frame) + n);
+		send_frame(server, opcode_of_piece(out) | (n == left ? FINAL : 0U),
+			   out->bytes + LWS_PRE + out->sent, n);
 		ws_sent(ws, out, n);
 	}
 	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
@@ -148,7 +158,13 @@ static bool is_waiting(const struct ws *ws)
 	return stream_is_waiting(((const struct server *)ws)->stream);
 }
 
-static const struct ws_wire wire = {push, is_waiting, set_reading, drop_after};
+static const struct ws_wire wire = {
+	.push = push,
+	.send_binary = send_binary,
+	.is_waiting = is_waiting,
+	.set_reading = set_reading,
+	.drop_after = drop_after,
+};
 
 /* --- in ----------------------------------------------------------------------------------------
  */

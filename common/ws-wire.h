@@ -9,7 +9,7 @@
 #include "common/list.h"
 #include "common/ws.h"
 
-#define WS_PIECE_BYTES 32768
+#define WS_PIECE_BYTES (32768 - WS_ROOM_BYTES) /* with its header, two TLS records */
 
 /** One message on its way out. A carrier writes a frame's header into the bytes before a piece. */
 struct ws_outgoing {
@@ -22,6 +22,8 @@ struct ws_outgoing {
 struct ws_wire {
 	/** There is something to send: the queue, or a close frame. */
 	void (*push)(struct ws *ws);
+	/** Nothing waits: send this at once, with a header that is written before it. NULL: never. */
+	void (*send_binary)(struct ws *ws, unsigned char *bytes, size_t len);
 	/** NULL: it is not known. */
 	bool (*is_waiting)(const struct ws *ws);
 	void (*set_reading)(struct ws *ws, bool is_reading);

@@ -9,6 +9,7 @@
 #include "common/ws-wire.h"
 
 #define CLOSE_TIMEOUT_S 2
+#define AT_ONCE_MAX_BYTES (128UL * 1024) /* as a stream takes them */
 
 void ws_set_user(struct ws *ws, void *user)
 {
@@ -41,12 +42,19 @@ void ws_set_reading(struct ws *ws, bool is_reading)
 	ws->wire->set_reading(ws, is_reading);
 }
 
+static int check_open(const struct ws *ws, struct error *err)
+{
+	if (ws->close_code == LWS_CLOSE_STATUS_NOSTATUS)
+		return 0;
+	return error_set(err, ERR_UNREACHABLE, "the connection is closing");
+}
+
 static int enqueue(struct ws *ws, bool is_binary, const void *bytes, size_t len, struct error *err)
 {
 	struct ws_outgoing *out;
 
-	if (ws->close_code != LWS_CLOSE_STATUS_NOSTATUS)
-		return error_set(err, ERR_UNREACHABLE, "the connection is closing");
+	if (check_open(ws, err) < 0)
+		return -1;
 	if (!is_binary && len > ws->role->handler->message_max_bytes)
 		return error_set(err, ERR_TOO_LARGE, "message of %zu bytes, limit %zu", len,
 				 ws->role->handler->message_max_bytes);
@@ -71,9 +79,17 @@ int ws_send(struct ws *ws, const void *text, size_t len, struct error *err)
 	return enqueue(ws, false, text, len, err);
 }
 
-int ws_send_binary(struct ws *ws, const void *bytes, size_t len, struct error *err)
+int ws_send_binary(struct ws *ws, struct buf *message, struct error *err)
 {
-	return enqueue(ws, true, bytes, len, err);
+	char *bytes = message->data + WS_ROOM_BYTES;
+	size_t len = message->len - WS_ROOM_BYTES;
+
+	if (len > AT_ONCE_MAX_BYTES || ws_is_waiting(ws))
+		return enqueue(ws, true, bytes, len, err);
+	if (check_open(ws, err) < 0)
+		return -1;
+	ws->wire->send_binary(ws, (unsigned char *)bytes, len);
+	return 0;
 }
 
 bool ws_is_waiting(const struct ws *ws)

@@ -13,10 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/buf.h"
 #include "common/error.h"
 
 #define WS_PING_S 20
 #define WS_HANGUP_S 65
+#define WS_ROOM_BYTES 10 /* for the header of a frame that a server sends */
 
 struct ws;
 
@@ -58,8 +60,11 @@ const char *ws_peer_address(const struct ws *ws);
  */
 int ws_send(struct ws *ws, const void *text, size_t len, struct error *err);
 
-/** Server: the same with a binary message, of any length that the queue has room for. */
-int ws_send_binary(struct ws *ws, const void *bytes, size_t len, struct error *err);
+/**
+ * Server: the same with a binary message, of any length that the queue has room for. @message begins with
+ * WS_ROOM_BYTES that are not sent but written to; if nothing waits it is not even copied.
+ */
+int ws_send_binary(struct ws *ws, struct buf *message, struct error *err);
 
 /** Server: is something that was sent still here? Then drained() comes. */
 bool ws_is_waiting(const struct ws *ws);

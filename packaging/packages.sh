@@ -25,8 +25,8 @@ TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 pytho
 	imagemagick x11-utils xvfb xserver-xorg-core xserver-xorg-video-dummy tigervnc-scraping-server psmisc iproute2
 	faketime git prometheus sslscan pciutils chromium systemd-container dbus libpam-systemd $PACKAGING_PACKAGES"
 
-# Beside TEST_PACKAGES: what the benchmarks of the API compare with, and measure with.
-BENCH_PACKAGES="wrk nginx-light"
+# Beside TEST_PACKAGES: what the benchmarks of the API and of the viewer compare with, and measure with.
+BENCH_PACKAGES="wrk nginx-light websockify"
 
 install_missing() {
 	missing=

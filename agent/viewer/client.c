@@ -12,8 +12,8 @@
 
 #define TEXT_MAX_BYTES 16384
 #define QUEUE_MAX_BYTES (1024UL * 1024)
-#define READ_BYTES 65536
-#define FAREWELL_MS 3000 /* for the server to read the last of it */
+#define READ_BYTES (65536 - WS_ROOM_BYTES) /* with a frame's header, whole TLS records */
+#define FAREWELL_MS 3000                   /* for the server to read the last of it */
 
 struct client {
 	uv_pipe_t server; /* first: the X server, once there is one */
@@ -207,7 +207,8 @@ static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
 static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 {
 	struct client *client = (struct client *)(void *)stream;
-	AUTO(buf_done) struct buf out = {0};
+	static const char room[WS_ROOM_BYTES] = "";
+	struct buf *out = &client->host->out;
 	struct error err;
 
 	if (!client->room && len < 0)
@@ -219,11 +220,13 @@ static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *byt
 		fail(client, CLIENT_CLOSE_SERVER, &err);
 		return;
 	}
-	if (rfb_take_server(&client->rfb, bytes->base, (size_t)len, &out, &err) < 0) {
+	buf_truncate(out, 0);
+	if (buf_append(out, room, sizeof(room), &err) < 0 ||
+	    rfb_take_server(&client->rfb, bytes->base, (size_t)len, out, &err) < 0) {
 		fail(client, CLIENT_CLOSE_SERVER, &err);
 		return;
 	}
-	if (out.len == 0 || ws_send_binary(client->ws, out.data, out.len, &err) < 0)
+	if (out->len == sizeof(room) || ws_send_binary(client->ws, out, &err) < 0)
 		return;
 	if (ws_is_waiting(client->ws))
 		(void)uv_read_stop(stream);

@@ -34,6 +34,7 @@ struct client_host {
 	struct vouch *vouch;
 	struct list rooms; /* struct room::link */
 	struct refusals *refusals;
+	struct buf out;    /* to browsers; used within one callback only */
 };
 
 /** For the WebSocket server; the path is to be set. */

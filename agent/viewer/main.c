@@ -227,6 +227,7 @@ static int run(struct program *p, struct error *err)
 	vouch_free(p->host.vouch);
 	identity_free(p->identity);
 	refusals_free(p->host.refusals);
+	buf_done(&p->host.out);
 	return result;
 }
 

@@ -1,25 +1,25 @@
-"""Benchmarks of the API: the broker with a simulated fleet beside nginx, in one run.
+"""Benchmarks of the API: the broker beside nginx, in one run.
 
-Run by tests/bench/api.sh; arguments: which parts (relayed, images, page; all of them). Both sides are measured in turns, and what is printed are ratios of medians.
+Run by tests/bench/api.sh; arguments: which parts (relayed, images, page; all of them). Both sides are
+measured in turns, and what is printed are ratios of medians.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("DCV_BUILD", ROOT / "build")).resolve()
-os.environ["DCV_BUILD"] = str(BUILD)
-sys.path.insert(0, str(ROOT / "tests/system"))
+from bench_helpers import BUILD, ROOT, cpu_s, ended, make_certificate
 
-from broker_helpers import Broker, free_port  # noqa: E402
+from broker_helpers import Broker, free_port
+from link_client import fetch_token
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
@@ -28,11 +28,6 @@ N_SERVERS = 1000
 N_IMAGES = 8
 IMAGE_BYTES = 1 << 20
 HEAD_BYTES = 130  # of an answer, about
-
-
-def cpu_s(process):
-    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def report(name, ratio, detail):
@@ -76,85 +71,91 @@ class Load:
     cpu_us = property(lambda self: statistics.median(self.cpus_us))
 
 
-def compare(ours, theirs):
-    for load in (ours, theirs):
-        load.run()  # warm up: connections, tokens, pages of the file
-        load.rates, load.p99s_ms, load.cpus_us = [], [], []
-    for _ in range(ROUNDS):
-        ours.run()
-        theirs.run()
+@contextlib.contextmanager
+def running_broker(**settings):
+    broker = Broker(log_level="info", **settings)
+    try:
+        yield broker.start().log_in()
+    finally:
+        broker.done()
 
 
-class Fleet:
-    def __init__(self, broker, folder, count, behaviour):
-        server = pathlib.Path(folder) / "server.json"
-        subprocess.run([BUILD / "bench/page", server], check=True)
-        description = json.loads(server.read_text())
-        description["Behaviour"] = {"create_ms": 1, **behaviour}
-        file = pathlib.Path(folder) / "fleet.json"
-        file.write_text(json.dumps([description]))
-        security = pathlib.Path(broker.folder) / "security"
-        read, write = os.pipe()
-        self.process = subprocess.Popen(
+def authority(broker):
+    return pathlib.Path(broker.folder) / "security/dcvsmbroker_ca.pem"
+
+
+@contextlib.contextmanager
+def fleet(broker, folder, count, behaviour):
+    """A simulated fleet that is linked to the broker."""
+    server = folder / "server.json"
+    subprocess.run([BUILD / "bench/page", server], check=True)
+    description = json.loads(server.read_text())
+    description["Behaviour"] = {"create_ms": 1, **behaviour}
+    file = folder / "fleet.json"
+    file.write_text(json.dumps([description]))
+    read, write = os.pipe()
+    with ended(subprocess.Popen(
             [BUILD / "doubles/fleet", "--broker-url", f"https://localhost:{broker.agent_port}",
-             "--ca-file", security / "dcvsmbroker_ca.pem", "--software-statement",
-             security / "default-software-statement", "--count", str(count), "--ready-fd",
-             str(write), file], pass_fds=[write], stderr=open(f"{folder}/fleet.err", "ab"))
+             "--ca-file", authority(broker), "--software-statement",
+             authority(broker).with_name("default-software-statement"), "--count", str(count),
+             "--ready-fd", str(write), file],
+            pass_fds=[write], stderr=open(folder / "fleet.err", "ab"))):
         os.close(write)
-        if not os.read(read, 16):
-            raise RuntimeError("the fleet did not start")
-        os.close(read)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+        with os.fdopen(read) as pipe:
+            if pipe.readline() != "ready\n":
+                raise RuntimeError((folder / "fleet.err").read_text())
+        yield
 
 
-class Nginx:
-    """A proxy and what is behind it, each one process."""
+@contextlib.contextmanager
+def answering_agents(broker, folder, count):
+    """Agents that do nothing but answer for a session each; the sessions' ids."""
+    lines, sessions = [], []
+    for i in range(count):
+        agent = broker.agent(f"bench-{i}", connect=False)
+        sessions.append(str(uuid.uuid4()))
+        agent.sessions[sessions[-1]] = {
+            "Id": sessions[-1], "Name": "bench", "Owner": "mira", "Type": "VIRTUAL",
+            "State": "READY", "CreationTime": "2026-03-02T10:15:00.120Z", "NumOfConnections": 0}
+        report = {"event": "report", "body": {**agent.describe(), "Sequence": 1, "BootId": "b"}}
+        token = fetch_token(broker.agent_port, agent.client_id, agent.secret).json()["access_token"]
+        lines.append(f"{token} {sessions[-1]} {json.dumps(report, separators=(',', ':'))}\n")
+    (folder / "agents").write_text("".join(lines))
+    with open(folder / "agents") as file, ended(subprocess.Popen(
+            [BUILD / "bench/agents", str(broker.agent_port), authority(broker)], stdin=file,
+            stdout=subprocess.PIPE, text=True)) as process:
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError("the agents did not start")
+        yield sessions
 
-    def __init__(self, folder, permissions_answer, images):
-        self.folder = pathlib.Path(folder)
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout",
-             self.folder / "key.pem", "-out", self.folder / "certificate.pem"],
-            check=True, capture_output=True)
-        (self.folder / "images").write_bytes(images)
-        os.chmod(self.folder, 0o755)
-        behind = free_port()
-        self.port = free_port()
+
+@contextlib.contextmanager
+def nginx(folder, role, location, directives, behind=1):
+    """One process that serves one path; the process and its port."""
+    port = free_port()
+    text = (ROOT / "tests/bench/nginx.conf").read_text()
+    for name, value in (("FOLDER", folder), ("ROLE", role), ("PORT", port), ("BEHIND", behind),
+                        ("LOCATION", location), ("DIRECTIVES", directives)):
+        text = text.replace(name, str(value))
+    conf = folder / f"{role}.conf"
+    conf.write_text(text)
+    with ended(subprocess.Popen(["nginx", "-p", folder, "-c", conf])) as process:
+        while not (folder / f"{role}.pid").exists():
+            if process.poll() is not None:
+                raise RuntimeError((folder / f"{role}.log").read_text())
+            time.sleep(0.05)
+        yield process, port
+
+
+@contextlib.contextmanager
+def nginx_proxy(folder, location, directives):
+    """One process that passes on to another one, which serves that path."""
+    with nginx(folder, "behind", location, directives) as (_, behind):
         proxy = ("proxy_pass https://behind; proxy_http_version 1.1; "
                  "proxy_set_header Connection \"\"; proxy_ssl_protocols TLSv1.3; "
                  "proxy_max_temp_file_size 0;")
-        self.processes = [
-            self.start("behind", behind, 1, f"return 200 '{permissions_answer}';",
-                       f"alias {self.folder}/images;"),
-            self.start("proxy", self.port, behind, proxy, proxy)]
-        self.proxy = self.processes[1]
-
-    def start(self, role, port, behind, permissions, images):
-        text = (ROOT / "tests/bench/nginx.conf").read_text()
-        for name, value in (("FOLDER", self.folder), ("ROLE", role), ("PORT", port),
-                            ("BEHIND", behind), ("PERMISSIONS", permissions),
-                            ("IMAGES", images)):
-            text = text.replace(name, str(value))
-        conf = self.folder / f"{role}.conf"
-        conf.write_text(text)
-        process = subprocess.Popen(["nginx", "-p", self.folder, "-c", conf])
-        while not (self.folder / f"{role}.pid").exists():
-            if process.poll() is not None:
-                raise RuntimeError((self.folder / f"{role}.log").read_text())
-            time.sleep(0.05)
-        return process
-
-    def url(self, path):
-        return f"https://127.0.0.1:{self.port}{path}"
-
-    def stop(self):
-        for process in self.processes:
-            process.terminate()
-            process.wait()
+        with nginx(folder, "proxy", location, proxy, behind) as found:
+            yield found
 
 
 def write_script(path, method, target, token, bodies):
@@ -167,89 +168,90 @@ def write_script(path, method, target, token, bodies):
         % (", ".join("'" + body + "'" for body in bodies), token, method, target))
 
 
-class Bench:
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.broker = Broker(log_level="info", max_api_requests_per_second=1000000)
-        self.broker.start().log_in()
-        image = self.folder / "image.jpg"
-        image.write_bytes(b"\xff\xd8\xff" + os.urandom(IMAGE_BYTES - 3))
-        self.fleet = Fleet(self.broker, folder, N_AGENTS, {"screenshot": str(image)})
-        self.sessions = [self.broker.create() for _ in range(N_AGENTS)]
-        while any(s["State"] != "READY" for s in self.broker.ok("/describeSessions", {})["Sessions"]):
+def compare(folder, broker, theirs, answer_bytes, connections, requests):
+    """Loads of both sides, in turns. @theirs: process and port; @requests: of ours and of theirs, each
+    method, target and bodies."""
+    sides = []
+    for name, process, url, request in (("ours", broker.process, broker.url(""), requests[0]),
+                                        ("theirs", theirs[0], f"https://127.0.0.1:{theirs[1]}",
+                                         requests[1])):
+        script = folder / f"{name}.lua"
+        method, target, bodies = request
+        write_script(script, method, target, broker.token, bodies)
+        sides.append(Load(url, script, process, connections, answer_bytes))
+    for load in sides:
+        load.run()  # warm up: connections, tokens, pages of the file
+        load.rates, load.p99s_ms, load.cpus_us = [], [], []
+    for _ in range(ROUNDS):
+        for load in sides:
+            load.run()
+    return sides
+
+
+def bench_relayed(folder):
+    with running_broker(max_api_requests_per_second=1000000) as broker, \
+            answering_agents(broker, folder, N_AGENTS) as sessions:
+        bodies = [json.dumps([{"SessionId": identity, "Owner": "mira", "PermissionsFile": "YQ=="}])
+                  for identity in sessions]
+        answer = broker.call("/sessionPermissions", json.loads(bodies[0]), "PUT")
+        if len(answer.json()["SuccessfulList"]) != 1:
+            raise RuntimeError(answer.text)
+        request = ("PUT", "/sessionPermissions", bodies)
+        with nginx_proxy(folder, "/sessionPermissions", f"return 200 '{answer.text}';") as proxy:
+            ours, theirs = compare(folder, broker, proxy, len(answer.content), 64,
+                                   [request, request])
+    report("relayed request: rate / rate of an nginx proxy", ours.rate / theirs.rate,
+           f"{ours.rate:.0f}/s - {theirs.rate:.0f}/s, goal >= 1.0")
+    report("relayed request: CPU time / CPU time of an nginx proxy", ours.cpu_us / theirs.cpu_us,
+           f"{ours.cpu_us:.1f} us - {theirs.cpu_us:.1f} us, goal <= 1.0")
+    report("relayed request: p99 / p99 of an nginx proxy", ours.p99_ms / theirs.p99_ms,
+           f"{ours.p99_ms:.2f} ms - {theirs.p99_ms:.2f} ms, goal <= 1.2")
+
+
+def bench_images(folder):
+    image = folder / "image.jpg"
+    image.write_bytes(b"\xff\xd8\xff" + os.urandom(IMAGE_BYTES - 3))
+    with running_broker(max_api_requests_per_second=1000000) as broker, \
+            fleet(broker, folder, N_IMAGES, {"screenshot": str(image)}):
+        sessions = [broker.create() for _ in range(N_IMAGES)]
+        while any(s["State"] != "READY" for s in broker.ok("/describeSessions", {})["Sessions"]):
             time.sleep(0.1)
-        self.permissions = [json.dumps([{"SessionId": identity, "Owner": "mira",
-                                         "PermissionsFile": "YQ=="}]) for identity in self.sessions]
-        answer = self.broker.call("/sessionPermissions", json.loads(self.permissions[0]), "PUT")
-        self.screenshots = json.dumps([{"SessionId": i} for i in self.sessions[:N_IMAGES]])
-        images = self.broker.call("/getSessionScreenshots", json.loads(self.screenshots))
+        request = [{"SessionId": identity} for identity in sessions]
+        images = broker.call("/getSessionScreenshots", request)
         if len(images.json()["SuccessfulList"]) != N_IMAGES:
             raise RuntimeError(images.text[:1000])
-        self.n_answer, self.n_images = len(answer.content), len(images.content)
-        self.nginx = Nginx(folder, answer.text, images.content)
+        (folder / "images").write_bytes(images.content)
+        with nginx_proxy(folder, "/images", f"alias {folder}/images;") as proxy:
+            ours, theirs = compare(folder, broker, proxy, len(images.content), 4,
+                                   [("POST", "/getSessionScreenshots", [json.dumps(request)]),
+                                    ("GET", "/images", [""])])
+    size_mb = len(images.content) / 1e6
+    report("screenshots: CPU time per MB / of an nginx proxy", ours.cpu_us / theirs.cpu_us,
+           f"{ours.cpu_us / size_mb:.0f} us - {theirs.cpu_us / size_mb:.0f} us, "
+           f"answers of {size_mb:.1f} MB")
 
-    def stop(self):
-        self.nginx.stop()
-        self.fleet.stop()
-        self.broker.done()
 
-    def pair(self, n_answer, connections, ours, theirs):
-        """@ours, @theirs: method, target, bodies."""
-        sides = []
-        for name, request, process, url in (
-                ("ours", ours, self.broker.process, self.broker.url("")),
-                ("theirs", theirs, self.nginx.proxy, self.nginx.url(""))):
-            script = self.folder / f"{name}.lua"
-            method, target, bodies = request
-            write_script(script, method, target, self.broker.token, bodies)
-            sides.append(Load(url, script, process, connections, n_answer))
-        compare(*sides)
-        return sides
-
-    def relayed(self):
-        request = ("PUT", "/sessionPermissions", self.permissions)
-        ours, theirs = self.pair(self.n_answer, 64, request, request)
-        report("relayed request: rate / rate of an nginx proxy", ours.rate / theirs.rate,
-               f"{ours.rate:.0f}/s - {theirs.rate:.0f}/s, goal >= 1.0")
-        report("relayed request: CPU time / CPU time of an nginx proxy", ours.cpu_us / theirs.cpu_us,
-               f"{ours.cpu_us:.1f} us - {theirs.cpu_us:.1f} us, goal <= 1.0")
-        report("relayed request: p99 / p99 of an nginx proxy", ours.p99_ms / theirs.p99_ms,
-               f"{ours.p99_ms:.2f} ms - {theirs.p99_ms:.2f} ms, goal <= 1.2")
-
-    def images(self):
-        ours, theirs = self.pair(self.n_images, 4,
-                                 ("POST", "/getSessionScreenshots", [self.screenshots]),
-                                 ("GET", "/images", [""]))
-        size_mb = self.n_images / 1e6
-        report("screenshots: CPU time per MB / of an nginx proxy", ours.cpu_us / theirs.cpu_us,
-               f"{ours.cpu_us / size_mb:.0f} us - {theirs.cpu_us / size_mb:.0f} us, "
-               f"answers of {size_mb:.1f} MB")
-
-    def page(self):
-        self.fleet.stop()
-        self.broker.done()  # which would keep the ids of the servers for those that have gone
-        self.broker = Broker(log_level="info").start().log_in()
-        self.fleet = Fleet(self.broker, self.folder, N_SERVERS, {})
+def bench_page(folder):
+    with running_broker() as broker, fleet(broker, folder, N_SERVERS, {}):
         body = {"MaxResults": N_SERVERS}
-        page = self.broker.call("/describeServers", body).content
-        (self.folder / "page").write_bytes(page)
-        ours, theirs = self.pair(len(page), 16, ("POST", "/describeServers", [json.dumps(body)]),
-                                 ("GET", "/page", [""]))
-        report("page of 1,000 servers: rate / nginx with the same file", ours.rate / theirs.rate,
-               f"{ours.rate:.0f}/s - {theirs.rate:.0f}/s, {len(page)} bytes, goal >= 0.6")
-
-
-PARTS = ("relayed", "images", "page")
+        page = broker.call("/describeServers", body).content
+        (folder / "page").write_bytes(page)
+        with nginx(folder, "file", "/page", f"alias {folder}/page;") as server:
+            ours, theirs = compare(folder, broker, server, len(page), 16,
+                                   [("POST", "/describeServers", [json.dumps(body)]),
+                                    ("GET", "/page", [""])])
+    report("page of 1,000 servers: rate / nginx with the same file", ours.rate / theirs.rate,
+           f"{ours.rate:.0f}/s - {theirs.rate:.0f}/s, {len(page)} bytes, goal >= 0.6")
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="dcv-bench-") as folder:
-        bench = Bench(folder)
-        try:
-            for part in sys.argv[1:] or PARTS:
-                getattr(bench, part)()
-        finally:
-            bench.stop()
+    parts = {"relayed": bench_relayed, "images": bench_images, "page": bench_page}
+    with tempfile.TemporaryDirectory(prefix="dcv-bench-") as name:
+        folder = pathlib.Path(name)
+        os.chmod(folder, 0o755)
+        make_certificate(folder)
+        for part in sys.argv[1:] or parts:
+            parts[part](folder)
 
 
 if __name__ == "__main__":

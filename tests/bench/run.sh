@@ -6,3 +6,4 @@ cd "$(dirname "$0")"
 "$DCV_BUILD"/bench/token
 python3 local.py
 sh api.sh
+sh viewer.sh

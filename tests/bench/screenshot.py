@@ -22,32 +22,17 @@ import tempfile
 import time
 import urllib.parse
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("DCV_BUILD", ROOT / "build")).resolve()
-os.environ["DCV_BUILD"] = str(BUILD)
-sys.path.insert(0, str(ROOT / "tests/system"))
+from bench_helpers import BUILD, ROOT, begin_table, left_out, ratio, row
 
-from screenshot_client import Serving  # noqa: E402
-from x11_client import Client  # noqa: E402
-from xserver import XServer  # noqa: E402
+from screenshot_client import Serving
+from x11_client import Client
+from xserver import XServer
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "31"))
 SESSIONS = int(os.environ.get("BENCH_SESSIONS", "100"))
 LATENCY_S = float(os.environ.get("BENCH_SECONDS", "3"))
 PROGRAM = BUILD / "dcv-screenshot"
 INSIDE = BUILD / "bench/screenshot"
-
-
-def row(what, against, measured, goal):
-    print(f"| {what} | {against} | {measured} | {goal} |", flush=True)
-
-
-def left_out(what, why):
-    print(f"left out: {what} ({why})", file=sys.stderr, flush=True)
-
-
-def ratio(value):
-    return f"{value:.2f}×"
 
 
 # --- scenes ------------------------------------------------------------------------------------
@@ -475,8 +460,7 @@ def main():
              "services": bench_services}
     if not CONVERT or not DISPLAY:
         raise SystemExit("ImageMagick, which draws the scenes, is not installed")
-    row("what", "against", f"measured, {ROUNDS} rounds", "goal")
-    row("---", "---", "---", "---")
+    begin_table(ROUNDS)
     for name in sys.argv[1:] or parts:
         parts[name]()
 

@@ -158,6 +158,22 @@ def test_the_desktop_looks_as_it_is_whatever_the_encoding(viewer, make_session, 
         browser.close()
 
 
+def test_who_reads_late_gets_everything_and_keeps_nobody_waiting(viewer, make_session, alice, bob):
+    session_id = make_session()
+    x_of(viewer, session_id, "xsetroot", "-mod", "5", "7", "-fg", "red", "-bg", "navy")
+    desk = Rfb(viewer.guest(session_id, alice.name), [RAW, EXTENDED_DESKTOP_SIZE])
+    desk.resize(1600, 1200)
+    while (desk.width, desk.height) != (1600, 1200):
+        desk.request(incremental=True)
+        desk.update()
+    slow = Rfb(viewer.guest(session_id, bob.name), [RAW])
+    for _ in range(3):
+        slow.request()
+    picture = desk.whole()
+    for _ in range(3):
+        assert slow.whole() == picture
+
+
 def state_of(viewer, session_id):
     return json.loads(x_of(viewer, session_id, PROBE, "state"))
 

@@ -155,13 +155,13 @@ class Closed(Exception):
 class Browser:
     """A WebSocket client: RFC 6455, as far as this server speaks it."""
 
-    def __init__(self, port, path="/ws"):
+    def __init__(self, port, path="/ws", protocol=PROTOCOL):
         self.socket = CONTEXT.wrap_socket(socket.create_connection(("127.0.0.1", port), PATIENCE))
         self.bytes, self.binary, self.events = b"", b"", []
         self.socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n".encode())
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n".encode())
         while b"\r\n\r\n" not in self.bytes:
             self.receive()
         head, self.bytes = self.bytes.split(b"\r\n\r\n", 1)

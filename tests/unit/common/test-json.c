@@ -142,6 +142,27 @@ static void strings_are_escaped_and_always_utf8(void **state)
 	}
 }
 
+/* It is read eight bytes at a time where it can be. */
+static void every_character_is_written_alike_wherever_it_is(void **state)
+{
+	(void)state;
+	for (unsigned c = 1; c < 0x80; c++) {
+		for (size_t at = 0; at < 20; at++) {
+			char given[] = "abcdefghijklmnopqrst";
+			AUTO(buf_done) struct buf text = {0};
+			json_auto_t *value = NULL;
+			bool is_plain = c >= 0x20 && c != '"' && c != '\\';
+			struct error err = {0};
+
+			given[at] = (char)c;
+			assert_int_equal(json_append_string(&text, given, &err), 0);
+			assert_int_equal(text.len == strlen(given) + 2, is_plain);
+			assert_int_equal(json_parse(text.data, text.len, &value, &err), 0);
+			assert_string_equal(json_string_value(value), given);
+		}
+	}
+}
+
 static void texts_of_an_object_are_set_where_there_are_any(void **state)
 {
 	json_auto_t *object = json_object();
@@ -168,6 +189,7 @@ int main(void)
 		cmocka_unit_test(a_number_that_is_too_large_is_refused_by_name),
 		cmocka_unit_test(very_deep_nesting_is_refused),
 		cmocka_unit_test(strings_are_escaped_and_always_utf8),
+		cmocka_unit_test(every_character_is_written_alike_wherever_it_is),
 		cmocka_unit_test(texts_of_an_object_are_set_where_there_are_any),
 	};
 
