@@ -29,6 +29,7 @@ struct call {
 	struct http_request *request;
 	void *caller;
 	size_t n_elements, n_open;
+	size_t replies_bytes; /* of all answers so far */
 	char request_id[UUID_SIZE];
 	struct element elements[];
 };
@@ -265,11 +266,26 @@ static void call_finish(struct call *call)
 	call_free(call);
 }
 
+static int take_room(struct call *call, size_t len, struct error *err)
+{
+	size_t max = call->api->replies_max_bytes;
+
+	if (max > 0 && len > max - call->replies_bytes)
+		return error_set(err, ERR_TOO_LARGE,
+				 "The answers to this request are larger than %zu MiB together.",
+				 max / 1024 / 1024);
+	call->replies_bytes += len;
+	return 0;
+}
+
 static void give(struct answer *answer, struct buf *text, const struct error *err)
 {
 	struct element *e = element_of(answer);
 	struct call *call = e->call;
+	struct error no_room;
 
+	if (!err && take_room(call, text->len, &no_room) < 0)
+		err = &no_room;
 	if (call->api->answered)
 		call->api->answered(call->request, e->fields, text, err, call->api->userdata);
 	if (err) {
