@@ -217,5 +217,8 @@ void metrics_append(struct exposition *e, void *userdata)
 	append_broker(agent, e);
 	append_disks(e);
 	append_process(e);
+	exposition_family(e, "dcvsm_agent_loop_turn_duration_seconds", "histogram",
+			  "For how long at a time the agent was busy, and served nobody else.");
+	exposition_add_histogram(e, NO_LABELS, &agent->loop->turns);
 	metrics_append_counted(&agent->metrics, e);
 }

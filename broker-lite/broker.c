@@ -211,6 +211,7 @@ static int start_fleet(struct broker *broker, struct error *err)
 		.admit = route_admit,
 		.release = route_release,
 		.answered = audit_element,
+		.replies_max_bytes = (size_t)config->screenshot_max_reply_mb * 1024 * 1024,
 		.userdata = broker,
 	};
 	return 0;

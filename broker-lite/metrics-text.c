@@ -232,6 +232,9 @@ void metrics_append(struct exposition *e, void *userdata)
 	append_traffic(broker, e);
 	append_certificates(broker, e);
 	append_files(broker, e);
+	exposition_family(e, "dcvsm_loop_turn_duration_seconds", "histogram",
+			  "For how long at a time the broker was busy, and served nobody else.");
+	exposition_add_histogram(e, NO_LABELS, &broker->loop.turns);
 	append_cloud_watch(broker, &sessions, &servers, e);
 	metrics_append_counted(&broker->metrics, broker->config.fleet_name, e);
 }

@@ -46,6 +46,16 @@ int buf_append(struct buf *buf, const void *bytes, size_t len, struct error *err
 	return 0;
 }
 
+int buf_prepend(struct buf *buf, const void *bytes, size_t len, struct error *err)
+{
+	if (buf_reserve(buf, len, err) < 0)
+		return -1;
+	memmove(buf->data + len, buf->data, buf->len + 1);
+	memcpy(buf->data, bytes, len);
+	buf->len += len;
+	return 0;
+}
+
 int buf_append_text(struct buf *buf, const char *text, struct error *err)
 {
 	return buf_append(buf, text, strlen(text), err);

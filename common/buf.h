@@ -23,6 +23,9 @@ void buf_done(struct buf *buf);
 int buf_reserve(struct buf *buf, size_t extra, struct error *err);
 
 int buf_append(struct buf *buf, const void *bytes, size_t len, struct error *err);
+/** Put @bytes before what is there, which is moved. */
+int buf_prepend(struct buf *buf, const void *bytes, size_t len, struct error *err);
+
 int buf_append_text(struct buf *buf, const char *text, struct error *err);
 int buf_printf(struct buf *buf, struct error *err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -29,6 +29,7 @@ struct call {
 	struct http_request *request;
 	void *caller;
 	size_t n_elements, n_open;
+	size_t replies_bytes; /* of all answers so far */
 	char request_id[UUID_SIZE];
 	struct element elements[];
 };
@@ -160,6 +161,15 @@ static int append_failure(const struct call *call, struct element *e, struct buf
 	return buf_append_text(reply, "}", err);
 }
 
+/* Its memory is given back at once, so that the texts are not there twice: they may be images. */
+static int append_success(struct element *e, struct buf *reply, struct error *err)
+{
+	if (buf_append(reply, e->reply.data, e->reply.len, err) < 0)
+		return -1;
+	buf_done(&e->reply);
+	return 0;
+}
+
 static int append_list(struct call *call, bool of_failures, struct buf *reply, struct error *err)
 {
 	bool is_first = true;
@@ -173,25 +183,41 @@ static int append_list(struct call *call, bool of_failures, struct buf *reply, s
 			return -1;
 		is_first = false;
 		if (of_failures ? append_failure(call, e, reply, err) < 0
-				: buf_append(reply, e->reply.data, e->reply.len, err) < 0)
+				: append_success(e, reply, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int append_list_reply(struct call *call, struct buf *reply, struct error *err)
-{
-	size_t len = sizeof("{'RequestId':'','SuccessfulList':[],'UnsuccessfulList':[]}") +
-		     UUID_SIZE;
+#define LIST_HEAD_FORMAT "{\"RequestId\":\"%s\",\"SuccessfulList\":["
+#define LIST_HEAD_MAX_BYTES (sizeof(LIST_HEAD_FORMAT) + UUID_SIZE)
+#define LIST_REST_BYTES sizeof("],'UnsuccessfulList':[]}")
 
-	/* Room for all of it at once: the texts may be images. */
+/* The beginning of the reply, and room for all of it: the texts may be images. A single one is not even
+ * copied; it is moved a little, which costs a fraction of touching as much new memory. */
+static int begin_list_reply(struct call *call, struct buf *reply, struct error *err)
+{
+	char head[LIST_HEAD_MAX_BYTES];
+	size_t head_len = (size_t)snprintf(head, sizeof(head), LIST_HEAD_FORMAT, call->request_id);
+	size_t len = LIST_REST_BYTES;
+
+	if (call->n_elements == 1) {
+		*reply = call->elements[0].reply;
+		call->elements[0].reply = (struct buf){0};
+		if (buf_reserve(reply, head_len + len, err) < 0)
+			return -1;
+		return buf_prepend(reply, head, head_len, err);
+	}
 	for (size_t i = 0; i < call->n_elements; i++)
 		len += call->elements[i].reply.len + 1;
-	if (buf_reserve(reply, len, err) < 0 ||
-	    buf_append_text(reply, "{\"RequestId\":\"", err) < 0 ||
-	    buf_append_text(reply, call->request_id, err) < 0 ||
-	    buf_append_text(reply, "\",\"SuccessfulList\":[", err) < 0 ||
-	    append_list(call, false, reply, err) < 0 ||
+	if (buf_reserve(reply, head_len + len, err) < 0)
+		return -1;
+	return buf_append(reply, head, head_len, err);
+}
+
+static int append_list_reply(struct call *call, struct buf *reply, struct error *err)
+{
+	if (begin_list_reply(call, reply, err) < 0 || append_list(call, false, reply, err) < 0 ||
 	    buf_append_text(reply, "],\"UnsuccessfulList\":[", err) < 0 ||
 	    append_list(call, true, reply, err) < 0)
 		return -1;
@@ -240,11 +266,26 @@ static void call_finish(struct call *call)
 	call_free(call);
 }
 
+static int take_room(struct call *call, size_t len, struct error *err)
+{
+	size_t max = call->api->replies_max_bytes;
+
+	if (max > 0 && len > max - call->replies_bytes)
+		return error_set(err, ERR_TOO_LARGE,
+				 "The answers to this request are larger than %zu MiB together.",
+				 max / 1024 / 1024);
+	call->replies_bytes += len;
+	return 0;
+}
+
 static void give(struct answer *answer, struct buf *text, const struct error *err)
 {
 	struct element *e = element_of(answer);
 	struct call *call = e->call;
+	struct error no_room;
 
+	if (!err && take_room(call, text->len, &no_room) < 0)
+		err = &no_room;
 	if (call->api->answered)
 		call->api->answered(call->request, e->fields, text, err, call->api->userdata);
 	if (err) {

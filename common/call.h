@@ -64,6 +64,12 @@ struct api {
 	/** One element has its answer, as for struct answer; request->note tells of what. May be NULL. */
 	void (*answered)(const struct http_request *request, const void *fields,
 			 const struct buf *text, const struct error *err, void *userdata);
+	/**
+	 * The answers to all elements together; one that has no room any more fails with
+	 * ERR_TOO_LARGE. 0: no bound. Each is in memory once, and that which is being given or added to
+	 * the reply twice.
+	 */
+	size_t replies_max_bytes;
 };
 
 /** Serve @request, whose path belongs to @op, and answer it. */

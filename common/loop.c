@@ -31,10 +31,22 @@ static void on_signal(uv_signal_t *handle, int number)
 	}
 }
 
+static void count_turn(struct loop *loop)
+{
+	uint64_t now_ns = uv_hrtime(), idle_ns = uv_metrics_idle_time(&loop->uv);
+	uint64_t took_ns = now_ns - loop->turn_began_ns - (idle_ns - loop->turn_idle_ns);
+
+	if (loop->turn_began_ns > 0)
+		histogram_add(&loop->turns, (double)took_ns / 1e9);
+	loop->turn_began_ns = now_ns;
+	loop->turn_idle_ns = idle_ns;
+}
+
 static void on_prepare(uv_prepare_t *handle)
 {
 	struct loop *loop = handle->data;
 
+	count_turn(loop);
 	if (loop->on_turn)
 		loop->on_turn(loop->userdata);
 }
@@ -93,6 +105,8 @@ int loop_init(struct loop *loop, struct error *err)
 	failed = uv_loop_init(&loop->uv);
 	if (failed)
 		return error_set(err, ERR_SYSTEM, "start event loop: %s", uv_strerror(failed));
+	(void)uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
+	loop->turns = (struct histogram){.bounds = &histogram_of_requests};
 	(void)signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		(void)uv_signal_init(&loop->uv, &loop->signals[i]);

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "common/error.h"
+#include "common/histogram.h"
 #include "common/list.h"
 
 #define LOOP_RESERVE 8
@@ -35,6 +36,10 @@ struct loop {
 	/* Every time before the loop waits, for what is done at once for all of a turn; may be NULL. */
 	void (*on_turn)(void *userdata);
 	void *userdata;
+	/* How long the loop was at work from one wait to the next: as long nobody else was served. */
+	struct histogram turns;
+	uint64_t turn_began_ns,
+		turn_idle_ns; /* the last one's; what the loop has waited before it */
 	struct list parts;
 	bool is_stopping;
 };

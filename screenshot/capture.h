@@ -46,7 +46,9 @@ int capture_watch(struct capture *capture, struct error *err);
  * Ask for the monitors as they are now, and whether the screen has changed: one round trip.
  *
  * Errors: ERR_LIMIT more than MONITORS_MAX, ERR_TIMEOUT, ERR_UNREACHABLE.
- * Source: RandR 1.5, RRGetMonitors. Without it the whole screen is the one monitor.
+ * Source: RandR 1.5, RRGetMonitors. Without it the whole screen is the one monitor. Of a monitor that
+ * is rotated it tells the sides as they are on the screen, which is turned already: what is read of it
+ * stands upright.
  */
 int capture_refresh(struct capture *capture, struct error *err);
 

@@ -10,6 +10,7 @@ const struct scale_kernels *scale_kernels_avx2(void)
 #else
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "screenshot/image.h"
 
@@ -182,7 +183,7 @@ AVX2_INLINE void put_pixel(uint8_t *pixel, __m256d totals, __m256d half, __m256d
 
 	words = _mm_packus_epi32(words, words);
 	bytes = (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(words, words)) | 0xff000000u;
-	__builtin_memcpy(pixel, &bytes, sizeof(bytes));
+	memcpy(pixel, &bytes, sizeof(bytes));
 }
 
 AVX2_INLINE __m256d to_double(__m256i totals)
@@ -195,11 +196,11 @@ AVX2_INLINE __m256d to_double(__m256i totals)
 }
 
 AVX2 static void write_row(uint8_t *pixels, const uint32_t *sums, const struct span *spans,
-			   unsigned width, uint64_t area)
+			   unsigned width, uint32_t whole_weight, uint64_t area)
 {
 	const __m256d inverse = _mm256_set1_pd(1 / (double)area);
 	const __m256d half = _mm256_set1_pd((double)(area / 2) + 0.5);
-	const __m128i weight = _mm_set1_epi32((int)width);
+	const __m128i weight = _mm_set1_epi32((int)whole_weight);
 
 	if (area * 255 <= INT32_MAX) {
 		for (unsigned x = 0; x < width; x++, pixels += IMAGE_PIXEL_BYTES) {
@@ -213,11 +214,188 @@ AVX2 static void write_row(uint8_t *pixels, const uint32_t *sums, const struct s
 	for (unsigned x = 0; x < width; x++, pixels += IMAGE_PIXEL_BYTES) {
 		const uint32_t *at = sums + (size_t)spans[x].first * IMAGE_PIXEL_BYTES;
 
-		put_pixel(pixels, to_double(total_64(at, &spans[x], width)), half, inverse);
+		put_pixel(pixels, to_double(total_64(at, &spans[x], whole_weight)), half, inverse);
 	}
 }
 
-static const struct scale_kernels kernels = {"AVX2", add_rows, write_row};
+/* --- sums of 16 bits ----------------------------------------------------------------------------
+ */
+
+/* What 32 bytes of two rows add to the sums; @weights holds those of the two in turns. */
+AVX2_INLINE void weigh_rows(__m256i one, __m256i other, __m256i weights, __m256i *low,
+			    __m256i *high)
+{
+	*low = _mm256_add_epi16(*low,
+				_mm256_maddubs_epi16(_mm256_unpacklo_epi8(one, other), weights));
+	*high = _mm256_add_epi16(*high,
+				 _mm256_maddubs_epi16(_mm256_unpackhi_epi8(one, other), weights));
+}
+
+/* @low has the sums of bytes 0 to 7 and 16 to 23, @high those of the others. */
+AVX2_INLINE void put_narrow(uint16_t *sums, __m256i low, __m256i high, bool is_begin)
+{
+	__m256i part0 = _mm256_permute2x128_si256(low, high, 0x20);
+	__m256i part1 = _mm256_permute2x128_si256(low, high, 0x31);
+
+	if (!is_begin) {
+		part0 = _mm256_add_epi16(part0, _mm256_loadu_si256((const __m256i_u *)sums));
+		part1 = _mm256_add_epi16(part1, _mm256_loadu_si256((const __m256i_u *)(sums + 16)));
+	}
+	_mm256_storeu_si256((__m256i_u *)sums, part0);
+	_mm256_storeu_si256((__m256i_u *)(sums + 16), part1);
+}
+
+AVX2_INLINE void add_block_narrow(uint16_t *sums, const struct row_run *run, size_t at,
+				  bool is_begin, __m256i whole_weights, __m256i edge_weights)
+{
+	const __m256i zero = _mm256_setzero_si256();
+	const uint8_t *row = run->whole + at, *first = run->first + at, *last = run->last + at;
+	__m256i low0 = zero, high0 = zero, low1 = zero, high1 = zero;
+	unsigned y = 0;
+
+	weigh_rows(load(first), load(last), edge_weights, &low0, &high0);
+	weigh_rows(load(first + 32), load(last + 32), edge_weights, &low1, &high1);
+	for (; y + 2 <= run->n_whole; y += 2, row += 2 * run->stride) {
+		const uint8_t *next = row + run->stride;
+
+		weigh_rows(load(row), load(next), whole_weights, &low0, &high0);
+		weigh_rows(load(row + 32), load(next + 32), whole_weights, &low1, &high1);
+	}
+	if (y < run->n_whole) {
+		weigh_rows(load(row), zero, whole_weights, &low0, &high0);
+		weigh_rows(load(row + 32), zero, whole_weights, &low1, &high1);
+	}
+	put_narrow(sums + at, low0, high0, is_begin);
+	put_narrow(sums + at + 32, low1, high1, is_begin);
+}
+
+static void add_rest_narrow(uint16_t *sums, const struct row_run *run, size_t at, size_t n,
+			    bool is_begin)
+{
+	for (; at < n; at++) {
+		uint32_t sum = is_begin ? 0 : sums[at];
+
+		for (unsigned y = 0; y < run->n_whole; y++)
+			sum += run->whole[y * run->stride + at] * run->whole_weight;
+		sums[at] = (uint16_t)(sum + run->first[at] * run->first_weight +
+				      run->last[at] * run->last_weight);
+	}
+}
+
+AVX2 static void add_rows_narrow(uint16_t *sums, const struct row_run *run, size_t n, bool is_begin)
+{
+	__m256i whole_weights = _mm256_set1_epi8((int8_t)run->whole_weight);
+	__m256i edge_weights =
+		_mm256_set1_epi16((int16_t)(run->last_weight << 8 | run->first_weight));
+	size_t at = 0;
+
+	for (; n - at >= BLOCK_BYTES; at += BLOCK_BYTES)
+		add_block_narrow(sums, run, at, is_begin, whole_weights, edge_weights);
+	add_rest_narrow(sums, run, at, n, is_begin);
+}
+
+/* Sums of the same two original pixels of two pixels of the result, one in each half: channel by
+ * channel, so that a multiplication can add the two. */
+AVX2_INLINE __m256i load_two(const uint16_t *one, const uint16_t *other)
+{
+	const __m256i channels = _mm256_broadcastsi128_si256(
+		_mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+	__m256i sums = _mm256_inserti128_si256(
+		_mm256_castsi128_si256(_mm_loadu_si128((const __m128i_u *)one)),
+		_mm_loadu_si128((const __m128i_u *)other), 1);
+
+	return _mm256_shuffle_epi8(sums, channels);
+}
+
+/* The quotients of two pixels of the result in 32 bits. */
+AVX2_INLINE __m256i divide_narrow(__m256i totals, __m256 half, __m256 inverse)
+{
+	return _mm256_cvttps_epi32(
+		_mm256_mul_ps(_mm256_add_ps(_mm256_cvtepi32_ps(totals), half), inverse));
+}
+
+/* The sums of four pixels of the result so far, two in each. */
+struct totals {
+	__m256i first_two, last_two;
+};
+
+/* Add two original pixels of each, which are @tap sums behind where it begins. */
+AVX2_INLINE void add_taps(struct totals *totals, const uint16_t *sums, const uint32_t *firsts,
+			  const uint32_t *weights, size_t tap)
+{
+	const __m256i first_two = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+	const __m256i last_two = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
+	__m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i_u *)weights));
+	__m256i sums0 = load_two(sums + (size_t)firsts[0] * IMAGE_PIXEL_BYTES + tap,
+				 sums + (size_t)firsts[1] * IMAGE_PIXEL_BYTES + tap);
+	__m256i sums1 = load_two(sums + (size_t)firsts[2] * IMAGE_PIXEL_BYTES + tap,
+				 sums + (size_t)firsts[3] * IMAGE_PIXEL_BYTES + tap);
+
+	totals->first_two = _mm256_add_epi32(
+		totals->first_two,
+		_mm256_madd_epi16(sums0, _mm256_permutevar8x32_epi32(all, first_two)));
+	totals->last_two = _mm256_add_epi32(
+		totals->last_two,
+		_mm256_madd_epi16(sums1, _mm256_permutevar8x32_epi32(all, last_two)));
+}
+
+/* Four pixels of the result. */
+AVX2_INLINE __m128i write_group(const uint16_t *sums, const uint32_t *entries, unsigned n_pairs,
+				__m256 half, __m256 inverse)
+{
+	struct totals totals = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+	__m256i words;
+
+	add_taps(&totals, sums, entries, entries + SCALE_TAP_GROUP, 0);
+	if (n_pairs > 1) /* as previews have, without a loop */
+		add_taps(&totals, sums, entries, entries + (size_t)2 * SCALE_TAP_GROUP,
+			 (size_t)2 * IMAGE_PIXEL_BYTES);
+	for (size_t i = 2; i < n_pairs; i++)
+		add_taps(&totals, sums, entries, entries + (1 + i) * SCALE_TAP_GROUP,
+			 2 * i * IMAGE_PIXEL_BYTES);
+	words = _mm256_packus_epi32(divide_narrow(totals.first_two, half, inverse),
+				    divide_narrow(totals.last_two, half, inverse));
+	/* The first and the third pixel are in one half, the other two in the other. */
+	words = _mm256_permute4x64_epi64(words, 0xd8);
+	return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+AVX2_INLINE void write_groups(uint8_t *pixels, const uint16_t *sums, const uint32_t *entries,
+			      unsigned n_pairs, unsigned width, unsigned area)
+{
+	const __m256 inverse = _mm256_set1_ps(1 / (float)area);
+	const __m256 half = _mm256_set1_ps((float)(area / 2) + 0.5f);
+	const __m128i unused = _mm_set1_epi32((int)0xff000000u);
+	__m128i group;
+
+	for (; width >= SCALE_TAP_GROUP; width -= SCALE_TAP_GROUP) {
+		group = write_group(sums, entries, n_pairs, half, inverse);
+		_mm_storeu_si128((__m128i_u *)pixels, _mm_or_si128(group, unused));
+		pixels += (size_t)SCALE_TAP_GROUP * IMAGE_PIXEL_BYTES;
+		entries += (1 + (size_t)n_pairs) * SCALE_TAP_GROUP;
+	}
+	if (width == 0)
+		return;
+	group = _mm_or_si128(write_group(sums, entries, n_pairs, half, inverse), unused);
+	memcpy(pixels, &group, (size_t)width * IMAGE_PIXEL_BYTES);
+}
+
+/*
+ * The quotient as with the plain kernel, in single precision: totals are below 2^22 and so exact with
+ * half a unit more, which keeps the quotient 2^-15 away from every whole number. Rounding twice to 24
+ * bits errs by less than that.
+ */
+AVX2 static void write_row_narrow(uint8_t *pixels, const uint16_t *sums,
+				  const struct tap_table *taps, unsigned width, unsigned area)
+{
+	if (taps->n_pairs == 2) /* previews: a loop that is unrolled */
+		write_groups(pixels, sums, taps->entries, 2, width, area);
+	else
+		write_groups(pixels, sums, taps->entries, taps->n_pairs, width, area);
+}
+
+static const struct scale_kernels kernels = {"AVX2", add_rows, write_row, add_rows_narrow,
+					     write_row_narrow};
 
 const struct scale_kernels *scale_kernels_avx2(void)
 {

@@ -83,7 +83,7 @@ static void sum_whole(uint64_t ret[CHANNELS], const uint32_t *sums, unsigned n)
  * every whole number, which is far more than the error of the multiplication.
  */
 static void write_row(uint8_t *pixels, const uint32_t *sums, const struct span *spans,
-		      unsigned width, uint64_t area)
+		      unsigned width, uint32_t whole_weight, uint64_t area)
 {
 	double inverse = 1 / (double)area, half = (double)(area / 2) + 0.5;
 
@@ -98,7 +98,7 @@ static void write_row(uint8_t *pixels, const uint32_t *sums, const struct span *
 
 		sum_whole(totals, whole, spans[x].n_whole);
 		for (unsigned c = 0; c < CHANNELS; c++) {
-			uint64_t total = totals[c] * width +
+			uint64_t total = totals[c] * whole_weight +
 					 (uint64_t)first[c] * spans[x].first_weight +
 					 (uint64_t)last[c] * spans[x].last_weight;
 
@@ -109,8 +109,13 @@ static void write_row(uint8_t *pixels, const uint32_t *sums, const struct span *
 	}
 }
 
-const struct scale_kernels scale_kernels_plain = {"plain", add_rows, write_row};
+const struct scale_kernels scale_kernels_plain = {"plain", add_rows, write_row, NULL, NULL};
 
+/*
+ * On aarch64 these are NEON already, which every such processor has: gcc 12 makes it of add_block() and
+ * of pixel_sums, and under qemu they give the same bits as here. Kernels by hand wait for somebody who
+ * can measure them there.
+ */
 const struct scale_kernels *scale_kernels_best(void)
 {
 	const struct scale_kernels *avx2 = scale_kernels_avx2();

@@ -4,7 +4,8 @@
  * One side of the original has `from` pixels, the result has `to`, to <= from. Measured in units of
  * 1/to of an original pixel, every original pixel is `to` long, every pixel of the result is `from`
  * long, and all edges lie on whole units. So the weights are integers: an original pixel counts by
- * the units of it that lie in the pixel of the result, and these weights add up to `from`.
+ * the units of it that lie in the pixel of the result, and these weights add up to `from`. Only the
+ * proportion of the two matters: without a common divisor, weights are as small as they can be.
  */
 #ifndef SCREENSHOT_SPAN_H
 #define SCREENSHOT_SPAN_H
@@ -18,10 +19,10 @@ struct span {
 	uint32_t last_weight;  /* of the pixel after those, 0 if the span ends at an edge */
 };
 
-/** @from: up to IMAGE_MAX_SIDE; @to: up to @from; @position: in the result, below @to */
+/** @from: up to IMAGE_MAX_SIDE; @to: up to @from; @position: in the result */
 static inline struct span span_of(uint32_t position, uint32_t from, uint32_t to)
 {
-	uint32_t begin = position * from, end = begin + from; /* at most IMAGE_MAX_SIDE squared */
+	uint32_t begin = position * from, end = begin + from; /* up to IMAGE_MAX_SIDE squared */
 	struct span span = {.first = begin / to};
 	uint32_t whole_begin = (span.first + 1) * to;
 

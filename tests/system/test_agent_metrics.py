@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 import pytest
 import requests
@@ -76,6 +77,10 @@ def test_the_process_and_the_host_are_measured(make_watched):
     assert one(numbers, "process_resident_memory_bytes") == pytest.approx(resident * 1024, rel=0.2)
     started = os.stat(f"/proc/{agent.process.pid}").st_ctime
     assert one(numbers, "process_start_time_seconds") == pytest.approx(started, abs=60)
+    turns = "dcvsm_agent_loop_turn_duration_seconds"
+    numbers = agent.numbers()  # since the first time, the loop has turned
+    assert one(numbers, turns + "_count") >= 1
+    assert 0 < one(numbers, turns + "_sum") < time.time() - started
     free = {dict(labels)["folder"]: n for labels, n in numbers["dcvsm_agent_free_bytes"].items()}
     assert free.keys() <= {"/home", "/tmp", "/run"} and free["/tmp"] > 0
     for of_the_broker in ("link_up", "clock_skew_seconds", "certificate_left_seconds"):

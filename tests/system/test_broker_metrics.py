@@ -109,6 +109,8 @@ def test_sessions_servers_and_links_are_counted_as_they_are(broker):
     assert [one(numbers, phase, phase=p) for p in ("queued", "placed", "ready")] == [2, 1, 1]
     assert one(numbers, "dcvsm_store_commit_duration_seconds_count") >= 3
     assert one(numbers, "dcvsm_store_up") == 1
+    turns = "dcvsm_loop_turn_duration_seconds"
+    assert one(numbers, turns + "_count") >= 1 and one(numbers, turns + "_sum") > 0
     for listener in ("client", "agent"):
         assert one(numbers, "dcvsm_certificate_left_seconds", listener=listener) > 86400
     for dropped in ("dcvsm_log_lines_dropped_total", "dcvsm_audit_lines_dropped_total"):

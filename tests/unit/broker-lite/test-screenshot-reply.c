@@ -75,11 +75,44 @@ static void another_form_is_refused(void **state)
 	}
 }
 
+static bool is_passed_on(const char *data)
+{
+	AUTO(buf_done) struct buf body = {0}, text = {0};
+	struct error err = {0};
+
+	assert_int_equal(buf_printf(&body, &err,
+				    "{\"SessionScreenshot\":{\"SessionId\":\"s\",\"Images\":[{"
+				    "\"Format\":\"png\",\"CreationTime\":\"\",\"Primary\":true,"
+				    "\"Data\":\"%s\"}]}}",
+				    data),
+			 0);
+	return screenshot_reply_append("s", body.data, body.len, &text, &err) == 0;
+}
+
+/* At each place of what is looked at many characters at a time. */
+static void data_has_the_characters_of_base64_and_no_others(void **state)
+{
+	static const char base64[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+	char data[72];
+
+	(void)state;
+	for (size_t at = 0; at + 1 < sizeof(data); at++) {
+		memset(data, 'A', sizeof(data) - 1);
+		data[sizeof(data) - 1] = '\0';
+		for (int c = 1; c < 256; c++) {
+			data[at] = (char)c;
+			assert_int_equal(is_passed_on(data), strchr(base64, c) != NULL);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_images_are_passed_on_under_the_id_that_was_asked_for),
 		cmocka_unit_test(another_form_is_refused),
+		cmocka_unit_test(data_has_the_characters_of_base64_and_no_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,22 @@ static void bytes_leave_at_the_front_and_at_the_end(void **state)
 	assert_string_equal(buf.data, "");
 }
 
+static void bytes_come_before_what_is_there(void **state)
+{
+	AUTO(buf_done) struct buf buf = {0};
+	struct error err;
+
+	(void)state;
+	assert_int_equal(buf_prepend(&buf, "end", 3, &err), 0);
+	assert_string_equal(buf.data, "end");
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(buf_prepend(&buf, "0123456789", 10, &err), 0);
+	assert_int_equal(buf.len, 1003);
+	assert_string_equal(buf.data + 990, "0123456789end");
+	assert_fails(buf_prepend(&buf, "", SIZE_MAX / 2, &err), ERR_NO_MEMORY);
+	assert_int_equal(buf.len, 1003);
+}
+
 static void a_stolen_text_belongs_to_the_thief(void **state)
 {
 	AUTO(buf_done) struct buf buf = {0};
@@ -97,6 +113,7 @@ int main(void)
 		cmocka_unit_test(reserved_room_is_used_without_moving),
 		cmocka_unit_test(a_size_that_cannot_be_is_refused_and_changes_nothing),
 		cmocka_unit_test(bytes_leave_at_the_front_and_at_the_end),
+		cmocka_unit_test(bytes_come_before_what_is_there),
 		cmocka_unit_test(a_stolen_text_belongs_to_the_thief),
 	};
 

@@ -156,11 +156,25 @@ static void the_longest_sides_do_not_overflow(void **state)
 	/* more than 32 bits in total, and in the sum of whole columns alone */
 	check_white(SCALE_WHOLE_SUMS_MAX + 76, IMAGE_MAX_SIDE, 1, 1);
 	check_white(IMAGE_MAX_SIDE, 1100, 3, 2);
+	/* the largest sums of 16 bits, of the largest weights, and the most to divide by */
+	check_white(127, SCALE_NARROW_HEIGHT_MAX, 1, 1);
+	check_white(127, SCALE_NARROW_HEIGHT_MAX, 126, SCALE_NARROW_HEIGHT_MAX - 1);
+	check_white(SCALE_NARROW_AREA_MAX, 1, 1, 1);
+	check_white(SCALE_NARROW_AREA_MAX, 1, SCALE_NARROW_AREA_MAX - 1, 1);
 }
 
 static void assert_same(const struct image *one, const struct image *other)
 {
 	assert_memory_equal(one->pixels, other->pixels, one->stride * one->height);
+}
+
+static void compare(unsigned width, unsigned height, unsigned to_width, unsigned to_height)
+{
+	AUTO(image_freep) struct image *image = noise(width, height);
+	AUTO(image_freep) struct image *plain = scale_with(kernels[0], image, to_width, to_height);
+	AUTO(image_freep) struct image *other = scale_with(kernels[1], image, to_width, to_height);
+
+	assert_same(plain, other);
 }
 
 /* Larger than what the definition can be asked about in a moment: odd sizes, all ratios. */
@@ -171,14 +185,16 @@ static void every_processor_gets_the_same_bits(void **state)
 		skip();
 	for (int i = 0; i < 60; i++) {
 		unsigned width = up_to(i % 8 ? 700 : 5000), height = up_to(i % 8 ? 500 : 60);
-		unsigned to_width = up_to(width), to_height = up_to(height);
-		AUTO(image_freep) struct image *image = noise(width, height);
-		AUTO(image_freep)
-		struct image *plain = scale_with(kernels[0], image, to_width, to_height);
-		AUTO(image_freep)
-		struct image *other = scale_with(kernels[1], image, to_width, to_height);
 
-		assert_same(plain, other);
+		compare(width, height, up_to(width), up_to(height));
+	}
+	/* As screens and their pictures are: with a large common divisor. */
+	for (int i = 0; i < 60; i++) {
+		unsigned across = up_to(100), down = up_to(SCALE_NARROW_AREA_MAX / 100);
+		unsigned n_across = up_to(700 / across), n_down = up_to(500 / down);
+
+		compare(across * n_across, down * n_down, up_to(across) * n_across,
+			up_to(down) * n_down);
 	}
 }
 
