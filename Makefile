@@ -80,7 +80,8 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        bench-screenshot lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
+        bench-screenshot lint check-format format manuals install uninstall deb rpm check-deb check-rpm check-packages \
+        check-reproducible check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -160,7 +161,7 @@ check-system: all doubles
 
 # The packages that make deb has made.
 check-boot:
-	@DCV_PACKAGES=$(abspath $(BUILD))/deb PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
+	@DCV_PACKAGES=$(abspath $(BUILD)) PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
 
 check-fuzz: targets
 	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)

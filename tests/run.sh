@@ -64,6 +64,9 @@ tests "system tests" make -s check-system
 
 check "Debian packages" make deb
 check "Debian packages, as lintian sees them" make -s check-deb
+check "RPM packages" make rpm RPM_PROGRAMS=build
+check "RPM packages, as rpmlint sees them" make -s check-rpm
+tests "what is in the packages" make -s check-packages
 tests "packages on a booted system" make -s check-boot
 
 check "build with sanitizers" make WERROR=-Werror asan-everything

@@ -171,6 +171,11 @@ static int build(struct program *p, struct error *err)
 	p->host.loop = &p->loop;
 	list_init(&p->host.rooms);
 	p->door = door_new(&p->loop, &door, err);
+	if (!p->door && err->code == ERR_CONFLICT)
+		return error_set(err, ERR_CONFLICT,
+				 "%s; a broker on the same host has port 8443: give the viewer "
+				 "another, as port = 8444 under [viewer] in %s",
+				 err->message, p->options.conf);
 	if (!p->door)
 		return -1;
 	p->renewal = timer_new(&p->loop, show_identity, p);
