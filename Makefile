@@ -81,7 +81,7 @@ BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
         bench-screenshot lint check-format format manuals install uninstall deb rpm check-deb check-rpm check-packages \
-        check-reproducible check-boot clean
+        check-reproducible check-neighbour check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -159,7 +159,11 @@ check-unit: unit
 check-system: all doubles
 	@PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD)
 
-# The packages that make deb has made.
+# With the release before; see the script.
+check-neighbour: all doubles
+	@PYTEST='$(PYTEST)' sh tests/run-neighbour.sh $(BUILD)
+
+# The packages that make deb has made; BURST=N: so many sessions at once.
 check-boot:
 	@DCV_PACKAGES=$(abspath $(BUILD)) PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
 

@@ -62,6 +62,8 @@ check "build" make WERROR=-Werror everything
 tests "unit tests" make -s check-unit
 tests "system tests" make -s check-system
 
+tests "with the release before" make -s check-neighbour
+
 check "Debian packages" make deb
 check "Debian packages, as lintian sees them" make -s check-deb
 check "RPM packages" make rpm RPM_PROGRAMS=build
