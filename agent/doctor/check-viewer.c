@@ -1,6 +1,5 @@
-/* The web viewer, by who listens on its port: it may be none, or the broker of the same host, which has the
- * same port for its clients by default. Source: proc(5), /proc/net/tcp. */
-#include <errno.h>
+/* The web viewer, by who listens on its port: it may be nobody, or the broker of the same host, which
+ * has the same port for its clients by default. Source: proc(5), /proc/net/tcp. */
 #include <pwd.h>
 #include <stdio.h>
 
@@ -12,7 +11,7 @@
 #define STATE_LISTEN 0x0A
 
 /* Whether somebody listens on @port; @wanted, if it is one of them, else any. */
-static bool find_listener(const char *table, unsigned port, uid_t wanted, uid_t *ret)
+static bool find_in(const char *table, unsigned port, uid_t wanted, uid_t *ret)
 {
 	AUTO(fclose_p) FILE *file = fopen(table, "re");
 	unsigned local_port, state, uid;
@@ -32,6 +31,15 @@ static bool find_listener(const char *table, unsigned port, uid_t wanted, uid_t 
 	return is_found;
 }
 
+static bool find_listener(unsigned port, uid_t wanted, uid_t *ret)
+{
+	bool is_found = find_in("/proc/net/tcp", port, wanted, ret);
+
+	if (is_found && *ret == wanted)
+		return true;
+	return find_in("/proc/net/tcp6", port, wanted, ret) || is_found;
+}
+
 void doctor_check_viewer(struct doctor *d)
 {
 	const char *user = d->config.viewer_user;
@@ -48,8 +56,7 @@ void doctor_check_viewer(struct doctor *d)
 		return;
 	}
 	wanted = entry->pw_uid;
-	if (!find_listener("/proc/net/tcp", port, wanted, &uid) &&
-	    !find_listener("/proc/net/tcp6", port, wanted, &uid)) {
+	if (!find_listener(port, wanted, &uid)) {
 		finding_add(d->findings, "viewer", FINDING_WARNING,
 			    "systemctl restart dcv-session-viewer; the journal says why it ends.",
 			    "no viewer listens on port %u", port);

@@ -138,3 +138,14 @@ def test_all_that_the_keeper_is_exposed_to_is_explained_in_its_manual():
     found = {name for finding in findings if not finding["set"]
              for name in re.findall(r"\w+=", finding["name"])}
     assert explained == found and len(found) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_manuals_are_set_without_a_warning(debs, name, tmp_path):
+    subprocess.run(["dpkg-deb", "-x", debs[name], tmp_path], check=True)
+    pages = sorted((tmp_path / "usr/share/man").rglob("*.gz"))
+    assert pages
+    for page in pages:
+        said = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page],
+                              capture_output=True, check=True)
+        assert said.stderr == b"", page
