@@ -71,7 +71,10 @@ struct screenshot_wish {
 struct connection_wish {
 	struct list link; /* the engine's, while it waits; list_remove() it to wait no longer */
 	unsigned long long number; /* the engine's */
-	/** Once. @fd: a stream socket, which is taken; -1: there is none, and @err tells why. */
+	/**
+	 * Once. @fd: a stream socket, which is taken; -1: there is none, and @err tells why.
+	 * ERR_UNAVAILABLE: soon, perhaps; ERR_UNSUPPORTED: the host cannot show this session.
+	 */
 	void (*give)(struct connection_wish *wish, int fd, const struct error *err);
 };
 

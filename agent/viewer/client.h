@@ -4,8 +4,9 @@
  * what is allowed, how long an answer takes.
  *
  * From the browser, JSON: {"token", "session"} first, then {"ping": number}.
- * To the browser: {"event": "admitted", "user", "owner", "features": [names]},
- *                 {"event": "features", "features"}, {"event": "people", "people": [{"user", "you"}]},
+ * To the browser: {"event": "admitted", "user", "owner", "console", "features": [names]},
+ *                 {"event": "features", "features"},
+ *                 {"event": "people", "people": [{"user", "owner", "you"}]},
  *                 {"event": "pong", "ping": number}
  * It is closed with 4000 + the HTTP status of a refusal, or one of enum client_close.
  */

@@ -14,9 +14,10 @@
  *
  * From the agent, EVENT= one of
  *    checked   TAG STATUS          200, or as refused
- *    connected TAG USER FEATURES IS_OWNER  with the socket. FEATURES: their bits, decimal
+ *    connected TAG USER FEATURES IS_OWNER IS_CONSOLE  with the socket. FEATURES: their bits, decimal
  *    refused   TAG STATUS          of HTTP: 401 the token is not good, 403 it is and they may not,
- *                                  429 there is no more room, 503 not now. Why is in the agent's log.
+ *                                  429 there is no more room, 501 the host lacks what shows such a
+ *                                  session, 503 not now. Why is in the agent's log.
  *    features  TAG FEATURES        are theirs from now on
  *    end       TAG REASON          put them out; REASON is one of enum viewer_end, decimal
  *

@@ -111,9 +111,10 @@ static int on_connected(struct visitor *visitor, const struct message *message, 
 			struct error *err)
 {
 	const char *owner = message_get(message, "IS_OWNER"), *user = message_get(message, "USER");
+	const char *console = message_get(message, "IS_CONSOLE");
 	long long features;
 
-	if (visitor->is_inside || !owner || !user || *fd < 0 ||
+	if (visitor->is_inside || !owner || !console || !user || *fd < 0 ||
 	    !read_number(message, "FEATURES", UINT32_MAX, &features))
 		return error_set(err, ERR_INVALID, "connected: not understood");
 	visitor->user = strdup(user);
@@ -123,6 +124,7 @@ static int on_connected(struct visitor *visitor, const struct message *message, 
 	visitor->events->admitted(&(struct admittance){.user = visitor->user,
 						       .features = (uint32_t)features,
 						       .is_owner = strcmp(owner, "1") == 0,
+						       .is_console = strcmp(console, "1") == 0,
 						       .fd = TAKE_FD(*fd)},
 				  visitor->userdata);
 	return 0;

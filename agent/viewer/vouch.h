@@ -19,7 +19,8 @@ struct admittance {
 	const char *user; /* borrowed */
 	uint32_t features;
 	bool is_owner;
-	int fd; /* the X server's; taken */
+	bool is_console; /* the session */
+	int fd;          /* the RFB server's; taken */
 };
 
 struct vouch_events {
