@@ -80,7 +80,8 @@ LIBS = -lwebsockets -luv -ljansson -lssl -lcrypto -lcjose -lsqlite3 -lcurl -lsys
 BUILT = $(foreach p,$(PROGRAMS),$(if $(wildcard $($(p)_MAIN)/main.c),$(BUILD)/$(p)))
 
 .PHONY: all doubles unit targets everything check check-unit check-system check-fuzz asan fuzz bench bench-api \
-        bench-screenshot bench-viewer lint check-format format manuals install uninstall deb rpm check-deb check-boot clean
+        bench-screenshot bench-viewer lint check-format format manuals install uninstall deb rpm check-deb check-rpm check-packages \
+        check-reproducible check-neighbour check-boot clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILT) $(if $(filter %/dcvctl,$(BUILT)),$(BUILD)/dcvsm)
@@ -158,9 +159,13 @@ check-unit: unit
 check-system: all doubles
 	@PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD)
 
-# The packages that make deb has made.
+# With the release before; see the script.
+check-neighbour: all doubles
+	@PYTEST='$(PYTEST)' sh tests/run-neighbour.sh $(BUILD)
+
+# The packages that make deb has made; BURST=N: so many sessions at once.
 check-boot:
-	@DCV_PACKAGES=$(abspath $(BUILD))/deb PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
+	@DCV_PACKAGES=$(abspath $(BUILD)) PYTEST='$(PYTEST)' sh tests/run-system.sh $(BUILD) tests/boot
 
 check-fuzz: targets
 	@sh tests/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)

@@ -394,8 +394,13 @@ static void tell_trouble(struct link *link, const struct error *err)
 static void on_failed(int status, const struct error *err, void *userdata)
 {
 	struct link *link = userdata;
+	struct error other;
 
-	tell_trouble(link, err);
+	(void)error_set(&other, ERR_UNSUPPORTED,
+			"it does not speak %s: agent and broker are of releases that do not work "
+			"together, upgrade the older one",
+			LINK_PROTOCOL);
+	tell_trouble(link, status == WS_STATUS_OTHER_PROTOCOL ? &other : err);
 	if (status == 401 || status == 403)
 		registration_refused(link->registration);
 	retry_later(link);

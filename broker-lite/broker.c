@@ -230,6 +230,12 @@ static int listen_to_clients(struct broker *broker, struct error *err)
 	};
 
 	broker->client_server = http_server_new(&broker->loop, &options, err);
+	if (!broker->client_server && err->code == ERR_CONFLICT)
+		return error_set(err, ERR_CONFLICT,
+				 "%s; is it dcv-session-viewer? Then give that another port, as "
+				 "port = 8444 under [viewer] in agent.conf, or this broker by "
+				 "client-to-broker-connector-https-port",
+				 err->message);
 	return broker->client_server ? 0 : -1;
 }
 

@@ -12,6 +12,7 @@
 #include "common/http-chunked.h"
 #include "common/http-head.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/stream.h"
 #include "common/text.h"
 #include "common/ws-server.h"
@@ -111,6 +112,8 @@ static const char *status_text(int status)
 		return "Conflict";
 	case 413:
 		return "Content Too Large";
+	case 426:
+		return "Upgrade Required";
 	case 429:
 		return "Too Many Requests";
 	case 431:
@@ -268,9 +271,10 @@ static int judge_upgrade(const struct connection *c, const struct http_head *hea
 	AUTO(buf_done) struct buf nonce = {0};
 	struct error err;
 
-	if ((handler->path && strcmp(head->path, handler->path) != 0) ||
-	    !http_head_has_token(head, "Sec-WebSocket-Protocol", handler->protocol))
+	if (handler->path && strcmp(head->path, handler->path) != 0)
 		return 404;
+	if (!http_head_has_token(head, "Sec-WebSocket-Protocol", handler->protocol))
+		return WS_STATUS_OTHER_PROTOCOL;
 	if (strcmp(head->method, "GET") != 0 || head->is_1_0 || x->is_chunked ||
 	    x->content_length > 0 || !http_head_has_token(head, "Sec-WebSocket-Version", "13"))
 		return 400;
@@ -279,6 +283,19 @@ static int judge_upgrade(const struct connection *c, const struct http_head *hea
 	return handler->authorize
 		       ? handler->authorize(x->request.authorization, c->server->role.userdata)
 		       : 0;
+}
+
+/* A peer of another release: both sides are to know why they do not come together. */
+static void refuse_protocol(struct connection *c, const struct http_head *head)
+{
+	const char *theirs = http_head_last_field(head, "Sec-WebSocket-Protocol");
+	struct error err;
+
+	(void)error_set(&err, ERR_UNSUPPORTED,
+			"the WebSocket protocol here is %s, and the peer speaks '%.80s'",
+			c->server->role.handler->protocol, theirs ? theirs : "");
+	log_info("connection of %s refused: %s", c->peer_address, err.message);
+	refuse(c, WS_STATUS_OTHER_PROTOCOL, err.message);
 }
 
 /* The connection is handed over, and this half of it ends. */
@@ -292,6 +309,10 @@ static void upgrade(struct connection *c, const struct http_head *head, struct e
 				? 400
 				: judge_upgrade(c, head, x, key);
 
+	if (status == WS_STATUS_OTHER_PROTOCOL) {
+		refuse_protocol(c, head);
+		return;
+	}
 	if (status) {
 		refuse(c, status, status_text(status));
 		return;

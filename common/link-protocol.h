@@ -5,7 +5,8 @@
  * software statement) at LINK_REGISTER_PATH and gets a client id and secret; with these it fetches
  * an access token (RFC 6749, client credentials) at LINK_TOKEN_PATH; with the token it opens a
  * WebSocket at LINK_PATH with the subprotocol LINK_PROTOCOL. Refusals: 401 a new token is needed,
- * and after that a new registration; 403 this client has been unregistered.
+ * and after that a new registration; 403 this client has been unregistered; 426 the broker speaks
+ * another version of the protocol.
  *
  * A host that has nothing yet enrols itself with a join token of the administrator's, which is
  * JOIN_TOKEN_VERSION "." fingerprint "." secret, both in base64url: the SHA-256 of the certificate

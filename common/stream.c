@@ -661,8 +661,9 @@ static int listen_on(struct stream_listener *listener, const struct stream_optio
 	if (listener->is_unix)
 		return error_set(err, ERR_SYSTEM, "cannot listen on %s: %s", options->unix_path,
 				 uv_strerror(failed));
-	return error_set(err, ERR_SYSTEM, "cannot listen on %s port %d: %s", options->bind_host,
-			 options->port, uv_strerror(failed));
+	return error_set(err, failed == UV_EADDRINUSE ? ERR_CONFLICT : ERR_SYSTEM,
+			 "cannot listen on %s port %d: %s", options->bind_host, options->port,
+			 uv_strerror(failed));
 }
 
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,

@@ -49,7 +49,10 @@ struct stream_options {
 	void *userdata;
 };
 
-/** Listen until the loop stops, which closes every stream. Errors name the address or path. */
+/**
+ * Listen until the loop stops, which closes every stream. Errors name the address or path;
+ * ERR_CONFLICT: somebody else listens at that port.
+ */
 struct stream_listener *stream_listen(struct loop *loop, const struct stream_options *options,
 				      struct error *err);
 

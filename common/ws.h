@@ -19,6 +19,8 @@
 #define WS_PING_S 20
 #define WS_HANGUP_S 65
 #define WS_ROOM_BYTES 10 /* for the header of a frame that a server sends */
+/** Of HTTP: the refusal of who does not offer the handler's protocol. */
+#define WS_STATUS_OTHER_PROTOCOL 426
 
 struct ws;
 

@@ -66,8 +66,13 @@ check "build" make WERROR=-Werror everything
 tests "unit tests" make -s check-unit
 tests "system tests" make -s check-system
 
+tests "with the release before" make -s check-neighbour
+
 check "Debian packages" make deb
 check "Debian packages, as lintian sees them" make -s check-deb
+check "RPM packages" make rpm RPM_PROGRAMS=build
+check "RPM packages, as rpmlint sees them" make -s check-rpm
+tests "what is in the packages" make -s check-packages
 tests "packages on a booted system" make -s check-boot
 
 check "build with sanitizers" make WERROR=-Werror asan-everything

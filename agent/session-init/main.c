@@ -15,6 +15,10 @@
 #include "common/message.h"
 #include "common/number.h"
 
+#define USAGE                                                                                      \
+	"Usage: dcv-session-init JOB\n"                                                            \
+	"Start what the agent has written into JOB; for an Amazon DCV server, as the session's "   \
+	"owner."
 #define EXIT_NO_JOB 125
 #define EXIT_NOT_RUN 126
 
@@ -116,8 +120,12 @@ int main(int argc, char **argv)
 	struct error err = {0};
 	int status = EXIT_NO_JOB;
 
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return puts("dcv-session-init " VERSION) < 0;
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return puts(USAGE) < 0;
 	if (argc != 2) {
-		fprintf(stderr, "Usage: dcv-session-init JOB\n");
+		fputs(USAGE "\n", stderr);
 		return 2;
 	}
 	if (file_read(argv[1], DCV_JOB_MAX_BYTES, &text, &err) == 0 &&

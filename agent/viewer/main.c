@@ -177,6 +177,11 @@ static int build(struct program *p, struct error *err)
 	if (!p->identity)
 		return -1;
 	p->door = door_new(&p->loop, &door, err);
+	if (!p->door && err->code == ERR_CONFLICT)
+		return error_set(err, ERR_CONFLICT,
+				 "%s; a broker on the same host has port 8443: give the viewer "
+				 "another, as port = 8444 under [viewer] in %s",
+				 err->message, p->options.conf);
 	if (!p->door)
 		return -1;
 	vouch.certificate = identity_events(p->identity);

@@ -173,8 +173,19 @@ class BootedHost:
             raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stderr}")
         return done.stdout.strip()
 
+    def visitor(self, *command):
+        """The same, going on."""
+        return subprocess.Popen(["nsenter", "-t", str(self.leader()), "-n", "--", *map(str, command)],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
     def out(self, *command, **options):
         return self.run(*command, **options).stdout.strip()
+
+    def written(self):
+        """The files that were written since it was made, but for those of file systems of its own."""
+        upper = self.base / "up"
+        return {"/" + str(path.relative_to(upper)) for path in upper.rglob("*")
+                if path.is_symlink() or path.is_file()}
 
     def path(self, path):
         """Of a file of the host that is not on a file system of its own (as /run is)."""

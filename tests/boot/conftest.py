@@ -13,8 +13,8 @@ from booted_host import BootedHost, why_not
 @pytest.fixture(scope="session")
 def packages():
     folder = pathlib.Path(os.environ.get(
-        "DCV_PACKAGES", pathlib.Path(__file__).resolve().parents[2] / "build/deb"))
-    found = [path for path in sorted(folder.glob("*.deb")) if "-dbgsym_" not in path.name]
+        "DCV_PACKAGES", pathlib.Path(__file__).resolve().parents[2] / "build"))
+    found = [path for path in sorted(folder.glob("deb/*.deb")) if "-dbgsym_" not in path.name]
     assert len(found) == 4, f"make deb first: {found}"
     return found
 

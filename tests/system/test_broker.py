@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pathlib
 import subprocess
 import time
 
@@ -754,6 +755,17 @@ def test_other_paths_and_protocols_are_no_links(broker):
             WebSocket(broker.agent_port, token, **arguments).receive()
     with pytest.raises((LinkRefused, OSError)):
         WebSocket(broker.port, broker.token).receive()
+
+
+def test_an_agent_of_another_release_is_refused_and_both_know_why(broker):
+    agent = broker.agent(connect=False)
+    token = fetch_token(broker.agent_port, agent.client_id, agent.secret).json()["access_token"]
+    with pytest.raises(LinkRefused) as refused:
+        WebSocket(broker.agent_port, token, protocol="dcv-session-manager-link.v999")
+    assert refused.value.status == 426
+    log = pathlib.Path(broker.folder, "log/broker.log").read_text()
+    assert "the WebSocket protocol here is dcv-session-manager-link.v1, " \
+        "and the peer speaks 'dcv-session-manager-link.v999'" in log
 
 
 def test_an_agent_that_never_reads_is_dropped(make_broker):

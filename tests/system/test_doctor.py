@@ -462,3 +462,19 @@ def test_a_link_that_is_refused_is_an_error_although_the_broker_is_well(make_hos
     findings = host.examine()
     check, text = findings.only("ERROR")
     assert check == "link" and "not linked" in text and findings.of("OK", "broker")
+
+
+# --- the viewer ----------------------------------------------------------------------------------
+
+
+def test_a_viewer_whose_port_another_program_has_is_told_what_to_do(make_host, service):
+    host = make_host(start=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with open(host.keeper.conf, "a", encoding="utf-8") as conf:
+            conf.write(f"\n[viewer]\nport = {port}\nuser = '{service.name}'\n")
+        (found,) = host.examine().of("WARNING", "viewer")
+        assert found["Text"] == f"port {port}, the viewer's, is taken by a program of root"
+        assert "under [viewer] in agent.conf, port = 8444" in found["Advice"]
+    (found,) = host.examine().of("WARNING", "viewer")
+    assert found["Text"] == f"no viewer listens on port {port}"

@@ -1030,7 +1030,7 @@ def test_an_ill_formed_upgrade_is_400(echo, version, key, more):
 def test_an_upgrade_to_another_protocol_is_refused(echo):
     for protocol in ("other", "echo2, ech", None):
         with echo.connect() as peer:
-            assert WebSocket(peer, protocol=protocol).response.status == 404
+            assert WebSocket(peer, protocol=protocol).response.status == 426
     with echo.connect() as peer:
         assert WebSocket(peer, protocol="other, echo").response.status == 101
 

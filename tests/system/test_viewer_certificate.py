@@ -109,7 +109,7 @@ def test_a_host_without_a_broker_signs_itself(people):
         state, text = diagnosis(it)
         assert state == "OK" and "signed by itself and good for N more days" in text
         it.stop()
-        assert "no web viewer listens" in diagnosis(it)[1]
+        assert "no viewer listens" in diagnosis(it)[1]
 
 
 def test_a_viewer_with_files_of_the_administrator_asks_nobody(people, broker, tmp_path):

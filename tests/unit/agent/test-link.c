@@ -536,6 +536,21 @@ static void a_refused_link_means_a_new_token_then_a_new_registration(void **stat
 	assert_int_equal(f->n_registered, 2);
 }
 
+static void a_broker_of_another_release_is_named_as_such(void **state)
+{
+	struct fixture *f = *state;
+
+	f->upgrade_status = WS_STATUS_OTHER_PROTOCOL;
+	f->upgrade_refusals = 1;
+	start_broker(f);
+	start_link(f);
+	run_until(&f->loop, f->agent.link_trouble.code != ERR_NONE);
+	assert_non_null(strstr(f->agent.link_trouble.message, "does not speak " LINK_PROTOCOL));
+	/* it may be upgraded meanwhile; what it was shown before is good enough then */
+	run_until(&f->loop, f->n_links == 1);
+	assert_int_equal(f->n_registered, 1);
+}
+
 static void refused_credentials_mean_a_new_registration(void **state)
 {
 	struct fixture *f = *state;
@@ -861,6 +876,7 @@ int main(void)
 		TEST(an_answer_that_is_too_large_is_a_failure),
 		TEST(a_refused_link_means_a_new_token_then_a_new_registration),
 		TEST(refused_credentials_mean_a_new_registration),
+		TEST(a_broker_of_another_release_is_named_as_such),
 		TEST(a_report_is_the_whole_truth),
 		TEST(a_report_counts_the_processes_that_do_not_end),
 		TEST(a_report_tells_whose_fault_it_was_and_an_answer_does_not),
