@@ -13,7 +13,7 @@
 #define WRITE_TIMEOUT_MS 20000
 #define KEEPALIVE_TIMEOUT_MS 60000
 
-static void exchange_free(struct exchange *x)
+void exchange_free(struct exchange *x)
 {
 	if (!x)
 		return;
@@ -190,7 +190,7 @@ void http_go_on(struct connection *c)
 static void take_over(struct exchange *x)
 {
 	const struct connection *c = x->connection;
-	bool is_cut_short = x->flow && x->n_taken < x->content_length;
+	bool is_cut_short = x->flow && x->n_taken < x->request.content_length;
 
 	x->is_answered = true;
 	x->flow = NULL;
