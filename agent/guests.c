@@ -111,7 +111,7 @@ static struct session *session_of(const struct guest *guest)
 
 struct event {
 	const char *name;
-	const char *fields[6]; /* NAME, value, ... */
+	const char *fields[8]; /* NAME, value, ... */
 	int fd;                /* -1: none */
 };
 
@@ -317,9 +317,37 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 	say(guest->guests, guest,
 	    &(struct event){.name = "connected",
 			    .fields = {"USER", guest->user, "FEATURES", features, "IS_OWNER",
-				       guest->is_owner ? "1" : "0"},
+				       guest->is_owner ? "1" : "0", "HAS_FILES",
+				       session_of(guest)->storage_root ? "1" : "0"},
 			    .fd = socket});
 	count(guest, true);
+}
+
+/* Whoever may not use them any more is told so by the viewer, which knows their features. */
+static void on_files(struct connection_wish *wish, int fd, const struct error *err)
+{
+	const struct guest *guest = (const struct guest *)(const void *)wish;
+	AUTO(close_p) int socket = fd;
+
+	if (socket < 0)
+		log_warning("session %s: its files: %s", guest->session_id, err->message);
+	say(guest->guests, guest, &(struct event){.name = "files", .fd = socket});
+}
+
+static void connect_files(struct guest *guest)
+{
+	const uint32_t some = FEATURE_BIT(FEATURE_file_upload) | FEATURE_BIT(FEATURE_file_download);
+	struct engine *engine = guest->guests->agent->engine;
+	struct session *session = session_of(guest);
+
+	if (!session || !session->storage_root || !(guest->features & some) || !guest->is_inside) {
+		say(guest->guests, guest, &(struct event){.name = "files", .fd = -1});
+		return;
+	}
+	list_remove(&guest->wish.link);
+	guest->wish.give = on_files;
+	guest->wish.folder = session->storage_root;
+	engine->ops->connect(engine, session, &guest->wish);
 }
 
 /* Of a session that has ended meanwhile nobody gets a connection. */
@@ -544,10 +572,12 @@ static int take_packet(struct guests *guests, const struct message *message, str
 		on_hello(guests, message);
 		return 0;
 	}
-	if (name && tag && strcmp(name, "gone") == 0) {
+	if (name && tag && (strcmp(name, "gone") == 0 || strcmp(name, "files") == 0)) {
 		guest = find(guests, tag); /* NULL: they were put out meanwhile */
-		if (guest)
+		if (guest && name[0] == 'g')
 			leave_alone(guest);
+		else if (guest)
+			connect_files(guest);
 		return 0;
 	}
 	for (size_t i = 0; name && i < ARRAY_SIZE(viewer_operations); i++) {

@@ -36,7 +36,8 @@
 #include "agent/keeper/xlock.h"
 #include "agent/keeper/xserver.h"
 
-#define SESSION_ERRANDS_MAX 8 /* half of them of a kind */
+#define SESSION_ERRANDS_PER_KIND 4
+#define SESSION_ERRANDS_MAX (3 * SESSION_ERRANDS_PER_KIND)
 #define SESSION_BYSTANDERS_MAX 64
 
 enum session_state {
@@ -123,6 +124,9 @@ void session_capture(struct session *session, struct peer *peer, const char *tag
 
 /** Connect to the X server for a peer, or tell it why not. */
 void session_connect(struct session *session, struct peer *peer, const char *tag);
+
+/** Start the program that serves the files below a folder, or tell the peer why not. */
+void session_serve_files(struct session *session, struct peer *peer, const struct request *request);
 
 /** What comes of it is decided: hand over its socket, or tell why there is none. */
 void session_errand_decided(struct session *session, struct errand *errand);

@@ -10,11 +10,15 @@
  *    check    TAG TOKEN ADDRESS    would this token admit anybody now? For the page; nothing begins
  *    connect  TAG TOKEN SESSION_ID ADDRESS
  *    holds    TAG SESSION_ID USER ADDRESS   after hello: was admitted by an agent before this one
+ *    files    TAG                  somebody who is inside wants to reach the session's files
  *    gone     TAG                  whoever was admitted has left, or does not want to be any more
  *
  * From the agent, EVENT= one of
  *    checked   TAG STATUS          200, or as refused
- *    connected TAG USER FEATURES IS_OWNER  with the socket. FEATURES: their bits, decimal
+ *    connected TAG USER FEATURES IS_OWNER HAS_FILES  with the socket. FEATURES: their bits, decimal.
+ *                                  IS_OWNER, HAS_FILES (it has a storage folder): 0 or 1
+ *    files     TAG                 with a socket to the program that serves the session's files
+ *                                  (agent/files/protocol.h), or without: there is none now
  *    refused   TAG STATUS          of HTTP: 401 the token is not good, 403 it is and they may not,
  *                                  429 there is no more room, 503 not now. Why is in the agent's log.
  *    features  TAG FEATURES        are theirs from now on
