@@ -106,6 +106,11 @@ static struct session *session_of(const struct guest *guest)
 	return session && session->state == SESSION_READY ? session : NULL;
 }
 
+static bool has_files(const struct session *session)
+{
+	return session && session->storage_root && session->storage_root[0];
+}
+
 /* --- what is said ------------------------------------------------------------------------------
  */
 
@@ -318,7 +323,7 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 	    &(struct event){.name = "connected",
 			    .fields = {"USER", guest->user, "FEATURES", features, "IS_OWNER",
 				       guest->is_owner ? "1" : "0", "HAS_FILES",
-				       session_of(guest)->storage_root ? "1" : "0"},
+				       has_files(session_of(guest)) ? "1" : "0"},
 			    .fd = socket});
 	count(guest, true);
 }
@@ -340,7 +345,7 @@ static void connect_files(struct guest *guest)
 	struct engine *engine = guest->guests->agent->engine;
 	struct session *session = session_of(guest);
 
-	if (!session || !session->storage_root || !(guest->features & some) || !guest->is_inside) {
+	if (!has_files(session) || !(guest->features & some) || !guest->is_inside) {
 		say(guest->guests, guest, &(struct event){.name = "files", .fd = -1});
 		return;
 	}
