@@ -23,6 +23,7 @@ struct client {
 	struct visitor *visitor; /* NULL: none yet, or none any more */
 	char *session_id;
 	struct room *room; /* NULL: not inside */
+	struct share share;
 	char *user;
 	bool is_owner;
 	struct rfb rfb;
@@ -85,6 +86,7 @@ static void go_out(struct client *client)
 {
 	struct room *room = client->room;
 
+	share_close(&client->share);
 	vouch_leave(TAKE(client->visitor));
 	if (room)
 		let_go(client);
@@ -302,6 +304,17 @@ static int open_server(struct client *client, int fd)
 	return uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
 }
 
+static void open_share(struct client *client)
+{
+	struct share *share = &client->share;
+
+	share->storage = &client->room->storage;
+	share->visitor = client->visitor;
+	share->session_id = client->session_id;
+	share->user = client->user;
+	share_open(&client->host->shares, share);
+}
+
 static void on_admitted(const struct admittance *admittance, void *userdata)
 {
 	struct client *client = userdata;
@@ -311,19 +324,24 @@ static void on_admitted(const struct admittance *admittance, void *userdata)
 	client->user = strdup(admittance->user);
 	client->is_owner = admittance->is_owner;
 	if (open_server(client, admittance->fd) == 0 && client->user)
-		client->room = room_enter(&client->host->rooms, client->session_id);
+		client->room =
+			room_enter(&client->host->rooms, client->host->loop, client->session_id);
 	if (!client->room) {
 		(void)error_oom(&err);
 		fail(client, CLIENT_CLOSE_SERVER, &err);
 		return;
 	}
+	share_set_features(&client->share, admittance->features);
 	rfb_init(&client->rfb, admittance->features, &client->room->keyboard);
 	list_append(&client->room->clients, &client->link);
 	log_info("session %s: user %s is connected (address=%s)", client->session_id, client->user,
 		 ws_peer_address(client->ws));
+	if (admittance->has_files)
+		open_share(client);
 	tell(client,
-	     json_pack("{s:s,s:s,s:b,s:o}", "event", "admitted", "user", client->user, "owner",
-		       (int)client->is_owner, "features", pack_features(admittance->features)));
+	     json_pack("{s:s,s:s,s:b,s:o,s:s*}", "event", "admitted", "user", client->user, "owner",
+		       (int)client->is_owner, "features", pack_features(admittance->features),
+		       "files", admittance->has_files ? client->share.key : NULL));
 	tell_people(client->room);
 }
 
@@ -333,6 +351,7 @@ static void on_features(uint32_t features, void *userdata)
 	AUTO(buf_done) struct buf out = {0};
 	struct error err;
 
+	share_set_features(&client->share, features);
 	if (rfb_set_features(&client->rfb, features, &out, &err) < 0) {
 		fail(client, CLIENT_CLOSE_SERVER, &err);
 		return;
@@ -341,6 +360,13 @@ static void on_features(uint32_t features, void *userdata)
 		send_to_server(client, &out);
 	tell(client,
 	     json_pack("{s:s,s:o}", "event", "features", "features", pack_features(features)));
+}
+
+static void on_files(int fd, void *userdata)
+{
+	struct client *client = userdata;
+
+	storage_connected(&client->room->storage, fd);
 }
 
 static void on_put_out(enum viewer_end reason, void *userdata)
@@ -352,7 +378,8 @@ static void on_put_out(enum viewer_end reason, void *userdata)
 	go_out(client);
 }
 
-static const struct vouch_events vouch_events = {on_judged, on_admitted, on_features, on_put_out};
+static const struct vouch_events vouch_events = {on_judged, on_admitted, on_features, on_files,
+						 on_put_out};
 
 /* --- what the browser says ---------------------------------------------------------------------
  */
@@ -381,6 +408,7 @@ static void show_token(struct client *client, const json_t *message)
 		close_browser(client, CLIENT_CLOSE_BROKEN, "token and session are expected");
 		return;
 	}
+	share_make_key(&client->host->shares, question.session_id, question.token, &client->share);
 	client->session_id = strdup(question.session_id);
 	client->visitor = client->session_id ? vouch_ask(client->host->vouch, &question, &err)
 					     : NULL;

@@ -4,7 +4,8 @@
  * what is allowed, how long an answer takes.
  *
  * From the browser, JSON: {"token", "session"} first, then {"ping": number}.
- * To the browser: {"event": "admitted", "user", "owner", "features": [names]},
+ * To the browser: {"event": "admitted", "user", "owner", "features": [names], "files": key},
+ *                 the latter if the session has files, see file-address.h;
  *                 {"event": "features", "features"}, {"event": "people", "people": [{"user", "you"}]},
  *                 {"event": "pong", "ping": number}
  * It is closed with 4000 + the HTTP status of a refusal, or one of enum client_close.
@@ -12,6 +13,7 @@
 #ifndef AGENT_VIEWER_CLIENT_H
 #define AGENT_VIEWER_CLIENT_H
 
+#include "agent/viewer/share.h"
 #include "agent/viewer/vouch.h"
 #include "common/list.h"
 #include "common/ws.h"
@@ -31,6 +33,7 @@ struct client_host {
 	struct loop *loop;
 	struct vouch *vouch;
 	struct list rooms; /* struct room::link */
+	struct shares shares;
 };
 
 /** For the WebSocket server; the path is to be set. */
