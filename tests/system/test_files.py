@@ -304,11 +304,15 @@ def breaks_off(answer):
         raise http.client.IncompleteRead(b"") if answer.length else AssertionError("it is whole")
 
 
-def half_uploaded(files, share, size=1 << 20):
-    connection = files.open("PUT", "content", "up", f"size={size}&time=1&offset=0", size)
-    connection.send(bytes(size // 2))
+HALF = 1 << 19
+
+
+def half_uploaded(files, share, content=bytes(2 * HALF)):
+    """A connection with an upload, half of which has come."""
+    connection = files.open("PUT", "content", "up", f"size={2 * HALF}&time=1&offset=0", 2 * HALF)
+    connection.send(content[:HALF])
     wait_for(lambda: [os.path.getsize(path) for path in glob.glob(f"{share}/.up.*.part")]
-             == [size // 2], "half of it to be there")
+             == [HALF], "half of it to be there")
     return connection
 
 
@@ -342,23 +346,21 @@ def test_transfers_end_with_the_right_to_them(viewer, make_session, alice, bob, 
 
 
 def test_an_interrupted_upload_goes_on_where_it_stopped(viewer, make_session, alice, bob, share):
-    content = os.urandom(1 << 20)
+    content = os.urandom(2 * HALF)
     session_id = make_session()
     files = Files(viewer, session_id, bob)
-    assert files.part("up", len(content)) == (200, {"offset": 0})
-    connection = files.open("PUT", "content", "up", f"size={1 << 20}&time=1&offset=0", 1 << 20)
-    connection.send(content[:300000])
-    connection.close()
-    wait_for(lambda: files.part("up", 1 << 20) == (200, {"offset": 300000}), "what has come")
+    assert files.part("up", 2 * HALF) == (200, {"offset": 0})
+    half_uploaded(files, share, content).close()
+    wait_for(lambda: files.part("up", 2 * HALF) == (200, {"offset": HALF}), "what has come")
     assert not (share / "up").exists()
-    assert files.part("up", 1 << 20, time=2) == (200, {"offset": 0})  # is another file
+    assert files.part("up", 2 * HALF, time=2) == (200, {"offset": 0})  # is another file
     files.browser.close()
     files = Files(viewer, session_id, alice)
     status, answer = files.put("up", content, offset=0)
-    assert (status, answer["offset"]) == (409, 300000)
-    assert files.put("up", content[300000:500000], 1 << 20, 300000) == (200, {"offset": 500000})
+    assert (status, answer["offset"]) == (409, HALF)
+    assert files.put("up", content[HALF:HALF + 1], 2 * HALF, HALF) == (200, {"offset": HALF + 1})
     (share / "up").write_text("somebody else's")
-    assert files.put("up", content[500000:], 1 << 20, 500000) == (201, {"name": "up%20%281%29"})
+    assert files.put("up", content[HALF + 1:], 2 * HALF, HALF + 1) == (201, {"name": "up%20%281%29"})
     assert (share / "up (1)").read_bytes() == content
     assert (share / "up").read_text() == "somebody else's"
     assert files.put("a.tar", b"1")[1] == {"name": "a.tar"}
@@ -371,9 +373,9 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(viewer, make_session, al
 def test_one_upload_at_a_time_writes_to_a_file(viewer, make_session, bob, share):
     files = Files(viewer, make_session(), bob)
     connection = half_uploaded(files, share)
-    status, answer = files.part("up", 1 << 20)
+    status, answer = files.part("up", 2 * HALF)
     assert (status, answer["error"]) == (409, "it is being uploaded already")
-    connection.send(bytes(1 << 19))
+    connection.send(bytes(HALF))
     answer = connection.getresponse()
     assert answer.status == 201
     connection.close()
