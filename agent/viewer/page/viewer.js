@@ -1,6 +1,7 @@
 /* The page of a desktop. It opens one WebSocket and shows the token on it; after that noVNC gets the binary
  * messages, and what comes as text is for this page: see agent/viewer/client.h. What the page offers
  * follows what is allowed; that nothing else is done does not depend on it. */
+import {files} from "./files.js";
 import RFB from "./novnc/core/rfb.js";
 
 const $ = (id) => document.getElementById(id);
@@ -124,6 +125,9 @@ function applyFeatures() {
 		openPanel($("clipboard"), false);
 	if ($("keys").hidden)
 		openPanel($("keys"), false);
+	files.allow();
+	if ($("files").hidden)
+		openPanel($("files"), false);
 	for (const button of $("keys-panel").children)
 		button.hidden = !may(button.dataset.feature);
 	if (!rfb)
@@ -144,6 +148,7 @@ function drop() {
 	state.channel = null;
 	state.socket = null;
 	$("quality").value = "";
+	files.leave();
 	if (socket) {
 		socket.onclose = null;
 		socket.close();
@@ -199,6 +204,7 @@ function onEvent(message) {
 	case "admitted":
 		state.isOwner = message.owner;
 		state.features = new Set(message.features);
+		files.enter(message.files, may);
 		begin();
 		break;
 	case "features":
@@ -244,7 +250,7 @@ function isOpen(button) {
 	return button.getAttribute("aria-expanded") === "true";
 }
 
-const PANELS = ["clipboard", "keys", "people"];
+const PANELS = ["clipboard", "keys", "files", "people"];
 
 function togglePanel(button) {
 	const opens = !isOpen(button);
@@ -254,6 +260,8 @@ function togglePanel(button) {
 	openPanel(button, opens);
 	if (opens && button.id === "clipboard")
 		$("clipboard-text").focus();
+	if (opens && button.id === "files")
+		files.open();
 }
 
 function showPeople(people) {
@@ -359,6 +367,10 @@ function setUp() {
 	}
 	for (const id of PANELS)
 		$(id).addEventListener("click", () => togglePanel($(id)));
+	files.setUp(() => {
+		if (!isOpen($("files")))
+			togglePanel($("files"));
+	});
 	$("menu").addEventListener("click", () => showTools(!isOpen($("menu"))));
 	$("clipboard-text").addEventListener("input", () => paste($("clipboard-text").value));
 	$("clipboard-clear").addEventListener("click", () => {
