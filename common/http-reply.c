@@ -144,6 +144,7 @@ static int append_head(struct buf *text, const struct exchange *x, int status,
 static void finish(struct connection *c)
 {
 	bool close_after = c->exchange->close_after || is_at_end(c);
+	bool has_stopped = c->is_full || c->exchange->is_held;
 
 	exchange_free(TAKE(c->exchange));
 	if (close_after) {
@@ -151,10 +152,9 @@ static void finish(struct connection *c)
 		return;
 	}
 	stream_set_timeout(c->stream, KEEPALIVE_TIMEOUT_MS);
-	if (c->is_full) {
-		c->is_full = false;
+	c->is_full = false;
+	if (has_stopped)
 		stream_set_reading(c->stream, true);
-	}
 	if (c->input.len > 0 && !c->is_taking)
 		stream_wake(c->stream);
 }

@@ -264,6 +264,10 @@ static bool tell_body(struct connection *c)
 	/* it may be answered now, which ends the exchange */
 	x->flow->body(&x->request, c->input.data, n, n == left);
 	buf_consume(&c->input, n);
+	if (c->is_full && c->exchange && !c->exchange->is_held) {
+		c->is_full = false;
+		stream_set_reading(c->stream, true);
+	}
 	return true;
 }
 

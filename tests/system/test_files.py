@@ -370,6 +370,22 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(viewer, make_session, al
     assert sorted(os.listdir(share)) == ["a (1).tar", "a.tar", "up", "up (1)"]
 
 
+def test_one_connection_serves_many_requests(viewer, make_session, bob, share):
+    files = Files(viewer, make_session(), bob)
+    connection = http.client.HTTPSConnection("127.0.0.1", viewer.port, context=CONTEXT,
+                                             timeout=PATIENCE)
+    piece, n = os.urandom(4 << 20), 12
+    for i in range(n):
+        query = f"size={n * len(piece)}&time=1&offset={i * len(piece)}"
+        for method, path, body in (("PUT", f"content/file?{query}", piece), ("GET", "list/", None)):
+            connection.request(method, f"/files/{files.key}/{path}", body)
+            answer = connection.getresponse()
+            assert answer.status == (201 if method == "PUT" and i == n - 1 else 200), answer.read()
+            answer.read()
+    connection.close()
+    assert (share / "file").read_bytes() == n * piece
+
+
 def test_one_upload_at_a_time_writes_to_a_file(viewer, make_session, bob, share):
     files = Files(viewer, make_session(), bob)
     connection = half_uploaded(files, share)
