@@ -104,7 +104,8 @@ static int check_room(const struct upload *upload, long long offset, struct erro
 	left = (unsigned long long)status.f_bavail * status.f_frsize;
 	if (wanted <= 0 || left >= (unsigned long long)wanted)
 		return 0;
-	return error_set(err, ERR_STORE, "the disk is full: %lld MB are needed, %llu MB are left",
+	return error_set(err, ERR_STORE,
+			 "the disk has no room for it: %lld MB are needed, %llu MB are left",
 			 (wanted + 999999) / 1000000, left / 1000000);
 }
 

@@ -433,7 +433,7 @@ def test_a_full_disk_is_told_and_the_upload_goes_on_when_there_is_room(viewer, m
         files = Files(viewer, make_session(), bob)
         status, answer = files.part("large", 5_000_000)
         assert (status, answer["error"]) == (
-            507, "the disk is full: 5 MB are needed, 2 MB are left")
+            507, "the disk has no room for it: 5 MB are needed, 2 MB are left")
         content = os.urandom(1_500_000)
         connection = files.open("PUT", "content", "large", "size=1500000&time=1&offset=0", 1500000)
         connection.send(content[:500000])

@@ -172,7 +172,7 @@ def test_a_full_disk_is_told_in_words(viewer, chromium, people, session, share, 
         chromium.do("page", "click", selector="#files")
         chromium.do("page", "choose", selector="#files-chosen", paths=[str(file)])
         shows(chromium, UPLOADS,
-              ["Not uploaded: the disk is full: 5 MB are needed, 2 MB are left."])
+              ["Not uploaded: the disk has no room for it: 5 MB are needed, 2 MB are left."])
         subprocess.run(["mount", "-o", "remount,size=8m", share], check=True)
         chromium.do("page", "click", selector="#files-uploads button:not([hidden])")
         shows(chromium, UPLOADS, ["Uploaded"])
