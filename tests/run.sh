@@ -21,13 +21,18 @@ export MAKEFLAGS
 STAGE_TIMEOUT_S=${STAGE_TIMEOUT_S:-1500}
 output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
+started=$(date +%s)
 passed=0
 failed=0
 
+begin() {
+	name=$1
+	echo "== $name ($(($(date +%s) - started)) s since the start)"
+}
+
 # check NAME COMMAND...: one test, silent unless it fails
 check() {
-	echo "== $1"
-	name=$1
+	begin "$1"
 	shift
 	if "$@" >"$output" 2>&1; then
 		passed=$((passed + 1))
@@ -40,8 +45,7 @@ check() {
 
 # tests NAME COMMAND...: many tests, counted by the last line "N passed, N failed" of the command
 tests() {
-	echo "== $1"
-	name=$1
+	begin "$1"
 	shift
 	timeout -k 10 "$STAGE_TIMEOUT_S" "$@" >"$output" 2>&1
 	status=$?

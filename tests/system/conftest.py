@@ -55,18 +55,6 @@ def wait_line(fd, timeout=20):
     return line.decode().rstrip("\n")
 
 
-def wait_until(condition, timeout=10, what="the condition"):
-    """Poll for what no descriptor tells of. Returns the condition's value."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come true within {timeout} s")
-        time.sleep(0.01)
-
-
 class Program:
     """A program under test, with its output in a file, ended by its own pid and no other way."""
 

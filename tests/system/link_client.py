@@ -14,6 +14,8 @@ import uuid
 
 import requests
 
+from waiting import PATIENCE_S
+
 PROTOCOL = "dcv-session-manager-link.v1"
 
 
@@ -198,7 +200,7 @@ class AgentDouble:
         with contextlib.suppress(OSError):
             self.ws.sock.shutdown(socket.SHUT_RDWR)
         self.ws.close()
-        self.closed.wait(5)
+        self.closed.wait(PATIENCE_S)
 
     def _run(self, ws):
         try:
@@ -268,19 +270,8 @@ class AgentDouble:
         if reason:
             session["StateReason"] = reason
 
-    def wait_for_command(self, operation, n=1, timeout=10):
+    def wait_for_command(self, operation, n=1):
         with self.lock:
             assert self.reported.wait_for(
-                lambda: len([c for c in self.commands if c["operation"] == operation]) >= n, timeout)
+                lambda: len([c for c in self.commands if c["operation"] == operation]) >= n, PATIENCE_S)
             return [c for c in self.commands if c["operation"] == operation]
-
-
-def wait_until(condition, timeout=10):
-    """Poll what has no event of its own; returns the first true value."""
-    end = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)

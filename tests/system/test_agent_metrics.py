@@ -8,8 +8,8 @@ import requests
 
 from agent_helpers import Agent
 from broker_helpers import free_port
-from link_client import wait_until
 from metrics_helpers import one, read
+from waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="sessions of other users need root"),
@@ -104,13 +104,13 @@ def test_the_link_is_told_with_clock_and_certificate(make_watched, broker, tmp_p
                          f"ca_file = '{broker.http.verify}'\n"
                          f"software_statement_path = '{statement}'")
     link = "dcvsm_agent_broker_link_up"
-    wait_until(lambda: "dcvsm_agent_clock_skew_seconds" in agent.numbers(), 30)
+    wait_until(lambda: "dcvsm_agent_clock_skew_seconds" in agent.numbers())
     numbers = agent.numbers()
     assert one(numbers, link) == 1
     assert abs(one(numbers, "dcvsm_agent_clock_skew_seconds")) < 10
     assert one(numbers, "dcvsm_agent_broker_certificate_left_seconds") > 86400
     assert agent.call_well("/describeServers")["Servers"][0]["Local"]["BrokerLinked"] is True
     broker.stop()
-    wait_until(lambda: one(agent.numbers(), link) == 0, 20)
+    wait_until(lambda: one(agent.numbers(), link) == 0)
     local = agent.call_well("/describeServers")["Servers"][0]["Local"]
     assert local["BrokerLinked"] is False and local["BrokerTrouble"]

@@ -9,7 +9,7 @@ import pytest
 
 import api_schema
 from broker_helpers import Broker
-from link_client import wait_until
+from waiting import wait_until
 
 WHOLE_SERVER = {
     "Ip": "10.0.0.21", "Hostname": "cad01", "DefaultDnsName": "cad01.lab.example", "Port": "8443",

@@ -9,7 +9,7 @@ import pytest
 import api_schema
 from broker_helpers import Broker
 from fleet_helpers import fleet, running_fleet, server  # noqa: F401, one is a fixture
-from link_client import wait_until
+from waiting import wait_until
 
 NO_SESSION = "The requested dcvSession does not exist"
 NO_SCREEN = "Dcv session not found."
@@ -251,7 +251,7 @@ def states(build, tmp_path_factory):
         f.behave("dying", hang=True)
         f.broker.delete(ids["DELETING"])
         f.tell("disconnect", server="lost")
-        wait_until(lambda: f.broker.state(ids["UNKNOWN"]) == "UNKNOWN", 20)
+        wait_until(lambda: f.broker.state(ids["UNKNOWN"]) == "UNKNOWN")
         f.ids = ids
         yield f
 
@@ -477,7 +477,7 @@ def test_of_several_reasons_the_first_one_is_told(fleet, broker):
     broker.ok("/closeServers", [{"ServerId": i, "Force": True} for i in everyone])
     assert [f.reason(i) for i in everyone] == ["SERVER_CLOSED", "SERVER_CLOSED", "UNHEALTHY_DCV_SERVER"]
     f.tell("disconnect", server="*")
-    wait_until(lambda: {f.reason(i) for i in everyone} == {"UNREACHABLE_AGENT"}, 20)
+    wait_until(lambda: {f.reason(i) for i in everyone} == {"UNREACHABLE_AGENT"})
     told = f.described("sick")
     assert told["Host"]["Os"] == {"Family": "linux"}, "what was known last stays"
 

@@ -18,8 +18,8 @@ import pytest
 import requests
 
 from broker_helpers import Broker, raw
-from conftest import wait_until
 from key_server import ALGORITHMS, CURVES, Issuer, Key, KeyServer, base64url, certificate, encode, forge
+from waiting import wait_until
 
 REFUSED = {"error": "Invalid or expired access token"}
 

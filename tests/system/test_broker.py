@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from broker_helpers import PROGRAM, Broker, raw
-from link_client import LinkRefused, WebSocket, fetch_token, register, wait_until
+from link_client import LinkRefused, WebSocket, fetch_token, register
+from waiting import PATIENCE_S, wait_until
 
 
 # --- the ordinary case -------------------------------------------------------------------------
@@ -439,7 +440,7 @@ def test_a_second_client_cannot_take_over_a_connected_server(broker):
     thief.server_id = agent.server_id
     thief.connect(report=False)
     thief.report()
-    assert thief.closed.wait(5)
+    assert thief.closed.wait(PATIENCE_S)
     identity = broker.create()
     wait_until(lambda: broker.state(identity) == "READY")
     assert identity in agent.sessions
@@ -470,7 +471,7 @@ def test_nobody_takes_over_a_server_whose_link_is_down(broker, restart):
 def test_a_host_that_registers_anew_keeps_its_server_once_it_was_unregistered(broker):
     agent, again = broker.agent(), broker.agent(connect=False)
     broker.command("unregister-agent-client", "--client-id", agent.client_id)
-    assert agent.closed.wait(5)
+    assert agent.closed.wait(PATIENCE_S)
     assert take_over(broker, again, agent.server_id)
 
 
@@ -577,7 +578,7 @@ def test_a_session_made_while_the_broker_was_away_is_the_same_session(broker):
     identity = broker.create()
     command = agent.wait_for_command("CreateSessions")[0]
     broker.kill()
-    agent.closed.wait(5)
+    agent.closed.wait(PATIENCE_S)
     with agent.lock:
         agent._carry_out(command)
     broker.start()
@@ -595,7 +596,7 @@ def test_a_deletion_survives_the_broker(broker):
     agent.silent = True
     assert broker.delete(identity)["SuccessfulList"]
     broker.kill()
-    agent.closed.wait(5)
+    agent.closed.wait(PATIENCE_S)
     broker.start()
     assert broker.state(identity) == "DELETING"
     agent.silent = False
@@ -612,7 +613,7 @@ def test_killing_at_any_moment_of_a_burst_loses_nothing(broker):
             accepted += [s["Id"] for s in broker.ok("/createSessions", body)["SuccessfulList"]]
         time.sleep(moment)
         broker.kill()
-        agent.closed.wait(5)
+        agent.closed.wait(PATIENCE_S)
         broker.start()
         agent.connect()
         for identity in accepted:
@@ -707,7 +708,7 @@ def test_odd_http_does_not_hurt(broker):
 def test_a_link_that_talks_nonsense_is_closed(broker, text):
     agent = broker.agent()
     agent.send(text)
-    assert agent.closed.wait(5)
+    assert agent.closed.wait(PATIENCE_S)
     assert broker.ok("/describeSessions")["Sessions"] == []
     agent.connect()
 
@@ -721,20 +722,20 @@ def test_odd_frames_do_not_hurt(make_broker):
     agent.report(wait=True)
     agent.ws.send_frame(1, b"x" * (1024 * 1024 - 100), final=False)
     agent.ws.send_frame(0, b"x" * 200)
-    assert agent.closed.wait(5)
+    assert agent.closed.wait(PATIENCE_S)
     agent.connect()
     with pytest.raises(OSError):
         agent.ws.send_frame(1, b"x" * (64 * 1024 * 1024))
-    assert agent.closed.wait(5)
+    assert agent.closed.wait(PATIENCE_S)
     agent.connect()
     agent.ws.send_frame(2, b"binary")
-    assert agent.closed.wait(5)
+    assert agent.closed.wait(PATIENCE_S)
     agent.connect()
     agent.ws.sock.sendall(b"\x81\xff\xff")
     agent.drop()
     agent.connect()
     agent.ws.send_frame(3, b"reserved opcode")
-    agent.closed.wait(5)
+    agent.closed.wait(PATIENCE_S)
     agent.connect()
     text = json.dumps({"event": "report", "body": {**agent.describe(), "Sequence": 1, "BootId": "b"}},
                       separators=(",", ":")).encode()
@@ -771,5 +772,5 @@ def test_an_agent_that_never_reads_is_dropped(make_broker):
         reply = broker.ok("/sessionPermissions", entries, "PUT")
         assert len(reply["UnsuccessfulList"]) == 45
     assert time.monotonic() - begin < 15
-    wait_until(lambda: broker.state("s") == "UNKNOWN", 15)
+    wait_until(lambda: broker.state("s") == "UNKNOWN")
     ws.close()

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from broker_helpers import PROGRAM, Broker, raw
-from link_client import LinkRefused, WebSocket, fetch_token, wait_until
+from link_client import LinkRefused, WebSocket, fetch_token
+from waiting import wait_until
 
 
 def damage(broker, kind):
@@ -43,7 +44,7 @@ def test_a_creation_that_no_link_can_carry_fails_at_once(make_broker):
     broker = make_broker(agent_to_broker_max_message_size_mb=1)
     broker.agent()
     identity = broker.create(PermissionsFile="A" * 1500000)
-    wait_until(lambda: broker.state(identity) == "DELETED", 5)
+    wait_until(lambda: broker.state(identity) == "DELETED")
     assert "bytes, limit 1048576" in broker.session(identity)["StateReason"]
 
 

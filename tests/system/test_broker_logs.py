@@ -14,7 +14,7 @@ from unittest.mock import ANY
 import pytest
 
 from broker_helpers import Broker, raw
-from link_client import wait_until
+from waiting import wait_until
 
 DAY = 86400
 

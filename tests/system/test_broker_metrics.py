@@ -4,8 +4,8 @@ import pytest
 import requests
 
 from broker_helpers import free_port
-from link_client import wait_until
 from metrics_helpers import one, read
+from waiting import wait_until
 
 
 def numbers_of(broker):

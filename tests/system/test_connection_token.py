@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from broker_helpers import Broker
-from conftest import wait_until
 from key_server import Key, encode, forge
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import subprocess
 import pytest
 
 from agent_helpers import Agent, png_first_pixel, png_size
-from conftest import wait_until
 from console_helpers import XORG, Seat, is_alive
 from keeper_helpers import BUILD, name_of, of_session, uid_of
+from waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and users need root"),
@@ -424,21 +424,21 @@ def test_a_broker_has_it_made_shown_and_ended(make_agent, make_broker, seat, tmp
     make_agent(settings=f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
                f"ca_file = '{broker.http.verify}'\n"
                f"software_statement_path = '{tmp_path}/statement'\n")
-    wait_until(lambda: broker.ok("/describeServers")["Servers"], 20)
+    wait_until(lambda: broker.ok("/describeServers")["Servers"])
     owner = seat.user.name
     session_id = broker.create(Owner=owner, Type="Console")
-    wait_until(lambda: broker.state(session_id) == "READY", 20)
+    wait_until(lambda: broker.state(session_id) == "READY")
     assert broker.session(session_id)["Type"] == "CONSOLE"
     server, = broker.ok("/describeServers")["Servers"]
     assert (server["ConsoleSessionCount"], server["UnavailabilityReason"]) == (1, "SERVER_FULL")
     shot = broker.ok("/getSessionScreenshots", [{"SessionId": session_id}])
     assert shot["UnsuccessfulList"] == []
     broker.delete(session_id, owner)
-    wait_until(lambda: broker.state(session_id) == "DELETED", 20)
+    wait_until(lambda: broker.state(session_id) == "DELETED")
     # nobody there: tried as often as failures are, and nothing that is held against the host
     seat.log_out()
     session_id = broker.create(Owner=owner, Type="CONSOLE")
-    wait_until(lambda: broker.state(session_id) == "DELETED", 20)
+    wait_until(lambda: broker.state(session_id) == "DELETED")
     assert "nobody is logged in at the local seat" in broker.session(session_id)["StateReason"]
     session_id = broker.create(Owner=owner, InitFile="init.sh", DisableRetryOnFailure=True)
-    wait_until(lambda: broker.state(session_id) == "READY", 20)
+    wait_until(lambda: broker.state(session_id) == "READY")

@@ -13,7 +13,7 @@ import pytest
 from agent_helpers import Agent
 from broker_helpers import Broker, free_port
 from keeper_helpers import BUILD, PAM_DIR, User
-from link_client import wait_until
+from waiting import wait_until
 
 DCVCTL = os.path.join(BUILD, "dcvctl")
 WELL, WARNINGS, ERRORS = 0, 1, 2
@@ -156,7 +156,7 @@ def is_linked(host):
 
 def test_a_host_that_is_well_has_nothing_to_be_done(make_host, broker):
     host = make_host(broker)
-    wait_until(lambda: is_linked(host), 30)
+    wait_until(lambda: is_linked(host))
     findings = host.examine()
     assert [f for f in findings.all if f["State"] != "OK" and f["Check"] != "disk"] == []
     assert {f["Check"] for f in findings.all} == {
@@ -456,9 +456,9 @@ def test_a_link_that_is_refused_is_an_error_although_the_broker_is_well(make_hos
     pathlib.Path(host.statement).write_text("bm8gc3RhdGVtZW50")
     host.agent.start()
     wait_until(lambda: "BrokerTrouble" in host.agent.call_well(
-        "/describeServers")["Servers"][0]["Local"], 30)
+        "/describeServers")["Servers"][0]["Local"])
     wait_until(lambda: host.agent.call_well(
-        "/describeServers")["Servers"][0]["Local"]["BrokerTrouble"], 30)
+        "/describeServers")["Servers"][0]["Local"]["BrokerTrouble"])
     findings = host.examine()
     check, text = findings.only("ERROR")
     assert check == "link" and "not linked" in text and findings.of("OK", "broker")

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from conftest import free_port, wait_until
+from conftest import free_port
 from fleet_helpers import fleet, running_fleet, server  # noqa: F401, one is a fixture
-from link_client import wait_until as wait_true
+from waiting import wait_until
 
 JPEG = b"\xff\xd8\xff\xe0 not a whole one, and nobody looks \xff\xd9"
 
@@ -66,7 +66,7 @@ def test_a_session_is_ready_after_its_time_and_ends_when_told(fleet, broker):
     before = time.monotonic()
     identity = broker.create(PermissionsFile=base64.b64encode(b"[permissions]").decode())
     assert broker.state(identity) == "CREATING"
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
     assert 0.4 <= time.monotonic() - before < 3
     assert f.described("one")["VirtualSessionCount"] == 1
     kept = f.list()["one"]
@@ -78,7 +78,7 @@ def test_a_session_is_ready_after_its_time_and_ends_when_told(fleet, broker):
     assert reply["UnsuccessfulList"] == []
     assert f.list()["one"]["sessions"][0]["PermissionsFile"] == permissions
     assert broker.delete(identity)["UnsuccessfulList"] == []
-    wait_true(lambda: broker.state(identity) == "DELETED")
+    wait_until(lambda: broker.state(identity) == "DELETED")
     assert broker.session(identity)["StateReason"] == "deleted on request"
     assert f.described("one")["VirtualSessionCount"] == 0
 
@@ -92,7 +92,7 @@ def test_a_failed_creation_goes_to_another_server(fleet, broker):
     identity = broker.create()
     wait_until(lambda: f.list()["bad"]["received"] == {"CreateSessions": 1})
     assert broker.ok("/openServers", [{"ServerId": "good"}])["UnsuccessfulList"] == []
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
     assert broker.session(identity)["Server"]["Id"] == "good"
     told = f.list()
     assert told["good"]["received"] == {"OpenServers": 1, "CreateSessions": 1}
@@ -104,28 +104,28 @@ def test_a_creation_that_fails_everywhere_tells_the_reason(fleet, broker):
     f = fleet([server("bad")], "--count", "2")
     f.behave("*", fail_creates=True, fail_reason="out of licences")
     identity = broker.create()
-    wait_true(lambda: broker.state(identity) == "DELETED", 30)
+    wait_until(lambda: broker.state(identity) == "DELETED")
     assert broker.session(identity)["StateReason"] == "out of licences"
     assert sum(s["received"]["CreateSessions"] for s in f.list().values()) >= 2
     f.behave("*", fail_creates=False)
     identity = broker.create()
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
 
 
 def test_a_full_server_says_so(fleet, broker):
     f = fleet([server("small", tags={"dcv:max-virtual-sessions": "1"})])
     identity = broker.create()
-    wait_true(lambda: f.reason("small") == "SERVER_FULL")
+    wait_until(lambda: f.reason("small") == "SERVER_FULL")
     broker.delete(identity)
-    wait_true(lambda: f.described("small")["Availability"] == "AVAILABLE")
+    wait_until(lambda: f.described("small")["Availability"] == "AVAILABLE")
 
 
 def test_a_session_ends_by_itself(fleet, broker):
     f = fleet([server("one")])
     identity = broker.create()
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
     assert f.tell("end", session=identity, reason="the screen broke") == {"servers": 1}
-    wait_true(lambda: broker.state(identity) == "DELETED")
+    wait_until(lambda: broker.state(identity) == "DELETED")
     assert broker.session(identity)["StateReason"] == "the screen broke"
     assert "no living session" in f.send(json.dumps({"command": "end", "session": identity}))[
         "error"]
@@ -135,7 +135,7 @@ def test_a_session_made_at_the_host_appears(fleet, broker):
     f = fleet([server("one")])
     f.tell("add", server="one", session={"Id": "console", "Name": "screen", "Owner": "mira",
                                          "Type": "CONSOLE"})
-    wait_true(lambda: broker.state("console") == "READY")
+    wait_until(lambda: broker.state("console") == "READY")
     told = broker.session("console")
     assert (told["Name"], told["Owner"], told["Type"]) == ("screen", "mira", "CONSOLE")
     assert f.reason("one") == "SERVER_FULL" and f.described("one")["ConsoleSessionCount"] == 1
@@ -145,7 +145,7 @@ def test_screenshots_are_the_files_or_one_made_up(fleet, broker, tmp_path):
     (tmp_path / "shot.jpg").write_bytes(JPEG)
     f = fleet([server("one")])
     identity = broker.create()
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
 
     def image():
         reply = broker.ok("/getSessionScreenshots", [{"SessionId": identity}])
@@ -162,7 +162,7 @@ def test_screenshots_are_the_files_or_one_made_up(fleet, broker, tmp_path):
 def test_a_server_that_hangs_does_not_hold_up_the_api(fleet, broker):
     f = fleet([server("one")])
     identity = broker.create()
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
     f.behave("one", hang=True)
     before = time.monotonic()
     reply = broker.ok("/getSessionScreenshots", [{"SessionId": identity}])
@@ -178,19 +178,19 @@ def test_a_dropped_link_is_made_again(fleet):
     assert f.tell("drop", server="one-2") == {"servers": 1}
     wait_until(lambda: f.list()["one-2"]["links"] == 2 and f.list()["one-2"]["linked"])
     assert [f.list()[i]["links"] for i in ("one-1", "one-3")] == [1, 1]
-    wait_true(lambda: f.described("one-2")["Availability"] == "AVAILABLE")
+    wait_until(lambda: f.described("one-2")["Availability"] == "AVAILABLE")
 
 
 def test_who_stays_away_is_unreachable_until_it_comes_back(fleet, broker):
     f = fleet([server("one")])
     identity = broker.create()
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
     f.tell("disconnect", server="*")
-    wait_true(lambda: f.reason("one") == "UNREACHABLE_AGENT")
-    wait_true(lambda: broker.state(identity) == "UNKNOWN", 15)
+    wait_until(lambda: f.reason("one") == "UNREACHABLE_AGENT")
+    wait_until(lambda: broker.state(identity) == "UNKNOWN")
     assert f.list()["one"]["linked"] is False
     f.tell("connect", server="*")
-    wait_true(lambda: broker.state(identity) == "READY")
+    wait_until(lambda: broker.state(identity) == "READY")
     assert f.described("one")["Availability"] == "AVAILABLE"
 
 
@@ -218,7 +218,7 @@ def test_all_come_back_to_a_broker_that_was_killed(fleet, broker):
     broker.kill()
     wait_until(lambda: not any(s["linked"] for s in f.list().values()))
     broker.start()
-    wait_until(lambda: all(s["linked"] for s in f.list().values()), 20)
+    wait_until(lambda: all(s["linked"] for s in f.list().values()))
     assert [s["links"] for s in f.list().values()] == [2] * 5
 
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from broker_helpers import Broker, free_port
-from conftest import wait_until
+from waiting import wait_until
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging/gen-gateway-certificates.sh"
 ENDPOINTS = [{"IpAddress": "127.0.0.1", "Port": 8443, "WebUrlPath": "/web", "Protocol": "HTTP"},

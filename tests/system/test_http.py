@@ -21,7 +21,8 @@ import time
 
 import pytest
 
-from conftest import free_port, let_everybody_reach, wait_until
+from conftest import free_port, let_everybody_reach
+from waiting import wait_until
 
 BODY_MAX = 100000
 MESSAGE_MAX = 2 << 20
@@ -950,7 +951,7 @@ def test_a_close_is_answered_by_what_it_says(websocket, payload, code):
 def test_a_peer_that_closes_is_answered(websocket):
     websocket.send(struct.pack("!H", 1000) + b"bye", opcode=8)
     assert websocket.message() == ("close", 1000)
-    wait_until(lambda: "closed by the peer: bye" in websocket.echo.program.output(), 10)
+    wait_until(lambda: "closed by the peer: bye" in websocket.echo.program.output())
 
 
 @pytest.mark.parametrize("half", [b"\x81", b"\x81\xfe\x01", b"\x81\x85abcd", b"\x81\x85abcdhe",

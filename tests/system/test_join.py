@@ -13,8 +13,8 @@ import requests
 
 from agent_helpers import Agent, PROGRAM
 from broker_helpers import Broker, free_port
-from conftest import wait_until
 from tls_helpers import own_files
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_host_joins_and_its_agent_links(broker, tmp_path):
         assert "it has registered and the link works" in joined.stdout
         clients = agent_clients(broker)
         agent.start()
-        wait_until(lambda: broker.ok("/describeServers")["Servers"], 20)
+        wait_until(lambda: broker.ok("/describeServers")["Servers"])
         # it is the one that has joined
         assert agent_clients(broker) == clients
         assert agent.stop() == 0

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from broker_helpers import PROGRAM
-from link_client import wait_until
+from waiting import PATIENCE_S, wait_until
 
 OWNERS = ("mira", "jonas", "lena")
 
@@ -146,8 +146,8 @@ def test_who_hangs_is_lost_and_who_stays_away_is_forgotten_in_time(make_broker):
         assert len(broker.ok("/describeServers")["Servers"]) == 2
         wait_until(lambda: len(broker.ok("/describeServers")["Servers"]) == 1, 70)
         assert "Server" not in (broker.session("a") or {})
-        wait_until(lambda: broker.session("a") is None, 10)
-        wait_until(lambda: broker.state("h") == "UNKNOWN", 60)
+        wait_until(lambda: broker.session("a") is None)
+        wait_until(lambda: broker.state("h") == "UNKNOWN")
     finally:
         hanging.lock.release()
     away.connect()
@@ -226,7 +226,7 @@ def test_deleted_sessions_stay_over_a_restart_for_the_rest_of_their_time(make_br
     broker.kill()
     broker.start()
     assert broker.state(identity) == "DELETED"
-    wait_until(lambda: broker.session(identity) is None, 6)
+    wait_until(lambda: broker.session(identity) is None)
 
 
 # --- at random ---------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ class Chaos:
             self.broker.kill()
             self.broker.start()
             for agent in self.agents:
-                agent.closed.wait(5)
+                agent.closed.wait(PATIENCE_S)
                 if agent not in self.away:
                     agent.connect()
 
@@ -381,7 +381,7 @@ class Chaos:
             return not any(s["State"] in ("DELETING", "UNKNOWN") or
                            s.get("Substate") == "PENDING_PREPARATION"
                            for s in described(self.broker))
-        wait_until(is_settled, 40)
+        wait_until(is_settled)
         for agent in self.agents:  # of two that one owner has on two hosts none can be named
             with agent.lock:
                 agent.sessions.pop("console", None)
@@ -395,7 +395,7 @@ class Chaos:
             servers = self.broker.ok("/describeServers")["Servers"]
             return (len(servers) == 3 and {s["State"] for s in described(self.broker)} <= {"DELETED"}
                     and all(s["VirtualSessionCount"] == 0 for s in servers))
-        wait_until(is_empty, 40)
+        wait_until(is_empty)
         for agent in self.agents:
             with agent.lock:
                 assert {s["State"] for s in agent.sessions.values()} <= {"DELETED"}, agent.sessions

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from broker_helpers import Broker
-from link_client import wait_until
+from waiting import wait_until
 
 IMAGES_BYTES = 40 << 20  # before base64
 

@@ -9,7 +9,7 @@ import threading
 import requests
 
 from broker_helpers import PROGRAM, free_port
-from link_client import wait_until
+from waiting import wait_until
 
 
 class Changes:

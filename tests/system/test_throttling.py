@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from broker_helpers import raw
-from link_client import wait_until
+from waiting import wait_until
 
 LIMIT = 5
 

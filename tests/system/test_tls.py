@@ -13,8 +13,8 @@ import pytest
 
 from agent_helpers import Agent
 from broker_helpers import Broker, PROGRAM, free_port
-from conftest import wait_until
 from tls_helpers import openssl, own_files
+from waiting import wait_until
 
 
 def serial(port, ca=None):
@@ -84,8 +84,8 @@ def test_certificates_are_renewed_and_handed_over_to_the_next_authority(unstarte
     assert open(published).read().startswith(open(old).read())
     rolled = shutil.copy(published, tmp_path / "rolled.pem")
 
-    second = wait_until(lambda: (now := serial(broker.agent_port)) != first and now, 60)
-    wait_until(lambda: not is_trusted(broker.port, old), 60)
+    second = wait_until(lambda: (now := serial(broker.agent_port)) != first and now)
+    wait_until(lambda: not is_trusted(broker.port, old))
     assert is_trusted(broker.port, rolled) and is_trusted(broker.agent_port, rolled)
     # an agent's own client takes both authorities from the file
     fetched = subprocess.run([build / "doubles/http-fetch", "--ca", rolled, "localhost",
@@ -117,11 +117,11 @@ def test_a_new_address_of_the_host_gets_into_the_certificate(unstarted):
          'ip link set lo up && ip link add v0 type veth peer name v1 && exec "$@"', "sh", PROGRAM,
          "--conf", broker.conf], stderr=open(os.path.join(broker.folder, "stderr"), "ab"))
     try:
-        wait_until(lambda: "is ready" in broker.errors(), 20)
+        wait_until(lambda: "is ready" in broker.errors())
         assert "192.0.2.77" not in names(listener)
         subprocess.run(["nsenter", "-t", str(program.pid), "-n", "ip", "address", "add",
                         "192.0.2.77/24", "dev", "v0"], check=True)
-        wait_until(lambda: "192.0.2.77" in names(listener), 20)
+        wait_until(lambda: "192.0.2.77" in names(listener))
     finally:
         program.terminate()
         assert program.wait(20) == 0
@@ -179,16 +179,16 @@ def test_an_agent_takes_over_the_next_authority_without_a_restart(make_broker, t
     agent = Agent(f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
                   f"ca_file = '{ca}'\nsoftware_statement_path = '{statement}'\n")
     try:
-        wait_until(lambda: broker.ok("/describeServers")["Servers"], 20)
+        wait_until(lambda: broker.ok("/describeServers")["Servers"])
         broker.stop()
         broker.settings["agent-to-broker-connector-key-store-file"] = (
             f"{tmp_path}/own.pem,{tmp_path}/own.key")
         broker.write_conf()
         broker.start()
-        wait_until(lambda: "the certificate is not trusted" in agent.messages(), 20)
+        wait_until(lambda: "the certificate is not trusted" in agent.messages())
         assert not broker.ok("/describeServers")["Servers"]
         shutil.copy(tmp_path / "ca.pem", ca)
-        wait_until(lambda: broker.ok("/describeServers")["Servers"], 20)
+        wait_until(lambda: broker.ok("/describeServers")["Servers"])
         assert agent.stop() == 0
     finally:
         agent.done()

@@ -19,7 +19,7 @@ import time
 import pytest
 import requests
 
-from conftest import wait_until
+from waiting import wait_until
 from whole_helpers import demo, demo_users, kept  # noqa: F401, one is a fixture
 
 KILL_S = float(os.environ.get("WHOLE_KILL_S", "8"))
@@ -144,7 +144,7 @@ def test_sessions_survive_the_death_of_broker_and_agent(kept):
     kept.start("agent")
     kept.sign_in()
     kept.await_agent()
-    kept.await_state(session_id, "READY", timeout=60)
+    kept.await_state(session_id, "READY")
     kept.delete(session_id)
 
 
@@ -178,7 +178,7 @@ def test_a_create_that_the_broker_accepted_outlives_the_broker(kept):
     kept.start("broker")
     kept.sign_in()
     for session_id in ids:
-        kept.await_state(session_id, "READY", timeout=90)
+        kept.await_state(session_id, "READY", patience_s=90)
     for session_id in ids:
         kept.delete(session_id)
 

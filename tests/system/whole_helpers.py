@@ -14,7 +14,7 @@ import pytest
 import requests
 
 import api_schema
-from conftest import wait_until
+from waiting import PATIENCE_S, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ["sh", str(ROOT / "packaging/demo.sh")]
@@ -83,8 +83,8 @@ class Kept:
         session = self.session(session_id)
         return session["State"] if session else None
 
-    def await_state(self, session_id, *wanted, timeout=30):
-        return wait_until(lambda: self.state(session_id) in wanted, timeout,
+    def await_state(self, session_id, *wanted, patience_s=PATIENCE_S):
+        return wait_until(lambda: self.state(session_id) in wanted, patience_s,
                           f"{session_id} in {wanted}, last {self.session(session_id)}")
 
     def delete(self, session_id):
