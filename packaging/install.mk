@@ -50,7 +50,8 @@ install: all manuals $(BUILD)/dcvctl.bash $(BUILD)/session-manager-broker.proper
 	install -m 755 $(BUILD)/dcv-session-manager-agent $(BUILD)/dcv-session-manager-broker \
 	    $(BUILD)/dcvctl $(BUILD)/dcv-screenshot $(DESTDIR)$(PREFIX)/bin
 	ln -sf dcvctl $(DESTDIR)$(PREFIX)/bin/dcvsm
-	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-init $(BUILD)/dcv-session-viewer \
+	install -m 755 $(BUILD)/dcv-session-keeper $(BUILD)/dcv-session-files $(BUILD)/dcv-session-init \
+	    $(BUILD)/dcv-session-viewer \
 	    $(DESTDIR)$(LIBEXECDIR)
 	install -d $(DESTDIR)$(VIEWER_SHARE)
 	install -m 644 $(wildcard agent/viewer/page/*) $(DESTDIR)$(VIEWER_SHARE)
