@@ -374,7 +374,6 @@ static void connect_guest(void *userdata)
 
 static void come_in(struct guest *guest, struct session *session)
 {
-
 	if (!may_be_alone(guest) && !is_owner_inside(guest->guests, session)) {
 		refuse(guest, 403, "its owner is not there");
 		return;
@@ -547,6 +546,12 @@ static const struct viewer_operation {
 	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, on_holds},
 };
 
+/* Of somebody whom the agent knows already. */
+static const struct {
+	const char *name;
+	void (*run)(struct guest *guest);
+} insider_operations[] = {{"gone", leave_alone}, {"files", connect_files}};
+
 static int begin(struct guests *guests, const struct viewer_operation *operation,
 		 const struct message *message, struct error *err)
 {
@@ -577,12 +582,12 @@ static int take_packet(struct guests *guests, const struct message *message, str
 		on_hello(guests, message);
 		return 0;
 	}
-	if (name && tag && (strcmp(name, "gone") == 0 || strcmp(name, "files") == 0)) {
+	for (size_t i = 0; name && tag && i < ARRAY_SIZE(insider_operations); i++) {
+		if (strcmp(insider_operations[i].name, name) != 0)
+			continue;
 		guest = find(guests, tag); /* NULL: they were put out meanwhile */
-		if (guest && name[0] == 'g')
-			leave_alone(guest);
-		else if (guest)
-			connect_files(guest);
+		if (guest)
+			insider_operations[i].run(guest);
 		return 0;
 	}
 	for (size_t i = 0; name && i < ARRAY_SIZE(viewer_operations); i++) {

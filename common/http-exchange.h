@@ -66,6 +66,9 @@ void http_refuse(struct connection *c, int status, const char *message);
 /** The words that go with a status. */
 const char *http_status_text(int status);
 
+/** Set the time within which the next bytes of the body must come. */
+void http_limit_body(struct connection *c);
+
 /** What was written has left: go on with the answer. */
 void http_go_on(struct connection *c);
 

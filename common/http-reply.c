@@ -305,6 +305,8 @@ void http_hold(struct http_request *request, bool is_held)
 		return;
 	}
 	c->is_full = false;
+	if (x->n_taken < x->request.content_length)
+		http_limit_body(c);
 	if (!c->is_taking)
 		stream_wake(c->stream);
 }

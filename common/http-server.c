@@ -199,7 +199,7 @@ static void upgrade(struct connection *c, const struct http_head *head, struct e
  */
 
 /* A peer that sends a byte now and then holds its connection no longer than one that sends nothing. */
-static void limit_body(struct connection *c)
+void http_limit_body(struct connection *c)
 {
 	const struct exchange *x = c->exchange;
 	unsigned long long spent_ms = loop_now_ms(c->server->loop) - x->body_since_ms;
@@ -239,7 +239,7 @@ static void on_head(struct connection *c, size_t len)
 	if (!c->exchange->is_chunked && c->exchange->request.content_length == 0)
 		return;
 	c->exchange->body_since_ms = loop_now_ms(c->server->loop);
-	limit_body(c);
+	http_limit_body(c);
 	if (c->input.len == 0 && !head.is_1_0 &&
 	    http_head_has_token(&head, "Expect", "100-continue"))
 		stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
@@ -258,7 +258,7 @@ static bool tell_body(struct connection *c)
 		return false;
 	x->n_taken += n;
 	if (n < left)
-		limit_body(c);
+		http_limit_body(c);
 	else
 		stream_set_timeout(c->stream, 0);
 	/* it may be answered now, which ends the exchange */
@@ -324,7 +324,7 @@ static bool take_body(struct connection *c)
 	buf_consume(&c->input, n);
 	x->n_taken = x->request.body.len;
 	if (!is_done && n > 0)
-		limit_body(c);
+		http_limit_body(c);
 	return is_done;
 }
 

@@ -140,8 +140,11 @@ static ssize_t receive(int control, char *packet, int *ret_stream)
 int files_serve(int control, const char *root, const char *home, struct error *err)
 {
 	static char packet[PACKET_MAX_BYTES];
-	struct files files = {.root = {.text = root, .fd = -1}, .home = home};
+	static struct files files; /* of threads, which may outlive this function a little */
 	int stream;
+
+	files.root = (struct storage_root){.text = root, .fd = -1};
+	files.home = home;
 
 	for (;;) {
 		ssize_t n = receive(control, packet, &stream);

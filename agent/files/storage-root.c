@@ -46,8 +46,10 @@ int storage_root_find(struct storage_root *root, const char *home, struct error 
 
 	if (root->fd >= 0)
 		return 0;
-	if (!text_skip(&rest, "%home%"))
+	if (!text_skip(&rest, "%home%") || (rest[0] && rest[0] != '/')) {
+		rest = root->text;
 		home = "";
+	}
 	if (asprintf(&path, "%s%s", home, rest) < 0) {
 		path = NULL;
 		return error_oom(err);
