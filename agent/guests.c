@@ -539,18 +539,15 @@ static struct guest *find(struct guests *guests, const char *tag)
 static const struct viewer_operation {
 	const char *name;
 	const char *needs[5];
-	void (*begin)(struct guest *guest);
-} viewer_operations[] = {
-	{"check", {"TAG", "TOKEN", "ADDRESS"}, on_check},
-	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, on_connect},
-	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, on_holds},
-};
-
-/* Of somebody whom the agent knows already. */
-static const struct {
-	const char *name;
+	bool is_of_known; /* a tag that has come before */
 	void (*run)(struct guest *guest);
-} insider_operations[] = {{"gone", leave_alone}, {"files", connect_files}};
+} viewer_operations[] = {
+	{"check", {"TAG", "TOKEN", "ADDRESS"}, false, on_check},
+	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, false, on_connect},
+	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, false, on_holds},
+	{"files", {"TAG"}, true, connect_files},
+	{"gone", {"TAG"}, true, leave_alone},
+};
 
 static int begin(struct guests *guests, const struct viewer_operation *operation,
 		 const struct message *message, struct error *err)
@@ -562,32 +559,27 @@ static int begin(struct guests *guests, const struct viewer_operation *operation
 			return error_set(err, ERR_INVALID, "%s without %s", operation->name,
 					 operation->needs[i]);
 	}
-	if (find(guests, message_get(message, "TAG")))
+	guest = find(guests, message_get(message, "TAG"));
+	if (!guest && operation->is_of_known)
+		return 0; /* they were put out meanwhile */
+	if (guest && !operation->is_of_known)
 		return error_set(err, ERR_INVALID, "a tag is used twice");
-	if (guests->n >= GUESTS_MAX)
+	if (!guest && guests->n >= GUESTS_MAX)
 		return error_set(err, ERR_LIMIT, "more than %d at a time", GUESTS_MAX);
-	guest = guest_new(guests, message, err);
+	if (!guest)
+		guest = guest_new(guests, message, err);
 	if (!guest)
 		return -1;
-	operation->begin(guest);
+	operation->run(guest);
 	return 0;
 }
 
 static int take_packet(struct guests *guests, const struct message *message, struct error *err)
 {
-	const char *name = message_get(message, "OPERATION"), *tag = message_get(message, "TAG");
-	struct guest *guest;
+	const char *name = message_get(message, "OPERATION");
 
 	if (name && strcmp(name, "hello") == 0) {
 		on_hello(guests, message);
-		return 0;
-	}
-	for (size_t i = 0; name && tag && i < ARRAY_SIZE(insider_operations); i++) {
-		if (strcmp(insider_operations[i].name, name) != 0)
-			continue;
-		guest = find(guests, tag); /* NULL: they were put out meanwhile */
-		if (guest)
-			insider_operations[i].run(guest);
 		return 0;
 	}
 	for (size_t i = 0; name && i < ARRAY_SIZE(viewer_operations); i++) {

@@ -12,7 +12,6 @@
 
 #define TEXT_MAX_BYTES 16384
 #define QUEUE_MAX_BYTES (1024UL * 1024)
-#define READ_BYTES 65536
 
 struct client {
 	uv_pipe_t server; /* first: the X server, once there is one */
@@ -170,15 +169,6 @@ static void fail(struct client *client, enum client_close code, const struct err
 	go_out(client);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
-{
-	static char bytes[READ_BYTES]; /* one loop, one thread: used within one callback */
-
-	(void)handle;
-	(void)wanted;
-	*ret = uv_buf_init(bytes, sizeof(bytes));
-}
-
 static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 {
 	struct client *client = (struct client *)(void *)stream;
@@ -208,7 +198,8 @@ static void on_drained(struct ws *ws, void *userdata)
 
 	(void)userdata;
 	if (client && client->room)
-		(void)uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
+		(void)uv_read_start((uv_stream_t *)&client->server, loop_lend_bytes,
+				    on_server_read);
 }
 
 static void on_written(uv_write_t *writing, int status);
@@ -301,7 +292,7 @@ static int open_server(struct client *client, int fd)
 		(void)close(fd);
 		return -1;
 	}
-	return uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
+	return uv_read_start((uv_stream_t *)&client->server, loop_lend_bytes, on_server_read);
 }
 
 static void open_share(struct client *client)

@@ -11,7 +11,6 @@
 #include "common/log.h"
 #include "common/text.h"
 
-#define READ_BYTES 65536
 #define N_HEADERS_MAX 12
 
 static const struct http_header always[] = {
@@ -198,15 +197,6 @@ static void take_reply(struct transfer *t, const char *bytes, size_t len)
 		(void)uv_read_stop((uv_stream_t *)&t->stream);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
-{
-	static char bytes[READ_BYTES]; /* one loop, one thread: used within one callback */
-
-	(void)handle;
-	(void)wanted;
-	*ret = uv_buf_init(bytes, sizeof(bytes));
-}
-
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 {
 	struct transfer *t = (struct transfer *)(void *)stream;
@@ -222,7 +212,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 
 static void start_reading(struct transfer *t)
 {
-	(void)uv_read_start((uv_stream_t *)&t->stream, on_alloc, on_read);
+	(void)uv_read_start((uv_stream_t *)&t->stream, loop_lend_bytes, on_read);
 }
 
 static void on_drained(struct http_request *request)

@@ -557,7 +557,8 @@ def test_the_files_stay_while_the_agent_is_away(people, alice, bob, share):
         assert (status, "cannot be reached" in json.loads(body)["error"]) == (503, True)
         it.agent.start()
         wait_for(lambda: it.n_connections(session_id) == 2, "both to be counted again")
-        assert files.get("file") == (200, b"content")
+        # what each of them may do is looked up after that
+        wait_for(lambda: files.get("file") == (200, b"content"), "the files to be reached")
         it.agent.kill()
         assert files.get("file") == (200, b"content")
         it.agent.start()
