@@ -19,7 +19,7 @@ struct transfer {
 	uint32_t needs;               /* one of these features */
 	struct http_request *request; /* NULL: it is answered, or the browser has gone */
 	struct storage_request asked;
-	char *path; /* of the file; NULL: not its bytes are asked for */
+	char *path; /* of the file; NULL: bytes of none are sent or taken */
 	bool is_upload;
 	bool is_body_in; /* all of it has come */
 	bool is_deaf;    /* the program takes no more of it */
