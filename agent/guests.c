@@ -17,7 +17,7 @@
 #include "common/text.h"
 
 #define GUESTS_MAX 4096
-#define RETRY_MS 50 /* keeper or X server have too much to do just now */
+#define RETRY_MS 50 /* keeper or RFB server have too much to do just now */
 #define TRIES_MAX 60
 #define PER_USER_MAX 32 /* in a session without a limit, too */
 
@@ -40,7 +40,7 @@ struct guest {
 	uint32_t features;
 	bool is_checking; /* only what would be */
 	bool is_owner;
-	bool is_awaited;     /* the connection to the X server */
+	bool is_awaited;     /* the connection to the RFB server */
 	struct timer *timer; /* for the next try to have it */
 	unsigned n_tries;
 	bool is_inside;
@@ -116,8 +116,8 @@ static bool has_files(const struct session *session)
 
 struct event {
 	const char *name;
-	const char *fields[8]; /* NAME, value, ... */
-	int fd;                /* -1: none */
+	const char *fields[10]; /* NAME, value, ... */
+	int fd;                 /* -1: none */
 };
 
 static void say(struct guests *guests, const struct guest *guest, const struct event *event)
@@ -303,9 +303,11 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 {
 	struct guest *guest = (struct guest *)(void *)wish;
 	AUTO(close_p) int socket = fd;
+	bool is_console;
 	char features[24];
 
-	if (socket < 0 && guest->timer && ++guest->n_tries < TRIES_MAX) {
+	if (socket < 0 && err->code == ERR_UNAVAILABLE && guest->timer &&
+	    ++guest->n_tries < TRIES_MAX) {
 		timer_start(guest->timer, RETRY_MS, 0);
 		return;
 	}
@@ -313,16 +315,18 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 	guest->is_awaited = false;
 	guest_unref(guest); /* the door's reference stays */
 	if (socket < 0) {
-		refuse(guest, 503, err->message);
+		refuse(guest, err->code == ERR_UNSUPPORTED ? 501 : 503, err->message);
 		return;
 	}
 	if (!is_still_welcome(guest))
 		return;
+	is_console = strcmp(session_of(guest)->type, "CONSOLE") == 0;
 	(void)snprintf(features, sizeof(features), "%u", guest->features);
 	say(guest->guests, guest,
 	    &(struct event){.name = "connected",
 			    .fields = {"USER", guest->user, "FEATURES", features, "IS_OWNER",
-				       guest->is_owner ? "1" : "0", "HAS_FILES",
+				       guest->is_owner ? "1" : "0", "IS_CONSOLE",
+				       is_console ? "1" : "0", "HAS_FILES",
 				       has_files(session_of(guest)) ? "1" : "0"},
 			    .fd = socket});
 	count(guest, true);
@@ -522,7 +526,7 @@ static void on_holds(struct guest *guest)
 		put_out(guest, VIEWER_END_SESSION);
 		return;
 	}
-	guest->is_owner = strcmp(guest->user, session->owner) == 0;
+	guest->is_owner = session_is_of(session, guest->user);
 	count(guest, true);
 	ask_access(guest);
 }

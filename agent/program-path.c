@@ -34,3 +34,12 @@ int program_find(const char *name, char **ret, struct error *err)
 	}
 	return error_set(err, ERR_CONFIG, "program '%s' is not there", name);
 }
+
+int program_find_scraper(char **ret, struct error *err)
+{
+	/* Debian's name, and that of others; which Debian has for a script around it */
+	if (program_find("X0tigervnc", ret, err) == 0 || program_find("x0vncserver", ret, err) == 0)
+		return 0;
+	return error_set(err, ERR_UNSUPPORTED,
+			 "TigerVNC's scraping server, X0tigervnc or x0vncserver, is not there");
+}

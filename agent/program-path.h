@@ -10,4 +10,7 @@
  */
 int program_find(const char *name, char **ret, struct error *err);
 
+/** The same for TigerVNC's scraping server. ERR_UNSUPPORTED: this host has none. */
+int program_find_scraper(char **ret, struct error *err);
+
 #endif

@@ -18,6 +18,7 @@
 static void expire(struct fleet *fleet, struct session *session)
 {
 	session->is_hidden = true;
+	session->is_delete_ordered = false;
 	session_list_sync(&fleet->sessions, session);
 	/* While its host still tells of it, it must not be taken for a new one. */
 	if (!session->server || !session->server->agent)
@@ -106,10 +107,12 @@ void fleet_event(struct fleet *fleet, struct session *session, enum session_even
 void fleet_session_gone(struct fleet *fleet, struct session *session, const char *reason)
 {
 	AUTO(free_p) char *kept = reason ? strdup(reason) : NULL; /* may be the session's own */
+	/* A host that is away may still be making it, and hears of the end when it is back. */
+	bool is_unheard = session->request && session->server && !session->server->agent;
 
 	creation_cancel(&fleet->creation, session);
 	(void)session_event(session, GONE);
-	session->is_delete_ordered = false;
+	session->is_delete_ordered = is_unheard;
 	session_drop_request(session);
 	session_set_reason(session, kept);
 	session->deleted_ms = time_now_ms();
@@ -149,7 +152,7 @@ static void on_delete_reply(const char *body, size_t len, const struct error *er
 		log_warning("session %s: the host did not take the order to end it: %s",
 			    session->id, err->message);
 	if (err && err->code == ERR_NOT_FOUND && session->is_delete_ordered &&
-	    !ordering->fleet->is_stopping)
+	    session->state != DELETED && !ordering->fleet->is_stopping)
 		fleet_session_gone(ordering->fleet, session, NULL);
 	session_list_release(&ordering->fleet->sessions, session);
 }

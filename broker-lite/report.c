@@ -171,8 +171,10 @@ static void apply_gone(struct fleet *fleet, struct session *session, json_t *rep
 				reason ? reason : "The session ended while it was created");
 		return;
 	}
-	if (session->state == DELETED && !is_new)
+	if (session->state == DELETED && !is_new) {
+		session->is_delete_ordered = false;
 		return;
+	}
 	if (is_new)
 		session->is_hidden = false;
 	fleet_session_gone(fleet, session, reason);
@@ -208,6 +210,15 @@ static void apply_alive(struct fleet *fleet, struct session *session, enum sessi
 		fleet_send_delete(fleet, session->server, session);
 }
 
+/* It was given up while its host was away, which has it nevertheless. */
+static void end_leftover(struct fleet *fleet, struct session *session)
+{
+	if (session->is_delete_pending)
+		return;
+	log_info("session %s was given up: ended on server %s", session->id, session->server->id);
+	fleet_send_delete(fleet, session->server, session);
+}
+
 static int apply_session(struct fleet *fleet, struct server *server, json_t *reported,
 			 struct error *err)
 {
@@ -223,6 +234,8 @@ static int apply_session(struct fleet *fleet, struct server *server, json_t *rep
 	session->report = fleet->n_reports;
 	if (event == GONE)
 		apply_gone(fleet, session, reported);
+	else if (session->state == DELETED && session->is_delete_ordered)
+		end_leftover(fleet, session);
 	else
 		apply_alive(fleet, session, event, reported);
 	return 0;
@@ -234,6 +247,7 @@ static void apply_missing(struct fleet *fleet, struct session *session)
 	if (session->is_create_pending)
 		return; /* the report may have been on its way before our command */
 	if (session->state == DELETED) {
+		session->is_delete_ordered = false;
 		if (session->is_hidden)
 			session_list_forget(&fleet->sessions, session);
 		return;

@@ -48,7 +48,7 @@ struct session {
 	bool is_hidden;         /* not to be described: not yet accepted, or forgotten */
 	bool is_confirmed;      /* its host has it */
 	bool is_create_pending; /* placed, and the host has not answered yet */
-	bool is_delete_ordered; /* until it is gone */
+	bool is_delete_ordered; /* until it is gone; DELETED: its host has not heard of it */
 	bool is_delete_pending; /* the order is on its way */
 	bool is_overdue;        /* UNKNOWN because it took too long, until it is READY or gone */
 	bool is_stored;         /* the store has a record of it */

@@ -22,7 +22,7 @@ DEMO_PACKAGES="jq procps fonts-dejavu-core"
 
 TEST_PACKAGES="clang libclang-rt-14-dev clang-format libcmocka-dev python3 python3-pytest
 	python3-pytest-xdist python3-requests python3-yaml python3-jsonschema python3-jwt python3-cryptography
-	imagemagick x11-utils xvfb xserver-xorg-core xserver-xorg-video-dummy psmisc iproute2
+	imagemagick x11-utils xvfb xserver-xorg-core xserver-xorg-video-dummy tigervnc-scraping-server psmisc iproute2
 	faketime git prometheus sslscan pciutils chromium systemd-container dbus libpam-systemd $PACKAGING_PACKAGES"
 
 # Beside TEST_PACKAGES: what the benchmarks of the API compare with, and measure with.

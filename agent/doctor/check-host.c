@@ -105,6 +105,25 @@ static void check_screenshots(struct doctor *d)
 			    "Install it; without it there are no screenshots.");
 }
 
+/* Only Xorg has desktops that console sessions show. */
+static void check_scraper(struct doctor *d)
+{
+	AUTO(free_p) char *xorg = NULL;
+	AUTO(free_p) char *path = NULL;
+	struct error err = {0};
+
+	if (program_find("Xorg", &xorg, &err) < 0)
+		return;
+	if (program_find_scraper(&path, &err) < 0)
+		finding_add(d->findings, "programs", FINDING_WARNING,
+			    "On Debian: apt install tigervnc-scraping-server; without it console "
+			    "sessions cannot be seen in the browser.",
+			    "%s", err.message);
+	else
+		finding_add(d->findings, "programs", FINDING_OK, NULL,
+			    "console sessions are shown by %s", path);
+}
+
 void doctor_check_programs(struct doctor *d)
 {
 	if (!d->has_config)
@@ -124,4 +143,5 @@ void doctor_check_programs(struct doctor *d)
 			    "On Debian: apt install dbus-daemon; without it all sessions of a user "
 			    "share one bus.");
 	check_screenshots(d);
+	check_scraper(d);
 }

@@ -72,7 +72,10 @@ struct connection_wish {
 	struct list link; /* the engine's, while it waits; list_remove() it to wait no longer */
 	unsigned long long number; /* the engine's */
 	const char *folder; /* to the program that serves what is below; NULL: to the picture's */
-	/** Once. @fd: a connected socket, which is taken; -1: there is none, and @err tells why. */
+	/**
+	 * Once. @fd: a connected socket, which is taken; -1: there is none, and @err tells why.
+	 * ERR_UNAVAILABLE: soon, perhaps; ERR_UNSUPPORTED: the host cannot show this session.
+	 */
 	void (*give)(struct connection_wish *wish, int fd, const struct error *err);
 };
 

@@ -184,12 +184,14 @@ static void on_capture(struct engine_session *part, const struct message *messag
 static void on_connection(struct engine_session *part, const struct message *message, int *fd)
 {
 	const char *tag = message_get(message, "TAG"), *reason = message_get(message, "REASON");
+	enum error_code code = error_find_wire_name(message_get(message, "CODE"));
 	long long number;
 	struct error err;
 
 	if (!tag || !number_parse(tag, 0, INT64_MAX, &number))
 		return;
-	(void)error_set(&err, ERR_UNAVAILABLE, "%s", reason ? reason : "no connection");
+	(void)error_set(&err, code != ERR_NONE ? code : ERR_UNAVAILABLE, "%s",
+			reason ? reason : "no connection");
 	list_for_each_safe (wish, &part->wishes, struct connection_wish, link) {
 		if (wish->number != (unsigned long long)number)
 			continue;

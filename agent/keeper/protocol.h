@@ -18,7 +18,8 @@
  *             [RENDER_NODE]        begin a session; a console session has no files
  *    stop     [REASON]                                            end it; may be said repeatedly
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
- *    connect  TAG                  connect to the X server as the owner, hand over that socket
+ *    connect  TAG                  connect to the session's RFB server as the owner, hand over
+ *                                that socket
  *    files    TAG FOLDER           start the program that serves the files below FOLDER to a viewer,
  *                                  as the owner, hand over a socket to it (agent/files/protocol.h)
  *    usage                         tell how much CPU time the session has used
@@ -42,7 +43,7 @@
  *                                  before it. CODE: the error_wire_name() of what went wrong, which
  *                                  tells whether the request is to blame (error_blames_request()).
  *                                  NUMBER: of the session that has the SESSION_ID already
- *    capture  TAG [REASON]         with the descriptor as SCM_RIGHTS, or REASON why there is none
+ *    capture  TAG [REASON CODE]    with the descriptor as SCM_RIGHTS, or REASON why there is none
  *    connect  TAG [REASON]         the same
  *    files    TAG [REASON]         the same
  *    usage    [CPU_MS]             milliseconds of CPU time, of all processors; not of a console

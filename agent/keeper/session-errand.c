@@ -1,5 +1,5 @@
 /* What is done as the owner for a peer, and answered with a descriptor: a capture program is started,
- * each with a socket for whoever asked, one that serves files to a viewer, or a connection made to the X
+ * each with a socket for whoever asked, one that serves files to a viewer, or a connection made to the RFB
  * server for it.
  *
  * The latter is a process, too, because the server's socket lies where its owner may put whatever they
@@ -16,13 +16,21 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
-static void answer(struct peer *peer, const char *event, const char *tag, const char *reason,
-		   int fd)
+static void answer(struct peer *peer, const char *event, const char *tag, int fd)
 {
 	AUTO(buf_done) struct buf packet = {0};
 
-	if (peer && message_build(&packet, "EVENT", event, "TAG", tag, "REASON", reason, NULL))
+	if (peer && message_build(&packet, "EVENT", event, "TAG", tag, NULL))
 		peer_send(peer, &packet, fd);
+}
+
+static void refuse(struct peer *peer, const char *event, const char *tag, const struct error *why)
+{
+	AUTO(buf_done) struct buf packet = {0};
+
+	if (peer && message_build(&packet, "EVENT", event, "TAG", tag, "REASON", why->message,
+				  "CODE", error_wire_name(why->code), NULL))
+		peer_send(peer, &packet, -1);
 }
 
 /* A free one, unless so many that answer with this event are busy. */
@@ -51,12 +59,11 @@ static void run(struct session *s, struct peer *peer, const char *event, const c
 	struct errand *errand = find_free(s, event, SESSION_ERRANDS_PER_KIND);
 	struct error err = {0};
 
-	if (s->state != SESSION_READY) {
-		answer(peer, event, tag, "the session is not ready", -1);
-		return;
-	}
-	if (!errand) {
-		answer(peer, event, tag, "too many of these run already", -1);
+	if (s->state != SESSION_READY || !errand) {
+		(void)error_set(&err, ERR_UNAVAILABLE, "%s",
+				errand ? "the session is not ready"
+				       : "too many of these run already");
+		refuse(peer, event, tag, &err);
 		return;
 	}
 	program_done(&errand->program);
@@ -66,7 +73,7 @@ static void run(struct session *s, struct peer *peer, const char *event, const c
 	if (start(s, errand, folder, &err) < 0) {
 		close_p(&errand->reply_fd);
 		program_done(&errand->program);
-		answer(peer, event, tag, err.message, -1);
+		refuse(peer, event, tag, &err);
 	}
 }
 
@@ -76,9 +83,9 @@ void session_errand_decided(struct session *s, struct errand *errand)
 	struct error err = {0};
 
 	if (program_runs(&errand->program, &err))
-		answer(peer, errand->event, errand->tag, NULL, errand->reply_fd);
+		answer(peer, errand->event, errand->tag, errand->reply_fd);
 	else
-		answer(peer, errand->event, errand->tag, err.message, -1);
+		refuse(peer, errand->event, errand->tag, &err);
 	close_p(&errand->reply_fd);
 }
 
@@ -160,22 +167,53 @@ void session_serve_files(struct session *s, struct peer *peer, const struct requ
 static int prepare_connection(void *data, char ***ret_argv, struct error *err)
 {
 	const struct session *s = data;
+	bool is_console = s->request->is_console;
+	long long until_ms = clock_ms() + SCRAPER_PATIENCE_MS;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	(void)ret_argv; /* nothing is executed */
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->xserver.rfb);
-	if (connect(PROGRAM_PASSED_FD, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_errno(err, "connect to the X server");
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s",
+		       is_console ? s->scraper.rfb : s->xserver.rfb);
+	while (connect(PROGRAM_PASSED_FD, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (errno == EAGAIN)
+			return error_set(err, ERR_UNAVAILABLE,
+					 "the session's RFB server has too much to do");
+		/* not there yet, or still the socket of one before */
+		if (!is_console || (errno != ENOENT && errno != ECONNREFUSED))
+			return error_errno(err, "connect to the session's RFB server");
+		if (scraper_wait(&s->scraper, until_ms, err) < 0)
+			return -1;
+	}
 	return 0;
+}
+
+static int run_scraper(struct session *s, struct error *err)
+{
+	return scraper_run(&s->scraper, &s->context,
+			   &(struct scraper_start){.session_id = s->request->session_id,
+						   .owner_folder = s->folder.owner_path,
+						   .log_fd = s->log_fd},
+			   err);
+}
+
+void session_scraper_decided(struct session *s)
+{
+	struct program *program = &s->scraper.program;
+	struct error err = {0};
+
+	if (program_runs(program, &err))
+		session_note(s, "%s runs (pid=%d)", program->name, program->pid);
+	else
+		log_warning("session %s: %s: %s", s->request->session_id, program->name,
+			    err.message);
 }
 
 static int start_connection(struct session *s, struct errand *errand, const char *folder,
 			    struct error *err)
 {
 	(void)folder;
-	if (!s->xserver.rfb)
-		return error_set(err, ERR_UNSUPPORTED,
-				 "a console session has no server for viewers");
+	if (s->request->is_console && run_scraper(s, err) < 0)
+		return -1;
 	/* it does not wait for a server that does not accept */
 	errand->reply_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (errand->reply_fd < 0)

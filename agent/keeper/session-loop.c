@@ -46,8 +46,8 @@ static void await(struct turn *turn, const int *fd,
 
 static struct program *find_program(struct session *s, pid_t pid)
 {
-	struct program *programs[] = {&s->xserver.program, &s->init, &s->autorun, &s->notice,
-				      &s->console.finder};
+	struct program *programs[] = {&s->xserver.program, &s->init,           &s->autorun,
+				      &s->notice,          &s->console.finder, &s->scraper.program};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		if (programs[i]->pid == pid)
@@ -78,6 +78,8 @@ static void child_ended(struct session *s, pid_t pid, int status)
 	program->status = status;
 	program_describe_status(status, text, sizeof(text));
 	log_debug("session %s: %s: %s", s->request->session_id, program->name, text);
+	if (program == &s->scraper.program)
+		session_note(s, "%s ended: %s", program->name, text);
 }
 
 static void signals_arrived(struct session *s, void *data)
@@ -141,6 +143,12 @@ static void errand_decided(struct session *s, void *data)
 	session_errand_decided(s, data);
 }
 
+static void scraper_decided(struct session *s, void *data)
+{
+	(void)data;
+	session_scraper_decided(s);
+}
+
 static void notice_decided(struct session *s, void *data)
 {
 	(void)data;
@@ -170,6 +178,8 @@ static void await_programs(struct session *s, struct turn *turn)
 	}
 	await(turn, &s->notice.exec_fd, notice_decided, NULL);
 	await(turn, &s->notice.output.fd, output_arrived, &s->notice.output);
+	await(turn, &s->scraper.program.exec_fd, scraper_decided, NULL);
+	await(turn, &s->scraper.program.output.fd, output_arrived, &s->scraper.program.output);
 	await(turn, &s->xserver.display_fd, display_told, NULL);
 }
 

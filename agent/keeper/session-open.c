@@ -242,6 +242,7 @@ void session_close(struct session *s)
 	program_done(&s->init);
 	program_done(&s->autorun);
 	console_done(&s->console);
+	scraper_done(&s->scraper);
 	program_done(&s->notice);
 	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++) {
 		program_done(&s->errands[i].program);

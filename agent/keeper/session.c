@@ -592,6 +592,7 @@ static void session_init(struct session *s, const struct options *options,
 		.init = PROGRAM_NONE,
 		.autorun = PROGRAM_NONE,
 		.console = CONSOLE_NONE,
+		.scraper = SCRAPER_NONE,
 		.notice = PROGRAM_NONE,
 	};
 	for (size_t i = 0; i < SESSION_ERRANDS_MAX; i++)

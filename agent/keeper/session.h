@@ -12,7 +12,8 @@
  *     GONE
  *
  * A console session (console.h) goes from WAITING to XSERVER, where its display is looked for, to
- * READY; it starts no programs but those that capture, and nothing else is ever ended with it.
+ * READY; it starts no programs but those that capture, and for viewers that of scraper.h, and nothing
+ * else is ever ended with it.
  *
  * Everything that can go wrong, and every request to stop, leads to ENDING at once. While starting,
  * a failure makes the last word "failed", otherwise it is "ended".
@@ -32,6 +33,7 @@
 #include "agent/keeper/peers.h"
 #include "agent/keeper/program.h"
 #include "agent/keeper/request.h"
+#include "agent/keeper/scraper.h"
 #include "agent/keeper/settling.h"
 #include "agent/keeper/xlock.h"
 #include "agent/keeper/xserver.h"
@@ -77,6 +79,7 @@ struct session {
 	struct xlock xlock;
 	struct xserver xserver;
 	struct console console;
+	struct scraper scraper; /* of a console session */
 	struct program init;
 	struct program autorun;
 	struct errand {
@@ -122,11 +125,14 @@ void session_handle(struct session *session, struct peer *peer, const struct req
 /** Start the capture program for a peer, or tell it why not (session-errand.c). */
 void session_capture(struct session *session, struct peer *peer, const char *tag);
 
-/** Connect to the X server for a peer, or tell it why not. */
+/** Connect to the session's RFB server for a peer, or tell it why not. */
 void session_connect(struct session *session, struct peer *peer, const char *tag);
 
 /** Start the program that serves the files below a folder, or tell the peer why not. */
 void session_serve_files(struct session *session, struct peer *peer, const struct request *request);
+
+/** The exec of the console's RFB server is decided. */
+void session_scraper_decided(struct session *session);
 
 /** What comes of it is decided: hand over its socket, or tell why there is none. */
 void session_errand_decided(struct session *session, struct errand *errand);

@@ -12,6 +12,7 @@
 
 #define TEXT_MAX_BYTES 16384
 #define QUEUE_MAX_BYTES (1024UL * 1024)
+#define FAREWELL_MS 3000 /* for the server to read the last of it */
 
 struct client {
 	uv_pipe_t server; /* first: the X server, once there is one */
@@ -27,6 +28,8 @@ struct client {
 	bool is_owner;
 	struct rfb rfb;
 	bool has_server;
+	uv_shutdown_t shutting;
+	struct timer *farewell; /* NULL: the server has not been told that it is over */
 	uv_write_t writing;
 	bool is_writing;
 	struct buf leaving; /* given to the system, which has not taken it yet */
@@ -37,9 +40,11 @@ struct client {
  */
 
 static void tell_people(struct room *room);
+static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes);
 
 static void client_free(struct client *client)
 {
+	timer_free(client->farewell);
 	free(client->session_id);
 	free(client->user);
 	buf_done(&client->leaving);
@@ -73,10 +78,31 @@ static void let_go(struct client *client)
 			   &(uv_buf_t){.base = out.data, .len = out.len}, 1);
 }
 
-static void close_server(struct client *client)
+static void close_server(void *userdata)
 {
-	if (client->has_server && !uv_is_closing((uv_handle_t *)&client->server))
+	struct client *client = userdata;
+
+	if (!uv_is_closing((uv_handle_t *)&client->server))
 		uv_close((uv_handle_t *)&client->server, on_server_closed);
+}
+
+/* Until the server has closed its end, too: if we closed at once, one that is sending a picture would notice
+ * by that, and never read what it was told last. */
+static void part_from_server(struct client *client)
+{
+	uv_stream_t *server = (uv_stream_t *)&client->server;
+	int reading;
+
+	if (!client->has_server || client->farewell)
+		return;
+	client->farewell = timer_new(client->host->loop, close_server, client);
+	reading = uv_read_start(server, loop_lend_bytes, on_server_read);
+	if (!client->farewell || uv_shutdown(&client->shutting, server, NULL) < 0 ||
+	    (reading < 0 && reading != UV_EALREADY)) {
+		close_server(client);
+		return;
+	}
+	timer_start(client->farewell, FAREWELL_MS, 0);
 }
 
 /* Out of the room; what was said about the session is not said any more. The server hears of it at once,
@@ -89,7 +115,7 @@ static void go_out(struct client *client)
 	vouch_leave(TAKE(client->visitor));
 	if (room)
 		let_go(client);
-	close_server(client);
+	part_from_server(client);
 	if (!room)
 		return;
 	client->room = NULL;
@@ -175,6 +201,8 @@ static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *byt
 	AUTO(buf_done) struct buf out = {0};
 	struct error err;
 
+	if (!client->room && len < 0)
+		close_server(client);
 	if (!client->room || len == 0)
 		return;
 	if (len < 0) {
@@ -330,9 +358,10 @@ static void on_admitted(const struct admittance *admittance, void *userdata)
 	if (admittance->has_files)
 		open_share(client);
 	tell(client,
-	     json_pack("{s:s,s:s,s:b,s:o,s:s*}", "event", "admitted", "user", client->user, "owner",
-		       (int)client->is_owner, "features", pack_features(admittance->features),
-		       "files", admittance->has_files ? client->share.key : NULL));
+	     json_pack("{s:s,s:s,s:b,s:b,s:o,s:s*}", "event", "admitted", "user", client->user,
+		       "owner", (int)client->is_owner, "console", (int)admittance->is_console,
+		       "features", pack_features(admittance->features), "files",
+		       admittance->has_files ? client->share.key : NULL));
 	tell_people(client->room);
 }
 
@@ -381,7 +410,8 @@ static void on_timeout(void *userdata)
 	struct client *client = userdata;
 
 	go_out(client);
-	close_browser(client, CLIENT_CLOSE_REFUSED + 401, "no token came in time");
+	close_browser(client, CLIENT_CLOSE_REFUSED + (client->session_id ? 503 : 401),
+		      "not admitted in time");
 }
 
 static void show_token(struct client *client, const json_t *message)

@@ -4,9 +4,10 @@
  * what is allowed, how long an answer takes.
  *
  * From the browser, JSON: {"token", "session"} first, then {"ping": number}.
- * To the browser: {"event": "admitted", "user", "owner", "features": [names], "files": key},
+ * To the browser: {"event": "admitted", "user", "owner", "console", "features": [names], "files": key},
  *                 the latter if the session has files, see file-address.h;
- *                 {"event": "features", "features"}, {"event": "people", "people": [{"user", "you"}]},
+ *                 {"event": "features", "features"},
+ *                 {"event": "people", "people": [{"user", "owner", "you"}]},
  *                 {"event": "pong", "ping": number}
  * It is closed with 4000 + the HTTP status of a refusal, or one of enum client_close.
  */

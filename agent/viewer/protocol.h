@@ -15,12 +15,14 @@
  *
  * From the agent, EVENT= one of
  *    checked   TAG STATUS          200, or as refused
- *    connected TAG USER FEATURES IS_OWNER HAS_FILES  with the socket. FEATURES: their bits, decimal.
- *                                  IS_OWNER, HAS_FILES (it has a storage folder): 0 or 1
+ *    connected TAG USER FEATURES IS_OWNER IS_CONSOLE HAS_FILES  with the socket. FEATURES: their bits,
+ *                                  decimal. The others (HAS_FILES: the session has a storage folder):
+ *                                  0 or 1
  *    files     TAG                 with a socket to the program that serves the session's files
  *                                  (agent/files/protocol.h), or without: there is none now
  *    refused   TAG STATUS          of HTTP: 401 the token is not good, 403 it is and they may not,
- *                                  429 there is no more room, 503 not now. Why is in the agent's log.
+ *                                  429 there is no more room, 501 the host lacks what shows such a
+ *                                  session, 503 not now. Why is in the agent's log.
  *    features  TAG FEATURES        are theirs from now on
  *    end       TAG REASON          put them out; REASON is one of enum viewer_end, decimal
  *

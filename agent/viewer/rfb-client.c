@@ -92,20 +92,42 @@ static const struct client_message *find(unsigned type)
 	return NULL;
 }
 
+/* A whole one: does it pass? */
+static int take_whole(struct rfb *rfb, unsigned char *bytes, size_t len, struct buf *out,
+		      struct error *err)
+{
+	const struct client_message *message = find(bytes[0]);
+	bool may = rfb_may(rfb, message->needs);
+
+	if (may && message->judge && message->judge(rfb, bytes, &may, err) < 0)
+		return -1;
+	return may ? buf_append(out, bytes, len, err) : 0;
+}
+
+int rfb_client_whole(struct rfb *rfb, struct buf *out, struct error *err)
+{
+	int result = take_whole(rfb, (unsigned char *)rfb->held.data, rfb->held.len, out, err);
+
+	buf_done(&rfb->held);
+	return result;
+}
+
 /* Its fixed portion is there. Whether it may pass or not, it is known where it ends. */
 static int take_message(struct rfb *rfb, struct buf *out, struct error *err)
 {
 	struct rfb_side *side = &rfb->client;
 	const struct client_message *message = find(side->portion[0]);
-	bool may = rfb_may(rfb, message->needs);
 	uint64_t body = 0;
+	bool is_held;
 
-	if ((message->measure && message->measure(side->portion, &body, err) < 0) ||
-	    (may && message->judge && message->judge(rfb, side->portion, &may, err) < 0))
+	if (message->measure && message->measure(side->portion, &body, err) < 0)
 		return -1;
-	if (may && rfb_side_pass(side, out, err) < 0)
+	is_held = body > 0 && body <= RFB_HELD_MAX_BYTES && rfb_may(rfb, message->needs);
+	if (body == 0 && take_whole(rfb, side->portion, side->n, out, err) < 0)
 		return -1;
-	rfb_side_body(side, body, may);
+	if (is_held && rfb_side_pass(side, &rfb->held, err) < 0)
+		return -1;
+	rfb_side_body(side, body, is_held);
 	await_message(rfb);
 	return 0;
 }
@@ -244,11 +266,6 @@ static int take_encodings(struct rfb *rfb, struct buf *out, struct error *err)
 
 int rfb_client_settle(struct rfb *rfb, struct buf *out, struct error *err)
 {
-	const struct rfb_side *side = &rfb->client;
-
-	if (!rfb->are_features_news || (side->body_left > 0 && side->is_body_passed))
-		return 0;
-	rfb->are_features_news = false;
 	if (!rfb->has_begun)
 		return 0;
 	if (!rfb_may(rfb, BIT(keyboard)) && rfb_input_release_keys(&rfb->input, out, err) < 0)

@@ -50,14 +50,17 @@ void rfb_side_body(struct rfb_side *side, uint64_t bytes, bool is_passed)
 }
 
 /* Bytes of a body; returns how many they were. */
-static size_t take_body(struct rfb_side *side, const unsigned char *bytes, size_t len,
-			struct buf *out, struct error *err)
+static size_t take_body(struct rfb *rfb, struct rfb_side *side, const unsigned char *bytes,
+			size_t len, struct buf *out, struct error *err)
 {
 	size_t n = side->body_left < len ? (size_t)side->body_left : len;
+	bool is_held = side == &rfb->client && side->is_body_passed;
 
-	if (side->is_body_passed && buf_append(out, bytes, n, err) < 0)
+	if (side->is_body_passed && buf_append(is_held ? &rfb->held : out, bytes, n, err) < 0)
 		return 0;
 	side->body_left -= n;
+	if (is_held && side->body_left == 0 && rfb_client_whole(rfb, out, err) < 0)
+		return 0;
 	return n;
 }
 
@@ -78,7 +81,7 @@ static int take(struct rfb *rfb, struct rfb_side *side, const unsigned char *byt
 		size_t n;
 
 		if (side->body_left > 0) {
-			n = take_body(side, bytes, len, out, err);
+			n = take_body(rfb, side, bytes, len, out, err);
 			if (n == 0)
 				return -1;
 		} else {
@@ -97,8 +100,7 @@ int rfb_take_client(struct rfb *rfb, const void *bytes, size_t len, struct buf *
 {
 	if (take(rfb, &rfb->client, bytes, len, out, err) < 0)
 		return error_prefix(err, "from the client");
-	/* what came has perhaps ended a message that the news waited for */
-	return rfb_client_settle(rfb, out, err);
+	return 0;
 }
 
 int rfb_take_server(struct rfb *rfb, const void *bytes, size_t len, struct buf *out,
@@ -111,13 +113,9 @@ int rfb_take_server(struct rfb *rfb, const void *bytes, size_t len, struct buf *
 
 int rfb_set_features(struct rfb *rfb, uint32_t features, struct buf *to_server, struct error *err)
 {
-	uint32_t lost = rfb->features & ~features;
-
-	rfb->are_features_news = rfb->are_features_news || rfb->features != features;
+	if (rfb->features == features)
+		return 0;
 	rfb->features = features;
-	/* else a client that does not finish its message would hold on to what it has lost */
-	if (lost && rfb->client.body_left > 0 && rfb->client.is_body_passed)
-		return error_set(err, ERR_INVALID, "it loses features in the middle of a message");
 	return rfb_client_settle(rfb, to_server, err);
 }
 
@@ -130,13 +128,16 @@ void rfb_init(struct rfb *rfb, uint32_t features, struct rfb_keyboard *keyboard)
 
 int rfb_let_go(struct rfb *rfb, struct buf *to_server, struct error *err)
 {
-	if (!rfb->has_begun || (rfb->client.body_left > 0 && rfb->client.is_body_passed))
+	if (!rfb->has_begun)
 		return 0;
+	if (rfb_input_release_keys(&rfb->input, to_server, err) < 0)
+		return -1;
 	return rfb_input_release_buttons(&rfb->input, to_server, err);
 }
 
 void rfb_done(struct rfb *rfb)
 {
+	buf_done(&rfb->held);
 	rfb_input_forget(&rfb->input);
 }
 

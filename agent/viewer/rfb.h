@@ -9,8 +9,9 @@
  * from the first request for an update on, and a message or rectangle that is not known here ends the
  * connection.
  *
- * No memory is allocated but for what is passed on, which is never more than came and a few hundred
- * bytes. Source: RFC 6143, and the community's description of the protocol for its extensions.
+ * What a client says is passed on when it is whole, so that at any time it can lose a right, and let go of
+ * what it holds down. Memory is allocated for that, RFB_HELD_MAX_BYTES at most, and for what is passed on,
+ * which is never more than came and a few hundred bytes. Source: RFC 6143, and the community's description of the protocol for its extensions.
  */
 #ifndef AGENT_VIEWER_RFB_H
 #define AGENT_VIEWER_RFB_H
@@ -27,6 +28,7 @@
 
 #define RFB_PORTION_MAX_BYTES 256
 #define RFB_CUT_TEXT_MAX_BYTES (16UL * 1024 * 1024)
+#define RFB_HELD_MAX_BYTES 262144 /* larger texts are nothing for a server of TigerVNC either */
 
 struct rfb;
 
@@ -39,7 +41,7 @@ struct rfb_side {
 	size_t n, wanted;
 	rfb_portion_fn *complete;
 	uint64_t body_left;
-	bool is_body_passed; /* else it is dropped */
+	bool is_body_passed; /* else it is dropped; a client's is held first */
 };
 
 /** How many bytes a pixel takes. */
@@ -62,10 +64,10 @@ struct rfb {
 	bool is_pixel_chosen; /* by the client */
 	bool is_pixel_fixed;  /* an update has been asked for */
 	bool has_begun;       /* the client's side has come to its messages */
+	struct buf held;      /* a client's message that is not whole */
 	struct rfb_encodings encodings;
 	unsigned n_encodings_left; /* of a SetEncodings that is under way */
 	struct rfb_input input;
-	bool are_features_news; /* the server has not been told what follows from them */
 	unsigned n_rectangles_left;
 	bool is_update_endless; /* it ends with LastRect */
 	struct rfb_rectangle rectangle;
@@ -74,10 +76,13 @@ struct rfb {
 /** A new connection. @keyboard: what all viewers of the session have in common; borrowed. */
 void rfb_init(struct rfb *rfb, uint32_t features, struct rfb_keyboard *keyboard);
 
-/** It is about to end: Xvnc lets go of a client's keys by itself, but not of its buttons. */
+/**
+ * It is about to end: let go of what it holds down. Of a client's buttons no server does so by itself, of
+ * its keys Xvnc does, the scraping server does not always.
+ */
 int rfb_let_go(struct rfb *rfb, struct buf *to_server, struct error *err);
 
-/** It is over: what it held down on the common keyboard is not held any more. */
+/** It is over: memory is freed, and what it held down on the common keyboard is not held any more. */
 void rfb_done(struct rfb *rfb);
 
 /**
@@ -89,11 +94,7 @@ int rfb_take_client(struct rfb *rfb, const void *bytes, size_t len, struct buf *
 int rfb_take_server(struct rfb *rfb, const void *bytes, size_t len, struct buf *out,
 		    struct error *err);
 
-/**
- * From now on these are allowed. @to_server: what the server is to be told of it, keys that are let go
- * for instance; if the client is in the middle of a message that comes with the rest of it. ERR_INVALID:
- * it is, and has lost some; the connection is to be closed.
- */
+/** From now on these are allowed. @to_server: what the server is to be told of it, keys that are let go. */
 int rfb_set_features(struct rfb *rfb, uint32_t features, struct buf *to_server, struct error *err);
 
 /* --- for the parts of it ------------------------------------------------------------------------ */
@@ -120,13 +121,16 @@ int rfb_side_pass(const struct rfb_side *side, struct buf *out, struct error *er
 /** Before the next portion so many bytes come that are passed on, or dropped. */
 void rfb_side_body(struct rfb_side *side, uint64_t bytes, bool is_passed);
 
+/** The message that was held is whole. */
+rfb_portion_fn rfb_client_whole;
+
 /** Read 16 bytes. ERR_INVALID if pixels of that kind cannot be measured. */
 int rfb_pixel_read(struct rfb_pixel *ret, const unsigned char *bytes, struct error *err);
 
 rfb_portion_fn rfb_client_version;
 rfb_portion_fn rfb_server_version;
 
-/** Say what the features of now mean for the server. The client's side is between two messages. */
+/** Say what the features of now mean for the server. */
 rfb_portion_fn rfb_client_settle;
 
 /** A rectangle's first 12 bytes are there. */

@@ -111,24 +111,25 @@ static bool read_number(const struct message *message, const char *name, long lo
 static int on_connected(struct visitor *visitor, const struct message *message, int *fd,
 			struct error *err)
 {
-	const char *owner = message_get(message, "IS_OWNER"), *user = message_get(message, "USER"),
-		   *files = message_get(message, "HAS_FILES");
+	const char *owner = message_get(message, "IS_OWNER"), *user = message_get(message, "USER");
+	const char *console = message_get(message, "IS_CONSOLE");
+	const char *files = message_get(message, "HAS_FILES");
 	long long features;
 
-	if (visitor->is_inside || !owner || !user || *fd < 0 ||
+	if (visitor->is_inside || !owner || !console || !files || !user || *fd < 0 ||
 	    !read_number(message, "FEATURES", UINT32_MAX, &features))
 		return error_set(err, ERR_INVALID, "connected: not understood");
 	visitor->user = strdup(user);
 	if (!visitor->user)
 		return error_oom(err);
 	visitor->is_inside = true;
-	visitor->events->admitted(
-		&(struct admittance){.user = visitor->user,
-				     .features = (uint32_t)features,
-				     .is_owner = strcmp(owner, "1") == 0,
-				     .has_files = files && strcmp(files, "1") == 0,
-				     .fd = TAKE_FD(*fd)},
-		visitor->userdata);
+	visitor->events->admitted(&(struct admittance){.user = visitor->user,
+						       .features = (uint32_t)features,
+						       .is_owner = strcmp(owner, "1") == 0,
+						       .is_console = strcmp(console, "1") == 0,
+						       .has_files = strcmp(files, "1") == 0,
+						       .fd = TAKE_FD(*fd)},
+				  visitor->userdata);
 	return 0;
 }
 

@@ -19,8 +19,9 @@ struct admittance {
 	const char *user; /* borrowed */
 	uint32_t features;
 	bool is_owner;
-	bool has_files; /* the session has a folder for them */
-	int fd;         /* the X server's; taken */
+	bool is_console; /* the session */
+	bool has_files;  /* it has a folder for them */
+	int fd;          /* the RFB server's; taken */
 };
 
 struct vouch_events {

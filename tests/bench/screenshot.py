@@ -61,14 +61,6 @@ CONVERT = find("convert-im6", "convert")
 DISPLAY = find("display-im6", "display")
 
 
-def wait_until_still(x):
-    last = None
-    with Client(x) as client:
-        while (now := client.pixels()) != last:
-            last = now
-            time.sleep(0.3)
-
-
 def draw_photo(x, width, height):
     """Soft shapes, and the noise of a camera."""
     pixels = subprocess.run(
@@ -103,7 +95,8 @@ def draw_desktop(x, width, height):
 def screen(width, height, draw, core=None):
     with XServer("-geometry", f"{width}x{height}", "-depth", "24") as x:
         draw(x, width, height)
-        wait_until_still(x)
+        with Client(x) as client:
+            client.wait_until_still()
         if core is not None:
             os.sched_setaffinity(x.process.pid, {core})
         yield x

@@ -12,9 +12,9 @@ const browser = await chromium.launch({executablePath: "/usr/bin/chromium", head
 const pages = new Map();
 
 const commands = {
-	async open({page, url, width = 1000, height = 700, dark = false}) {
+	async open({page, url, width = 1000, height = 700, dark = false, touch = false}) {
 		const context = await browser.newContext({ignoreHTTPSErrors: true, viewport: {width, height},
-			colorScheme: dark ? "dark" : "light", acceptDownloads: true});
+			colorScheme: dark ? "dark" : "light", hasTouch: touch, acceptDownloads: true});
 		const opened = await context.newPage();
 		const problems = [];
 

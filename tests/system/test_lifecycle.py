@@ -90,6 +90,32 @@ def test_the_deadline_of_a_creation_goes_on_after_a_restart(make_broker):
     wait_until(lambda: broker.state(identity) == "DELETED")
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_creation_given_up_while_its_host_was_away_is_ended_there(make_broker, restart):
+    broker = make_broker(create_session_deadline_seconds=1,
+                         create_sessions_number_of_retries_on_failure=0)
+    agent = broker.agent()
+    agent.becomes = None
+    identity = broker.create()
+    agent.wait_for_command("CreateSessions")
+    agent.drop()
+    wait_until(lambda: broker.state(identity) == "DELETED")
+    given_up = broker.session(identity)
+    if restart:
+        broker.stop()
+        broker.start()
+    agent.set_state(identity, "READY")
+    agent.connect()
+    agent.wait_for_command("DeleteSessions")
+    wait_until(lambda: agent.sessions[identity]["State"] == "DELETED")
+    agent.report(wait=True)
+    assert broker.session(identity) == given_up
+    agent.sessions.clear()
+    agent.report(wait=True)
+    assert broker.session(identity) == given_up
+    assert len(agent.wait_for_command("DeleteSessions")) == 1
+
+
 # --- loss and return ---------------------------------------------------------------------------
 
 def test_what_is_on_its_way_becomes_unknown_with_its_host_and_goes_on_with_it(broker):
@@ -223,7 +249,7 @@ def test_deleted_sessions_stay_over_a_restart_for_the_rest_of_their_time(make_br
     broker.delete(identity)
     wait_until(lambda: broker.state(identity) == "DELETED")
     agent.drop()
-    broker.kill()
+    broker.stop()
     broker.start()
     assert broker.state(identity) == "DELETED"
     wait_until(lambda: broker.session(identity) is None)

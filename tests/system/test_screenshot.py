@@ -67,23 +67,12 @@ def draw(x):
     x.start("display", "-title", "picture", "-geometry", "+300+90", "plasma:fractal[240x230]")
     for name in ("text", "logo", "picture"):
         x.wait_for_window(name)
-    wait_until_still(x)
+    with Client(x) as client:
+        client.wait_until_still()
 
 
 def reference(x, path):
     x.run("import", "-window", "root", "-depth", "8", str(path))
-
-
-def wait_until_still(x):
-    """Clients draw when they like; two equal pictures in a row are as good as it gets."""
-    last = None
-    for _ in range(200):
-        now = x.run("xwd", "-root", "-silent").stdout
-        if now == last:
-            return
-        last = now
-        time.sleep(0.15)
-    raise TimeoutError("the screen does not come to rest")
 
 
 @contextlib.contextmanager

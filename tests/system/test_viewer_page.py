@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -15,6 +16,7 @@ from viewer_helpers import Viewer
 HERE = pathlib.Path(__file__).parent
 PLAYWRIGHT = HERE.parent / "npm/node_modules/playwright-core"
 SHOWN = "document.querySelector('#notice').hidden"
+VISIBLE = "[...document.querySelectorAll('#tools button')].filter(b => !b.hidden).map(b => b.id)"
 TITLE = "document.querySelector('#notice-title').textContent"
 TERMINAL = "#!/bin/sh\nxsetroot -solid navy\nexec xterm -geometry 60x10+10+10 -e sh -c 'cat > typed'\n"
 
@@ -158,17 +160,16 @@ def test_the_clipboard_goes_both_ways(viewer, chromium, people, session):
 
 def test_the_page_offers_what_is_allowed_and_follows_changes(viewer, chromium, people, session):
     alice, bob = people[1], people[2]
-    visible = "[...document.querySelectorAll('#tools button')].filter(b => !b.hidden).map(b => b.id)"
     look = ALL + "%any% allow display\n"
     update(viewer, session, alice.name, look)
     enter(chromium, viewer, "bob", session, bob.name)
-    assert chromium.do("bob", "evaluate", text=visible) == ["fullscreen", "people"]
+    assert chromium.do("bob", "evaluate", text=VISIBLE) == ["fullscreen", "people"]
     before = state_of(viewer, session)
     chromium.do("bob", "type", text="x")
     chromium.do("bob", "move", x=300, y=300)
     update(viewer, session, alice.name, look + "%any% allow keyboard clipboard-copy\n")
     chromium.do("bob", "wait", text="!document.querySelector('#keys').hidden")
-    assert chromium.do("bob", "evaluate", text=visible) == [
+    assert chromium.do("bob", "evaluate", text=VISIBLE) == [
         "fullscreen", "clipboard", "keys", "people"]
     chromium.do("bob", "click", selector="#keys")
     buttons = ("[...document.querySelectorAll('#keys-panel button')].filter(b => !b.hidden)"
@@ -178,6 +179,81 @@ def test_the_page_offers_what_is_allowed_and_follows_changes(viewer, chromium, p
     update(viewer, session, alice.name, ALL)
     chromium.do("bob", "wait", text=f"!{SHOWN} && {TITLE}.startsWith('You may not see')")
     chromium.do("bob", "close")
+
+
+def keep_texts(chromium, page, selector):
+    """From now on what an element shows is kept: `texts` in the page has all of it."""
+    chromium.do(page, "evaluate", text=f"""window.texts = [];
+        new MutationObserver(() => texts.push(document.querySelector('{selector}').textContent))
+            .observe(document.querySelector('{selector}'), {{childList: true, subtree: true}})""")
+
+
+def test_the_page_tells_who_else_is_there_and_who_comes_and_goes(viewer, chromium, people, session):
+    alice, bob = people[1].name, people[2].name
+    shown = "[...document.querySelectorAll('#people-list li')].map(item => item.textContent)"
+
+    def sees(page, *expected):
+        chromium.do(page, "wait", text=f"{shown}.join() === {json.dumps(','.join(expected))}")
+
+    enter(chromium, viewer, "alice", session, alice)
+    sees("alice", f"{alice} (owner, you)")
+    keep_texts(chromium, "alice", "#said")
+    enter(chromium, viewer, "bob", session, bob)
+    sees("bob", f"{alice} (owner)", f"{bob} (you)")
+    chromium.do("alice", "wait", text="document.querySelector('#people').textContent === '2 people'")
+    chromium.do("alice", "wait", text=f"texts.includes('{bob} is here now')")
+    enter(chromium, viewer, "bob again", session, bob)
+    sees("alice", f"{alice} (owner, you)", f"{bob} (2 windows)")
+    for page in ("bob again", "bob"):
+        chromium.do(page, "close")
+    chromium.do("alice", "wait", text=f"texts.includes('{bob} has left')")
+    sees("alice", f"{alice} (owner, you)")
+    chromium.do("alice", "close")
+
+
+def test_the_page_tells_how_good_the_connection_is_and_comes_again_after_a_silence(
+        people, chromium):
+    it = Viewer(people[0], start=False)
+    code = pathlib.Path(it.page, "quality.js")
+    text = code.read_text(encoding="utf-8")
+    assert "LATE_MS = 5000" in text and "LOST_MS = 15000" in text
+    code.write_text(text.replace("= 5000", "= 500").replace("= 15000", "= 6000"), encoding="utf-8")
+    try:
+        it.start()
+        session_id = it.agent.create_ready(people[1].name)
+        enter(chromium, it, "alice", session_id, people[1].name)
+        value = "document.querySelector('#quality').value"
+        chromium.do("alice", "wait", text=f"/^(Good|Fair|Poor) · [1-9][0-9]* ms$/.test({value})")
+        keep_texts(chromium, "alice", "#quality")
+        it.process.send_signal(signal.SIGSTOP)  # a network that breaks says nothing either
+        try:
+            chromium.do("alice", "wait", text=f"!{SHOWN} && {TITLE} === 'The connection is lost'")
+        finally:
+            it.process.send_signal(signal.SIGCONT)
+        assert chromium.do("alice", "evaluate", text="texts.includes('No answer')")
+        chromium.do("alice", "wait", text=f"{SHOWN} && {value}.endsWith('ms')")
+        chromium.do("alice", "close")
+        it.agent.delete(session_id, people[1].name)
+    finally:
+        it.done()
+
+
+def test_the_keyboard_of_a_touch_screen_types(viewer, chromium, people, session):
+    alice = people[1]
+    typed = pathlib.Path(alice.home, "typed")
+    enter(chromium, viewer, "alice", session, alice.name, width=390, height=844, touch=True)
+    agree(typed.exists)
+    agree(lambda: "-geometry 390x" in x_of(viewer, session, "xwininfo", "-root"))
+    chromium.do("alice", "move", x=60, y=100)
+    agree(lambda: state_of(viewer, session)["x"] == 60)
+    chromium.do("alice", "click", selector="#menu")
+    chromium.do("alice", "click", selector="#touch")
+    chromium.do("alice", "wait", text="document.activeElement.id === 'touch-keys'")
+    chromium.do("alice", "type", text="ah")
+    chromium.do("alice", "press", text="Backspace")
+    chromium.do("alice", "type", text="é!\n")
+    agree(lambda: typed.read_text(encoding="utf-8") == "aé!\n")
+    chromium.do("alice", "close")
 
 
 def test_a_stranger_sees_one_plain_page(viewer, chromium):

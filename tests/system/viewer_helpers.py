@@ -27,11 +27,11 @@ CONTEXT.verify_mode = ssl.CERT_NONE
 
 class Viewer:
     """An agent with a viewer, which runs as `user`. `settings` are lines of [agent], `viewer` of
-    [viewer]."""
+    [viewer]; `prefix` is the agent's."""
 
-    def __init__(self, user, settings="", viewer="", start=True):
+    def __init__(self, user, settings="", viewer="", start=True, prefix=()):
         self.port, self.user = free_port(), user
-        self.agent = Agent(settings=settings, log=(
+        self.agent = Agent(settings=settings, prefix=prefix, log=(
             f"[viewer]\nport = {self.port}\nbind_host = '127.0.0.1'\nuser = '{user.name}'\n"
             f"{viewer}\n"))
         self.folder = tempfile.mkdtemp(prefix="viewer-", dir="/tmp")

@@ -5,6 +5,9 @@ Requests by their numbers in the X Window System Protocol, appendix B.
 
 import socket
 import struct
+import time
+
+from waiting import PATIENCE_S
 
 SUCCESS, REPLY = 1, 1
 FOREGROUND_AND_NO_EXPOSURES = 0x4 | 0x10000
@@ -105,11 +108,28 @@ class Client:
     def move(self, window, x, y):
         self._request(12, 0, struct.pack("<IHxxii", window, 0x1 | 0x2, x, y))
 
-    def pixels(self):
-        """What the whole screen shows, as rows of RGB. For screens of depth 24."""
+    def image(self):
+        """What the whole screen shows, as the server has it."""
         self._request(73, Z_PIXMAP, struct.pack("<IhhHHI", self.root, 0, 0, self.width,
                                                 self.height, 0xffffffff))
-        data = self._reply()[32:]
+        return self._reply()[32:]
+
+    def wait_until_still(self):
+        """Clients draw when they like; the same picture for half a second is as good as it gets."""
+        deadline = time.monotonic() + PATIENCE_S
+        last, since = None, 0
+        while time.monotonic() < deadline:
+            now = self.image()
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > 0.5:
+                return
+            time.sleep(0.1)
+        raise TimeoutError("the screen does not come to rest")
+
+    def pixels(self):
+        """What the whole screen shows, as rows of RGB. For screens of depth 24."""
+        data = self.image()
         rgb = bytearray(self.width * self.height * 3)
         rgb[0::3], rgb[1::3], rgb[2::3] = data[2::4], data[1::4], data[0::4]
         return bytes(rgb)

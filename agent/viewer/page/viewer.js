@@ -3,19 +3,27 @@
  * follows what is allowed; that nothing else is done does not depend on it. */
 import {files} from "./files.js";
 import RFB from "./novnc/core/rfb.js";
+import {describe, difference, personsIn} from "./people.js";
+import {Quality} from "./quality.js";
+import {followTouchKeys} from "./touch-keys.js";
 
 const $ = (id) => document.getElementById(id);
 const PROTOCOL = "dcv-session-viewer.1";
-const PING_MS = 5000;
+const SAID_MS = 5000;
 const BACKOFF_LEAST_MS = 1000;
 const BACKOFF_MOST_MS = 15000;
 
-/* By the number of the close: a title, a text, and whether trying again may help. */
+/* A title, a text, and whether it is tried again; by the number of the close. */
+const LOST = ["The connection is lost", "Trying again …", true];
 const REASONS = {
 	4401: ["This address is not good any more", "Get a new one from where it came from.", false],
 	4403: ["You may not enter this desktop", "Its owner or an administrator decides who may.", false],
 	4429: ["This desktop is full", "Somebody has to leave before you can enter.", false],
+	4501: ["This desktop cannot be shown", "Its host lacks the program that shows the desktop of its own screen. "
+		+ "Its administrator is told more by: dcvctl doctor", false],
+	4503: ["This desktop cannot be reached just now", "Trying again …", true],
 	4900: ["The connection was ended", "What this browser sent was not understood.", false],
+	4901: ["What shows this desktop has ended", "Trying again …", true],
 	4910: ["This desktop has ended", "It was deleted, or its programs have ended.", false],
 	4911: ["You may not see this desktop any more", "Its permissions have been changed.", false],
 	4912: ["The owner has left", "You can be here only while the owner is.", false],
@@ -65,11 +73,20 @@ const state = {
 	rfb: null,
 	features: new Set(),
 	isOwner: false,
+	isConsole: false, // a real screen, of which the size stays and no clipboard is told
+	persons: [],
 	resizes: null, // null: as it is usual for who one is
 	backoff: BACKOFF_LEAST_MS,
 	timer: 0,
-	ping: 0,
+	word: "", // of the connection's quality
+	saying: 0,
 };
+
+const quality = new Quality({
+	send: (number) => state.socket.send(JSON.stringify({ping: number})),
+	show: showQuality,
+	lost: () => onClose({code: 1006}),
+});
 
 /* The token is needed again when the network breaks or the page is loaded anew. It stays in the memory of
  * this tab, and in no address that could be read, kept or handed on. */
@@ -100,26 +117,46 @@ function notice(title, text, canRetry) {
 		$("again").focus();
 }
 
+/* In passing, and to those who do not see the page. */
+function say(text) {
+	clearTimeout(state.saying);
+	$("said").textContent = text;
+	state.saying = setTimeout(() => $("said").textContent = "", SAID_MS);
+}
+
+function showQuality(word, ms) {
+	$("quality").value = ms === null ? word : `${word} · ${ms} ms`;
+	$("quality").dataset.word = word;
+	if (state.word && state.word !== word)
+		say("Connection: " + word.toLowerCase());
+	state.word = word;
+}
+
 /* --- what is allowed ------------------------------------------------------------------------- */
 
 function may(feature) {
 	return state.features.has(feature);
 }
 
+function canResize() {
+	return may("mouse") && !state.isConsole;
+}
+
 /* The one whose desktop it is has it in the size of the window; others see it as it is. */
 function doesResize() {
-	return may("mouse") && (state.resizes === null ? state.isOwner : state.resizes);
+	return canResize() && (state.resizes === null ? state.isOwner : state.resizes);
 }
 
 function applyFeatures() {
 	const rfb = state.rfb;
 
-	$("clipboard").hidden = !may("clipboard-copy") && !may("clipboard-paste");
+	$("clipboard").hidden = state.isConsole || (!may("clipboard-copy") && !may("clipboard-paste"));
 	$("clipboard-text").readOnly = !may("clipboard-paste");
 	$("clipboard-clear").hidden = !may("clipboard-paste");
 	$("keys").hidden = !may("keyboard");
+	$("touch").hidden = !may("keyboard") || navigator.maxTouchPoints === 0;
 	$("screenshot").hidden = !may("screenshot");
-	$("resize").hidden = !may("mouse");
+	$("resize").hidden = !canResize();
 	$("resize").setAttribute("aria-pressed", String(doesResize()));
 	if ($("clipboard").hidden)
 		openPanel($("clipboard"), false);
@@ -128,7 +165,7 @@ function applyFeatures() {
 	files.allow();
 	if ($("files").hidden)
 		openPanel($("files"), false);
-	for (const button of $("keys-panel").children)
+	for (const button of $("keys-panel").querySelectorAll("button"))
 		button.hidden = !may(button.dataset.feature);
 	if (!rfb)
 		return;
@@ -143,12 +180,13 @@ function drop() {
 	const {rfb, channel, socket} = state;
 
 	clearTimeout(state.timer);
-	clearInterval(state.ping);
+	quality.stop();
 	state.rfb = null;
 	state.channel = null;
 	state.socket = null;
-	$("quality").value = "";
 	files.leave();
+	state.word = $("quality").value = "";
+	state.persons = [];
 	if (socket) {
 		socket.onclose = null;
 		socket.close();
@@ -176,18 +214,16 @@ function connect() {
 }
 
 function onClose(event) {
-	const reason = REASONS[event.code];
+	const reason = REASONS[event.code] || LOST;
 
 	if (state.channel && state.channel.onclose) {
 		state.channel.onclose(event);
 		state.channel.onclose = null;
 	}
 	drop();
-	if (reason) {
-		notice(...reason);
+	notice(...reason);
+	if (!reason[2])
 		return;
-	}
-	notice("The connection is lost", "Trying again …", true);
 	state.timer = setTimeout(connect, state.backoff * (0.8 + Math.random() * 0.4));
 	state.backoff = Math.min(state.backoff * 2, BACKOFF_MOST_MS);
 }
@@ -203,6 +239,7 @@ function onEvent(message) {
 	switch (message.event) {
 	case "admitted":
 		state.isOwner = message.owner;
+		state.isConsole = message.console;
 		state.features = new Set(message.features);
 		files.enter(message.files, may);
 		begin();
@@ -212,16 +249,12 @@ function onEvent(message) {
 		applyFeatures();
 		break;
 	case "people":
-		showPeople(message.people);
+		showPeople(personsIn(message.people));
 		break;
 	case "pong":
-		$("quality").value = Math.round(performance.now() - message.ping) + " ms";
+		quality.heard(message.ping);
 		break;
 	}
-}
-
-function ping() {
-	state.socket.send(JSON.stringify({ping: Math.round(performance.now())}));
 }
 
 function begin() {
@@ -235,8 +268,7 @@ function begin() {
 		state.rfb.focus();
 	});
 	state.rfb.addEventListener("clipboard", (event) => onCopied(event.detail.text));
-	state.ping = setInterval(ping, PING_MS);
-	ping();
+	quality.start();
 }
 
 /* --- the bar --------------------------------------------------------------------------------- */
@@ -264,14 +296,19 @@ function togglePanel(button) {
 		files.open();
 }
 
-function showPeople(people) {
-	$("people").textContent = people.length === 1 ? "1 person" : people.length + " people";
-	$("people-list").replaceChildren(...people.map((person) => {
+function showPeople(persons) {
+	const news = state.persons.length ? difference(state.persons, persons) : "";
+
+	state.persons = persons;
+	$("people").textContent = persons.length === 1 ? "1 person" : persons.length + " people";
+	$("people-list").replaceChildren(...persons.map((person) => {
 		const item = document.createElement("li");
 
-		item.textContent = person.user + (person.owner ? " (owner)" : "") + (person.you ? " (you)" : "");
+		item.textContent = describe(person);
 		return item;
 	}));
+	if (news)
+		say(news);
 }
 
 /* A browser lets a page write to its clipboard only while it is used. The panel has it in any case. */
@@ -371,6 +408,16 @@ function setUp() {
 		if (!isOpen($("files")))
 			togglePanel($("files"));
 	});
+	followTouchKeys($("touch-keys"), (keysym) => state.rfb && state.rfb.sendKey(keysym));
+	$("touch").addEventListener("click", () => {
+		showTools(false);
+		$("touch-keys").focus();
+	});
+	for (const [event, isAway] of [["focus", true], ["blur", false]])
+		$("touch-keys").addEventListener(event, () => {
+			if (state.rfb)
+				state.rfb.focusOnClick = !isAway; // a touch of the desktop leaves the keyboard there
+		});
 	$("menu").addEventListener("click", () => showTools(!isOpen($("menu"))));
 	$("clipboard-text").addEventListener("input", () => paste($("clipboard-text").value));
 	$("clipboard-clear").addEventListener("click", () => {

@@ -230,13 +230,42 @@ static void a_lost_right_does_not_wait_for_the_end_of_a_message_that_is_under_wa
 	(void)state;
 	begin(&f, FEATURES_ALL);
 	assert_int_equal(TAKE_CLIENT(&f, KEY_A "\6\0\0\0\0\0\0\3c"), 0);
-	ASSERT_OUT(&f, KEY_A "\6\0\0\0\0\0\0\3c");
-	assert_int_equal(rfb_set_features(&f.rfb, BIT(display), &f.out, &f.err), -1);
-	assert_int_equal(f.err.code, ERR_INVALID);
+	ASSERT_OUT(&f, KEY_A);
+	assert_int_equal(rfb_set_features(&f.rfb, BIT(display), &f.out, &f.err), 0);
+	ASSERT_OUT(&f, KEY_A_UP);
+	assert_int_equal(TAKE_CLIENT(&f, "ut"), 0);
+	ASSERT_OUT(&f, "");
 	end(&f);
 }
 
-static void a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way(void **state)
+static void who_goes_in_the_middle_of_a_message_lets_go_of_keys_and_buttons(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, FEATURES_ALL);
+	assert_int_equal(TAKE_CLIENT(&f, KEY_A CLICK "\6\0\0\0\0\0\0\3c"), 0);
+	ASSERT_OUT(&f, KEY_A CLICK);
+	assert_int_equal(rfb_let_go(&f.rfb, &f.out, &f.err), 0);
+	ASSERT_OUT(&f, KEY_A_UP "\5\0\0\2\0\3");
+	end(&f);
+}
+
+static void a_text_that_no_server_takes_is_dropped(void **state)
+{
+	static const char rest[RFB_HELD_MAX_BYTES + 1];
+	struct fixture f;
+
+	(void)state;
+	begin(&f, FEATURES_ALL);
+	assert_int_equal(TAKE_CLIENT(&f, "\6\0\0\0\0\4\0\1"), 0);
+	assert_int_equal(take_client(&f, rest, sizeof(rest)), 0);
+	assert_int_equal(TAKE_CLIENT(&f, KEY_A), 0);
+	ASSERT_OUT(&f, KEY_A);
+	end(&f);
+}
+
+static void a_right_that_comes_does_not_wait_either(void **state)
 {
 	struct fixture f;
 
@@ -245,9 +274,9 @@ static void a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way(
 	assert_int_equal(TAKE_CLIENT(&f, "\2\0\0\1\0\0\0\7\6\0\0\0\0\0\0\3c"), 0);
 	f.out.len = 0;
 	assert_int_equal(rfb_set_features(&f.rfb, FEATURES_ALL, &f.out, &f.err), 0);
-	ASSERT_OUT(&f, "");
+	ASSERT_OUT(&f, "\2\0\0\1\0\0\0\7");
 	assert_int_equal(TAKE_CLIENT(&f, "ut"), 0);
-	ASSERT_OUT(&f, "ut\2\0\0\1\0\0\0\7");
+	ASSERT_OUT(&f, CUT);
 	end(&f);
 }
 
@@ -481,8 +510,9 @@ int main(void)
 		cmocka_unit_test(keys_and_buttons_are_let_go_when_the_right_to_them_is_lost),
 		cmocka_unit_test(
 			a_lost_right_does_not_wait_for_the_end_of_a_message_that_is_under_way),
-		cmocka_unit_test(
-			a_right_that_comes_waits_for_the_end_of_a_message_that_is_under_way),
+		cmocka_unit_test(who_goes_in_the_middle_of_a_message_lets_go_of_keys_and_buttons),
+		cmocka_unit_test(a_text_that_no_server_takes_is_dropped),
+		cmocka_unit_test(a_right_that_comes_does_not_wait_either),
 		cmocka_unit_test(a_lost_clipboard_is_not_asked_for_any_more),
 		cmocka_unit_test(what_a_client_may_not_say_at_all_ends_the_connection),
 		cmocka_unit_test(hellos_that_were_not_agreed_on_end_the_connection),
