@@ -7,9 +7,12 @@
 #include "common/http-client.h"
 #include "common/http-form.h"
 #include "common/json.h"
+#include "common/list.h"
+#include "common/source-address.h"
 #include "common/text.h"
 
-#define ASKING_MAX 32
+#define ASKING_MAX 64
+#define ASKING_PER_SOURCE 16
 #define PATH "/agent/validate-authentication-token"
 
 struct admission {
@@ -17,11 +20,13 @@ struct admission {
 	const struct agent_config *config;
 	const struct token_key *key; /* borrowed */
 	struct http_client *client;  /* NULL: there is no broker */
-	size_t n_asking;             /* the broker */
+	struct list asking;          /* the broker: struct asking::link */
 };
 
 struct asking {
+	struct list link; /* admission::asking */
 	struct admission *admission;
+	char source[SOURCE_ADDRESS_SIZE];
 	admission_fn fn;
 	void *userdata;
 	char *user;
@@ -121,7 +126,7 @@ static void on_response(int status, const char *body, size_t len, const struct e
 {
 	struct asking *asking = userdata;
 
-	asking->admission->n_asking--;
+	list_remove(&asking->link);
 	if (status == 0)
 		asking->err = *err;
 	else if (status != 200 || strlen(body) != len)
@@ -153,6 +158,25 @@ static void do_nothing(void *userdata)
 	(void)userdata;
 }
 
+/* Whoever tries tokens without end does so at this host alone, and keeps nobody else from coming in. */
+static int check_room(const struct admission *admission, const char *source, struct error *err)
+{
+	size_t n = 0, n_of_source = 0;
+
+	list_for_each (asking, &admission->asking, struct asking, link) {
+		n++;
+		n_of_source += strcmp(asking->source, source) == 0;
+	}
+	if (n >= ASKING_MAX)
+		return error_set(err, ERR_LIMIT, "the broker is asked about %d tokens already",
+				 ASKING_MAX);
+	if (n_of_source >= ASKING_PER_SOURCE)
+		return error_set(err, ERR_LIMIT,
+				 "the broker is asked about %d tokens from this address already",
+				 ASKING_PER_SOURCE);
+	return 0;
+}
+
 static int ask_broker(struct admission *admission, const struct admission_question *question,
 		      struct asking *asking, struct error *err)
 {
@@ -165,17 +189,16 @@ static int ask_broker(struct admission *admission, const struct admission_questi
 	};
 	struct error ignored;
 
-	/* whoever tries tokens without end does so at this host alone */
-	if (admission->n_asking >= ASKING_MAX)
-		return error_set(err, ERR_LIMIT, "the broker is asked about %d tokens already",
-				 ASKING_MAX);
+	source_address(question->address, asking->source);
+	if (check_room(admission, asking->source, err) < 0)
+		return -1;
 	if (append_form(&form, question, err) < 0)
 		return -1;
 	request.body = form.data;
 	(void)http_client_refresh(admission->client, &ignored); /* the link tells of a failure */
 	if (http_client_post(admission->client, &request, on_response, asking, err) < 0)
 		return -1;
-	admission->n_asking++;
+	list_append(&admission->asking, &asking->link);
 	return 0;
 }
 
@@ -219,6 +242,7 @@ struct admission *admission_new(struct loop *loop, const struct agent_config *co
 	admission->loop = loop;
 	admission->config = config;
 	admission->key = key;
+	list_init(&admission->asking);
 	if (config->broker_host) {
 		admission->client = http_client_new(loop, &options, err);
 		if (!admission->client) {

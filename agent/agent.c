@@ -290,6 +290,7 @@ void agent_done(struct agent *agent)
 		agent->engine->ops->free(agent->engine);
 	agent->engine = NULL;
 	session_list_done(&agent->sessions);
+	viewer_certificate_done(&agent->viewer_certificate);
 }
 
 int agent_start(struct agent *agent, struct error *err)

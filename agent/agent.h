@@ -15,9 +15,11 @@
 #include "agent/session-list.h"
 #include "agent/session-log.h"
 #include "agent/token.h"
+#include "agent/viewer-certificate.h"
 #include "common/loop.h"
 
 struct guests;
+struct link;
 
 struct agent {
 	struct loop *loop;
@@ -28,6 +30,8 @@ struct agent {
 	struct token_key token_key;
 	struct session_log_desk log_desk;
 	struct guests *guests; /* NULL: nobody can be connected by the web viewer */
+	struct link *link;     /* NULL: there is no broker */
+	struct viewer_certificate viewer_certificate;
 	struct idle *idle;
 	long long clock_skew_ms; /* by how much our clock was before the broker's at linking */
 	bool has_clock_skew;

@@ -8,22 +8,9 @@
 #include "common/file.h"
 #include "common/log.h"
 
-#define ID_PATH "/proc/sys/kernel/random/boot_id"
 #define FIRST_PROCESS_PATH "/proc/1/stat"
 #define MOST_BYTES 4096
 #define START_SIZE 32
-
-void boot_read_id(char ret[UUID_SIZE])
-{
-	AUTO(buf_done) struct buf text = {0};
-	struct error err;
-
-	ret[0] = '\0';
-	if (file_read(ID_PATH, MOST_BYTES, &text, &err) < 0 || text.len < UUID_SIZE - 1)
-		return;
-	memcpy(ret, text.data, UUID_SIZE - 1);
-	ret[UUID_SIZE - 1] = '\0';
-}
 
 /* Of the first process, in ticks: a container starts anew under the same kernel, and a service's own view
  * of /proc/sys may show that kernel's id. The 22nd field, the 2nd in parentheses: proc(5). */

@@ -8,6 +8,7 @@
 #include "agent/admission.h"
 #include "agent/packet-listener.h"
 #include "agent/packet-socket.h"
+#include "agent/refusals.h"
 #include "agent/viewer/protocol.h"
 #include "common/cleanup.h"
 #include "common/features.h"
@@ -26,6 +27,7 @@ struct guests {
 	struct packet_listener *listener;
 	struct packet_socket *viewer; /* NULL: there is none */
 	struct admission *admission;
+	struct refusals *refusals;
 	struct list guests; /* struct guest::link */
 	size_t n;
 };
@@ -248,10 +250,11 @@ static void leave_alone(struct guest *guest)
 
 static void refuse(struct guest *guest, int status, const char *why)
 {
-	log_warning("session %s: %s of user %s is refused: %s (address=%s)",
-		    guest->session_id ? guest->session_id : "?",
-		    guest->is_checking ? "a token" : "a connection",
-		    guest->user ? guest->user : "?", why, guest->address);
+	if (refusals_may_tell(guest->guests->refusals, guest->address, why))
+		log_warning("session %s: %s of user %s is refused: %s (address=%s)",
+			    guest->session_id ? guest->session_id : "?",
+			    guest->is_checking ? "a token" : "a connection",
+			    guest->user ? guest->user : "?", why, guest->address);
 	say_number(guest->guests, guest, guest->is_checking ? "checked" : "refused", "STATUS",
 		   (unsigned)status);
 	leave(guest);
@@ -471,11 +474,22 @@ static int ask_admission(struct guest *guest, struct error *err)
 	const struct admission_question question = {
 		.token = guest->token, .session_id = guest->session_id, .address = guest->address};
 
+	/* a stranger who knows no session of this host's makes no work for the broker */
+	if (!session_of(guest))
+		return error_set(err, ERR_UNAUTHORIZED, "the session is not there or not ready");
 	guest->n_refs++;
 	if (admission_ask(guest->guests->admission, &question, on_admission, guest, err) == 0)
 		return 0;
 	guest_unref(guest);
 	return -1;
+}
+
+static void ask_or_refuse(struct guest *guest)
+{
+	struct error err;
+
+	if (ask_admission(guest, &err) < 0)
+		refuse(guest, err.code == ERR_UNAUTHORIZED ? 401 : 503, err.message);
 }
 
 /* --- what the viewer says ----------------------------------------------------------------------
@@ -495,6 +509,8 @@ static void on_hello(struct guests *guests, const struct message *message)
 				      (json_int_t)number, "WebUrlPath", path);
 	log_info("web viewer is there (port=%lld)", number);
 	guests->agent->on_change(guests->agent->userdata);
+	viewer_certificate_set_viewer(guests->agent, guests->viewer,
+				      message_get(message, "CERTIFICATE") != NULL);
 }
 
 /* Whoever has a token that is good somewhere gets the page. */
@@ -506,16 +522,8 @@ static void on_check(struct guest *guest)
 	guest->session_id = admission_session_of(guest->token, &err);
 	if (!guest->session_id)
 		refuse(guest, err.code == ERR_UNAUTHORIZED ? 401 : 503, err.message);
-	else if (ask_admission(guest, &err) < 0)
-		refuse(guest, 503, err.message);
-}
-
-static void on_connect(struct guest *guest)
-{
-	struct error err;
-
-	if (ask_admission(guest, &err) < 0)
-		refuse(guest, 503, err.message);
+	else
+		ask_or_refuse(guest);
 }
 
 static void on_holds(struct guest *guest)
@@ -547,7 +555,7 @@ static const struct viewer_operation {
 	void (*run)(struct guest *guest);
 } viewer_operations[] = {
 	{"check", {"TAG", "TOKEN", "ADDRESS"}, false, on_check},
-	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, false, on_connect},
+	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, false, ask_or_refuse},
 	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, false, on_holds},
 	{"files", {"TAG"}, true, connect_files},
 	{"gone", {"TAG"}, true, leave_alone},
@@ -586,6 +594,10 @@ static int take_packet(struct guests *guests, const struct message *message, str
 		on_hello(guests, message);
 		return 0;
 	}
+	if (name && strcmp(name, "certify") == 0) {
+		viewer_certificate_ask(guests->agent, message);
+		return 0;
+	}
 	for (size_t i = 0; name && i < ARRAY_SIZE(viewer_operations); i++) {
 		if (strcmp(viewer_operations[i].name, name) == 0)
 			return begin(guests, &viewer_operations[i], message, err);
@@ -603,6 +615,7 @@ static void drop_viewer(struct guests *guests)
 
 	packet_socket_free(guests->viewer);
 	guests->viewer = NULL;
+	viewer_certificate_set_viewer(guests->agent, NULL, false);
 	list_for_each_safe (guest, &guests->guests, struct guest, link)
 		leave(guest);
 	if (!engine)
@@ -676,7 +689,10 @@ struct guests *guests_new(struct agent *agent, const char *path, struct error *e
 	}
 	guests->agent = agent;
 	list_init(&guests->guests);
-	guests->admission = admission_new(agent->loop, agent->config, &agent->token_key, err);
+	guests->refusals = refusals_new(agent->loop, err);
+	if (guests->refusals)
+		guests->admission =
+			admission_new(agent->loop, agent->config, &agent->token_key, err);
 	if (guests->admission)
 		guests->listener = packet_listener_new(
 			agent->loop, path, agent->config->viewer_user, on_accept, guests, err);
@@ -693,6 +709,7 @@ void guests_stop(struct guests *guests)
 	packet_listener_free(guests->listener);
 	guests->listener = NULL;
 	drop_viewer(guests);
+	refusals_stop(guests->refusals);
 }
 
 void guests_free(struct guests *guests)
@@ -700,5 +717,6 @@ void guests_free(struct guests *guests)
 	if (!guests)
 		return;
 	admission_free(guests->admission);
+	refusals_free(guests->refusals);
 	free(guests);
 }

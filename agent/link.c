@@ -106,6 +106,7 @@ static void send_report(void *userdata)
 	if (append_report(link, &text, &err) < 0 ||
 	    ws_send(link->ws, text.data, text.len, &err) < 0)
 		log_error("report to the broker: %s", err.message);
+	viewer_certificate_tell_host(link->agent); /* the broker knows it now */
 	timer_start(link->report_timer,
 		    (unsigned long long)link->agent->config->broker_update_interval * 1000, 0);
 }
@@ -114,6 +115,31 @@ void link_report_soon(struct link *link)
 {
 	if (link && link->ws)
 		timer_start(link->report_timer, REPORT_DELAY_MS, 0);
+}
+
+/* --- the viewer's certificate ------------------------------------------------------------------
+ */
+
+int link_ask_certificate(struct link *link, const char *request, struct error *err)
+{
+	AUTO(buf_done) struct buf text = {0};
+
+	if (!link || !link->ws)
+		return error_set(err, ERR_UNREACHABLE, "the broker is not reached");
+	send_report(link); /* it signs for the names that it knows */
+	if (buf_append_text(&text,
+			    "{\"event\":\"certificateRequest\",\"body\":{\"Request\":", err) < 0 ||
+	    json_append_string(&text, request, err) < 0 || buf_append_text(&text, "}}", err) < 0)
+		return -1;
+	return ws_send(link->ws, text.data, text.len, err);
+}
+
+static void on_certificate(struct link *link, const json_t *body)
+{
+	const char *why = json_get_text(body, "error");
+
+	viewer_certificate_answer(link->agent, json_get_text(body, "Certificate"),
+				  why ? why : "the broker gave no reason");
 }
 
 /* --- requests of the broker --------------------------------------------------------------------
@@ -260,6 +286,7 @@ static void on_hello(struct link *link, const json_t *body)
 
 	if (limit > 0 && (unsigned long long)limit < link->message_max_bytes)
 		link->message_max_bytes = (unsigned long long)limit;
+	viewer_certificate_set_authority(link->agent, json_get_text(body, "Authority"));
 	link->agent->clock_skew_ms = time_ms > 0 ? time_now_ms() - time_ms : 0;
 	link->agent->has_clock_skew = time_ms > 0;
 	if (llabs(link->agent->clock_skew_ms) > LINK_CLOCK_SKEW_MOST_MS)
@@ -282,6 +309,8 @@ int link_take_message(struct link *link, const char *text, size_t len, struct er
 		on_hello(link, json_object_get(message, "body"));
 	else if (event && strcmp(event, "reportReceived") == 0)
 		on_report_received(link, json_object_get(message, "body"));
+	else if (event && strcmp(event, "certificate") == 0)
+		on_certificate(link, json_object_get(message, "body"));
 	else
 		log_warning("unknown message from the broker: %s", event ? event : "no event");
 	return 0;
@@ -333,6 +362,7 @@ static void on_close(struct ws *ws, const char *why, void *userdata)
 	(void)userdata;
 	link->ws = NULL;
 	link->agent->is_linked = false;
+	viewer_certificate_unlink(link->agent);
 	/* the requests go on; their answers have nowhere to go */
 	list_for_each_safe (request, &link->requests, struct link_request, link) {
 		request->owner = NULL;

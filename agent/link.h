@@ -30,6 +30,9 @@ void link_start(struct link *link);
  */
 int link_take_message(struct link *link, const char *text, size_t len, struct error *err);
 
+/** Ask the broker for a certificate of the web viewer; viewer_certificate_answer() follows. @link may be NULL. */
+int link_ask_certificate(struct link *link, const char *request, struct error *err);
+
 /** Something a report would tell has changed: send one soon. Takes NULL. */
 void link_report_soon(struct link *link);
 

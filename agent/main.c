@@ -45,7 +45,6 @@ struct program {
 	struct loop loop;
 	struct agent agent;
 	struct control *control;
-	struct link *link;
 	struct watch *watch;
 	struct ec2 *ec2;
 	struct metrics_port metrics_port;
@@ -230,8 +229,8 @@ static void on_ready(void *userdata)
 
 	await_viewer(p);
 	log_info("agent is ready (server=%s)", p->agent.server.id);
-	if (p->link)
-		link_start(p->link);
+	if (p->agent.link)
+		link_start(p->agent.link);
 	service_start(&p->service, &p->loop);
 	ready_tell(&p->options.ready_fd);
 }
@@ -240,7 +239,7 @@ static void on_change(void *userdata)
 {
 	struct program *p = userdata;
 
-	link_report_soon(p->link);
+	link_report_soon(p->agent.link);
 }
 
 static void on_ec2(json_t *aws, void *userdata)
@@ -258,7 +257,7 @@ static void on_stop(void *userdata)
 	log_info("agent stops; its sessions go on");
 	service_stopping();
 	service_stop(&p->service);
-	link_stop(p->link);
+	link_stop(p->agent.link);
 	ec2_stop(p->ec2);
 	watch_stop(p->watch);
 	guests_stop(p->agent.guests);
@@ -375,8 +374,8 @@ static int build(struct program *p, struct error *err)
 		log_info("no broker_host in %s: this host works by itself", p->options.conf);
 		return 0;
 	}
-	p->link = link_new(&p->agent, p->options.state_folder, err);
-	return p->link ? 0 : -1;
+	p->agent.link = link_new(&p->agent, p->options.state_folder, err);
+	return p->agent.link ? 0 : -1;
 }
 
 static int run(struct program *p, struct error *err)
@@ -393,7 +392,7 @@ static int run(struct program *p, struct error *err)
 	loop_done(&p->loop);
 	metrics_port_done(&p->metrics_port);
 	control_free(p->control);
-	link_free(p->link);
+	link_free(p->agent.link);
 	ec2_free(p->ec2);
 	watch_free(p->watch);
 	guests_free(p->agent.guests);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker-lite/certification.h"
 #include "broker-lite/fleet.h"
 #include "broker-lite/link-message.h"
 #include "broker-lite/report.h"
@@ -66,14 +67,31 @@ static void end_older_links(struct agent_list *list, const struct agent *newest)
 	}
 }
 
+static void greet(struct agent_list *list, struct agent *agent)
+{
+	/* who is not known gets no certificate */
+	const char *authority = agent->client ? security_signer(list->security) : "";
+	char hello[256];
+	struct error err;
+	int n = snprintf(hello, sizeof(hello),
+			 "{\"event\":\"hello\",\"body\":{\"MessageMaxBytes\":%zu,\"Time\":%lld,"
+			 "\"Authority\":\"%s\"}}",
+			 list->handler.message_max_bytes, time_now_ms(), authority);
+
+	(void)agent_send(agent, hello, (size_t)n, &err);
+}
+
+void agent_list_greet(struct agent_list *list)
+{
+	list_for_each (agent, &list->agents, struct agent, link)
+		greet(list, agent);
+}
+
 static void on_open(struct ws *ws, const char *authorization, void *userdata)
 {
 	struct agent_list *list = userdata;
 	struct agent *agent = calloc(1, sizeof(*agent));
 	struct client *client = NULL;
-	char hello[128];
-	struct error err;
-	int n;
 
 	if (!agent || check(list, authorization, &client) != 0) {
 		ws_close(ws, LWS_CLOSE_STATUS_POLICY_VIOLATION, "not authorized");
@@ -87,10 +105,7 @@ static void on_open(struct ws *ws, const char *authorization, void *userdata)
 	ws_set_user(ws, agent);
 	end_older_links(list, agent);
 	log_info("agent %s connected (peer=%s)", agent_name(agent), ws_peer_address(ws));
-	n = snprintf(hello, sizeof(hello),
-		     "{\"event\":\"hello\",\"body\":{\"MessageMaxBytes\":%zu,\"Time\":%lld}}",
-		     list->handler.message_max_bytes, time_now_ms());
-	(void)ws_send(ws, hello, (size_t)n, &err);
+	greet(list, agent);
 }
 
 static void confirm_report(struct agent *agent)
@@ -122,14 +137,16 @@ static void on_message(struct ws *ws, const char *text, size_t len, void *userda
 	if (!agent)
 		return;
 	if (link_message_read(text, len, &message, &err) < 0 ||
-	    (message.is_report &&
+	    (message.kind == LINK_REPORT &&
 	     report_apply(list->fleet, agent, message.body, message.body_len, &err) < 0)) {
 		log_warning("link of agent %s closed: %s", agent_name(agent), err.message);
 		agent_close(agent, err.message);
 		return;
 	}
-	if (message.is_report)
+	if (message.kind == LINK_REPORT)
 		confirm_report(agent);
+	else if (message.kind == LINK_CERTIFICATE_REQUEST)
+		certification_take(list->certification, agent, message.body, message.body_len);
 	else
 		relay_reply(agent, &message);
 }
@@ -159,23 +176,24 @@ static void on_close(struct ws *ws, const char *why, void *userdata)
 /* --- the list ----------------------------------------------------------------------------------
  */
 
-void agent_list_init(struct agent_list *list, struct authorization *authorization,
-		     struct fleet *fleet, size_t message_max_bytes)
+void agent_list_init(struct agent_list *list, const struct agent_list_parts *parts)
 {
 	*list = (struct agent_list){
 		.handler =
 			{
 				.protocol = LINK_PROTOCOL,
 				.path = LINK_PATH,
-				.message_max_bytes = message_max_bytes,
-				.queue_max_bytes = message_max_bytes,
+				.message_max_bytes = parts->message_max_bytes,
+				.queue_max_bytes = parts->message_max_bytes,
 				.authorize = on_authorize,
 				.open = on_open,
 				.message = on_message,
 				.close = on_close,
 			},
-		.authorization = authorization,
-		.fleet = fleet,
+		.authorization = parts->authorization,
+		.fleet = parts->fleet,
+		.security = parts->security,
+		.certification = parts->certification,
 	};
 	list_init(&list->agents);
 }

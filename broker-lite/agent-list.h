@@ -11,7 +11,9 @@
 #include "common/list.h"
 #include "common/ws.h"
 
+struct certification;
 struct fleet;
+struct security;
 struct server;
 
 struct agent {
@@ -27,10 +29,23 @@ struct agent_list {
 	struct ws_handler handler; /* for http_server_new(); its ws_userdata is the list */
 	struct authorization *authorization; /* NULL: agents need no token */
 	struct fleet *fleet;
+	struct security *security;
+	struct certification *certification;
 };
 
-void agent_list_init(struct agent_list *list, struct authorization *authorization,
-		     struct fleet *fleet, size_t message_max_bytes);
+/** What a list works with; all borrowed. */
+struct agent_list_parts {
+	struct authorization *authorization; /* NULL: agents need no token */
+	struct fleet *fleet;
+	struct security *security;
+	struct certification *certification;
+	size_t message_max_bytes;
+};
+
+void agent_list_init(struct agent_list *list, const struct agent_list_parts *parts);
+
+/** Say hello to everybody again: what it tells has changed. */
+void agent_list_greet(struct agent_list *list);
 
 /** After the loop has stopped. */
 void agent_list_done(struct agent_list *list);

@@ -7,11 +7,11 @@
  *      "request":"…"}
  *
  * what      the operation (CreateSessions, DeleteSessions, UpdateSessionPermissions, OpenServers,
- *           CloseServers), the command (register-api-client ...), RegisterAgent, or what became of a
- *           session: SessionReady, SessionEnded
+ *           CloseServers), the command (register-api-client ...), RegisterAgent, SignCertificate, or what
+ *           became of a session: SessionReady, SessionEnded
  * who       kind "client" (of the API; without id if authorization is off), "command" (with uid, and
  *           name for root), "agent" (with id and name of its client), or "broker"
- * object    what else it is about: the id of a client or statement, a URL, a file
+ * object    what else it is about: the id of a client or statement, a URL, a file, names
  * outcome   "done" or "failed", then with reason
  *
  * One line for each change that was asked for by somebody who may, whether it was done or not; what is

@@ -285,7 +285,45 @@ int authority_prepare(const struct certificate_terms *terms, struct authority_st
 	if (result < 0)
 		return -1;
 	ret->listener = listener;
+	ret->signer = signing(terms, &a);
 	ret->authorities = TAKE(a.certificates);
+	return 0;
+}
+
+/* --- for hosts ---------------------------------------------------------------------------------
+ */
+
+int authority_sign(const struct certificate_terms *terms, EVP_PKEY *key, STACK_OF(X509) * *ret,
+		   struct error *err)
+{
+	const struct certificate_extension extensions[] = {
+		{NID_basic_constraints, "critical,CA:FALSE"},
+		{NID_key_usage, "critical,digitalSignature"},
+		{NID_ext_key_usage, "serverAuth"},
+		{NID_subject_alt_name, terms->names},
+		{NID_authority_key_identifier, "keyid"},
+		{0, NULL},
+	};
+	AUTO(authorities_done) struct authorities a = {0};
+	AUTO(x509_all_p) STACK_OF(X509) *all = sk_X509_new_null();
+	AUTO(x509_p) X509 *certificate = NULL;
+	int by;
+
+	if (read_authorities(terms->folder, &a, err) < 0)
+		return -1;
+	if (sk_X509_num(a.certificates) == 0)
+		return error_set(err, ERR_UNSUPPORTED, "the broker has no authority of its own");
+	by = signing(terms, &a);
+	certificate = certificate_new(terms, key, CERTIFICATE_OF_VIEWER, AUTHORITY_HOST_DAYS,
+				      extensions, nth(&a, by), a.keys[by], err);
+	if (!certificate)
+		return -1;
+	if (!all || sk_X509_push(all, certificate) == 0)
+		return error_oom(err);
+	certificate = NULL;
+	if (X509_up_ref(nth(&a, by)) != 1 || sk_X509_push(all, nth(&a, by)) == 0)
+		return error_oom(err);
+	*ret = TAKE(all);
 	return 0;
 }
 

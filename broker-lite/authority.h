@@ -30,6 +30,7 @@ enum authority_event {
 struct authority_state {
 	struct tls_identity listener;
 	STACK_OF(X509) * authorities; /* as published: the first one is the older */
+	int signer;                   /* which of them signs now */
 	unsigned events;              /* enum authority_event; also of a failure */
 };
 
@@ -43,6 +44,17 @@ void authority_state_done(struct authority_state *state);
  */
 int authority_prepare(const struct certificate_terms *terms, struct authority_state *ret,
 		      struct error *err);
+
+/**
+ * Sign a certificate of a host's web viewer for @key, good for AUTHORITY_HOST_DAYS: for servers of TLS
+ * alone, with @terms->names and nothing else of what was asked for. *ret: it, and the authority that has
+ * signed it; sk_X509_pop_free() it. Blocks on files as above. Who may have which names is not looked at
+ * here.
+ */
+int authority_sign(const struct certificate_terms *terms, EVP_PKEY *key, STACK_OF(X509) * *ret,
+		   struct error *err);
+
+#define AUTHORITY_HOST_DAYS 30
 
 /** Log what was done. */
 void authority_tell(const struct certificate_terms *terms, const struct authority_state *state);

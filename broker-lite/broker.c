@@ -166,6 +166,13 @@ static int start_authorization(struct broker *broker, struct error *err)
 	return 0;
 }
 
+static void on_signer_changed(void *userdata)
+{
+	struct broker *broker = userdata;
+
+	agent_list_greet(&broker->agents);
+}
+
 static int start_fleet(struct broker *broker, struct error *err)
 {
 	const struct broker_config *config = &broker->config;
@@ -177,11 +184,25 @@ static int start_fleet(struct broker *broker, struct error *err)
 		.audit = &broker->audit,
 		.metrics = &broker->metrics,
 	};
+	const struct agent_list_parts agents = {
+		.authorization = config->enable_agent_authorization ? &broker->authorization : NULL,
+		.fleet = &broker->fleet,
+		.security = broker->security,
+		.certification = &broker->certification,
+		.message_max_bytes = (size_t)config->agent_message_max_mb * 1024 * 1024,
+	};
+	const struct certification certification = {
+		.loop = &broker->loop,
+		.security = broker->security,
+		.clients = &broker->clients,
+		.agents = &broker->agents,
+		.audit = &broker->audit,
+	};
 
 	/* First, because the list is taken down with the fleet, also with one that cannot start. */
-	agent_list_init(&broker->agents,
-			config->enable_agent_authorization ? &broker->authorization : NULL,
-			&broker->fleet, (size_t)config->agent_message_max_mb * 1024 * 1024);
+	agent_list_init(&broker->agents, &agents);
+	certification_init(&broker->certification, &certification);
+	security_watch_signer(broker->security, on_signer_changed, broker);
 	if (fleet_init(&broker->fleet, &parts, err) < 0)
 		return -1;
 	broker->anybody = (struct client){.kind = CLIENT_API, .is_active = true};

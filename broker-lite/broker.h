@@ -5,6 +5,7 @@
 #include "broker-lite/agent-list.h"
 #include "broker-lite/audit.h"
 #include "broker-lite/authorization.h"
+#include "broker-lite/certification.h"
 #include "broker-lite/config.h"
 #include "broker-lite/connection.h"
 #include "broker-lite/dns-mappings.h"
@@ -41,6 +42,7 @@ struct broker {
 	struct dns_mappings mappings;
 	struct resolver resolver;
 	struct agent_list agents;
+	struct certification certification;
 	struct api api;
 	struct client anybody; /* who calls when authorization is off */
 	struct http_server *client_server, *agent_server, *command_server;

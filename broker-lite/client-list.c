@@ -32,6 +32,7 @@ void client_free(struct client *client)
 	free(client->name);
 	free(client->password_hash);
 	free(client->server_id);
+	free(client->certificate_names);
 	free(client);
 }
 
@@ -103,7 +104,7 @@ static int load_client(const char *id, const char *text, void *userdata, struct 
 {
 	struct client_list *list = userdata;
 	json_auto_t *record = NULL;
-	const char *kind, *name, *hash, *server_id;
+	const char *kind, *name, *hash, *server_id, *names;
 	struct client *client;
 
 	if (json_parse(text, strlen(text), &record, err) < 0)
@@ -121,6 +122,10 @@ static int load_client(const char *id, const char *text, void *userdata, struct 
 	server_id = json_get_text(record, "server");
 	if (server_id)
 		client->server_id = strdup(server_id);
+	names = json_get_text(record, "certificate");
+	if (names)
+		client->certificate_names = strdup(names);
+	client->certificate_end_s = json_integer_value(json_object_get(record, "certificateEnd"));
 	if (client_list_add(list, client, err) == 0)
 		return 0;
 	client_free(client);
@@ -162,6 +167,10 @@ int client_store(const struct client_list *list, const struct client *client, st
 	if (!record)
 		return error_set(err, ERR_INVALID, "the name is not UTF-8");
 	json_set_text(record, "server", client->server_id);
+	json_set_text(record, "certificate", client->certificate_names);
+	if (client->certificate_names)
+		(void)json_object_set_new(record, "certificateEnd",
+					  json_integer(client->certificate_end_s));
 	if (json_append(&text, record, err) < 0)
 		return -1;
 	return store_put(list->store, STORE_CLIENT, client->id, &text, done, userdata, err);
@@ -177,4 +186,23 @@ int client_set_server(const struct client_list *list, struct client *client, con
 	free(client->server_id);
 	client->server_id = copy;
 	return client_store(list, client, NULL, NULL, err);
+}
+
+int client_set_certificate(const struct client_list *list, struct client *client, const char *names,
+			   long long end_s, struct error *err)
+{
+	char *copy = strdup(names);
+
+	if (!copy)
+		return error_oom(err);
+	free(client->certificate_names);
+	client->certificate_names = copy;
+	client->certificate_end_s = end_s;
+	return client_store(list, client, NULL, NULL, err);
+}
+
+bool client_has_certificate(const struct client *client)
+{
+	return client->is_active && client->certificate_names &&
+	       client->certificate_end_s > time_now_ms() / 1000;
 }

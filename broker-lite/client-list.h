@@ -28,6 +28,12 @@ struct client {
 	bool is_remembered; /* it has shown its password since we started: */
 	unsigned char remembered[32];
 	uint64_t addresses[CLIENT_ADDRESSES]; /* hashed; where it did so last; 0: none */
+	/* an agent's: what the certificate of its viewer names, and when that ends, in seconds since
+	 * 1970; NULL: it has none */
+	char *certificate_names;
+	long long certificate_end_s;
+	unsigned n_certifications; /* asked for in the hour that began then */
+	unsigned long long certifications_since_ms;
 	unsigned n_refs; /* of one that an external server vouches for; 0: it is in the list */
 };
 
@@ -72,6 +78,13 @@ int client_store(const struct client_list *list, const struct client *client, st
  * anybody waiting for it. */
 int client_set_server(const struct client_list *list, struct client *client, const char *server_id,
 		      struct error *err);
+
+/** An agent's @client has a certificate for its viewer. Stored in the same way. */
+int client_set_certificate(const struct client_list *list, struct client *client, const char *names,
+			   long long end_s, struct error *err);
+
+/** Does an active @client have a certificate that is still good? */
+bool client_has_certificate(const struct client *client);
 
 /** The list owns @client from now on. */
 int client_list_add(struct client_list *list, struct client *client, struct error *err);

@@ -31,6 +31,20 @@ void command_register_api_client(struct broker *broker, const json_t *options,
 		command_fail(request, &err);
 }
 
+static json_t *describe_one(const struct client *client)
+{
+	json_t *object = json_pack("{s:s,s:s,s:b}", "name", client->name, "id", client->id,
+				   "active", client->is_active);
+
+	if (object && client_has_certificate(client)) {
+		json_set_text(object, "viewer-certificate-names", client->certificate_names);
+		(void)json_object_set_new(
+			object, "viewer-certificate-days",
+			json_integer((client->certificate_end_s - time_now_ms() / 1000) / 86400));
+	}
+	return object;
+}
+
 static void describe(const struct broker *broker, enum client_kind kind, const char *title,
 		     struct http_request *request)
 {
@@ -41,9 +55,7 @@ static void describe(const struct broker *broker, enum client_kind kind, const c
 		const struct client *client = all->items[i];
 
 		if (client->kind == kind)
-			(void)json_array_append_new(list, json_pack("{s:s,s:s,s:b}", "name",
-								    client->name, "id", client->id,
-								    "active", client->is_active));
+			(void)json_array_append_new(list, describe_one(client));
 	}
 	command_reply_list(request, title, "clients", list);
 }

@@ -41,8 +41,11 @@ int link_message_read(const char *text, size_t len, struct link_message *ret, st
 	struct link_message message = {0};
 	const char *at = text;
 
-	message.is_report = text_skip(&at, "{\"event\":\"report\",\"body\":");
-	if (!message.is_report && !read_reply_head(&at, &message))
+	if (text_skip(&at, "{\"event\":\"report\",\"body\":"))
+		message.kind = LINK_REPORT;
+	else if (text_skip(&at, "{\"event\":\"certificateRequest\",\"body\":"))
+		message.kind = LINK_CERTIFICATE_REQUEST;
+	else if (!read_reply_head(&at, &message))
 		return error_set(err, ERR_INVALID, "neither a report nor a reply");
 	message.body = at;
 	message.body_len = json_object_span(at, (size_t)(text + len - at));

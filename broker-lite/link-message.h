@@ -5,15 +5,16 @@
 #ifndef BROKER_LINK_MESSAGE_H
 #define BROKER_LINK_MESSAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
 
+enum link_message_kind { LINK_REPLY, LINK_REPORT, LINK_CERTIFICATE_REQUEST };
+
 struct link_message {
-	bool is_report;   /* else a reply */
+	enum link_message_kind kind;
 	long long id;     /* of the command that is answered */
-	int status;       /* 200, or the HTTP status of a failure */
+	int status;       /* the same: 200, or the HTTP status of a failure */
 	const char *body; /* a JSON object whose braces and quotes match; borrowed */
 	size_t body_len;
 };

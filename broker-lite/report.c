@@ -322,6 +322,12 @@ static int attach(struct fleet *fleet, struct server *server, struct agent *agen
 	return client_set_server(fleet->clients, client, server->id, err);
 }
 
+static void set_boot_id(struct server *server, const char *text)
+{
+	(void)snprintf(server->boot_id, sizeof(server->boot_id), "%s",
+		       text && strlen(text) < sizeof(server->boot_id) ? text : "");
+}
+
 int report_apply(struct fleet *fleet, struct agent *agent, const char *body, size_t len,
 		 struct error *err)
 {
@@ -350,6 +356,7 @@ int report_apply(struct fleet *fleet, struct agent *agent, const char *body, siz
 	if (!server || attach(fleet, server, agent, &former, err) < 0 ||
 	    server_list_set_report(&fleet->servers, server, host, err) < 0)
 		return -1;
+	set_boot_id(server, json_get_text(report, "BootId"));
 	server->n_leaked = read_count(report, "LeakedProcesses");
 	/* First, because sessions are only taken over from a server that is lost. */
 	if (former && !former->agent)

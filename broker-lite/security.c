@@ -1,7 +1,7 @@
 #include "broker-lite/security.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "common/key-store.h"
 #include "common/log.h"
 #include "common/number.h"
+#include "common/subject-names.h"
 
 #define WARNING_DAYS 30 /* before a file of the administrator expires */
 #define LEAST_WAIT_MS 50
@@ -50,6 +51,10 @@ struct security {
 	long long day_ms;
 	struct shown shown[N_LISTENERS];
 	STACK_OF(X509) * authorities; /* our own; NULL: we have none */
+	char signer[2 * SHA256_DIGEST_LENGTH + 1];
+	char *extra_names; /* of the settings, as in subject-names.h */
+	void (*signer_changed)(void *userdata);
+	void *signer_userdata;
 	struct timer *timer;
 	struct address_watch *watch;
 	bool is_checking;
@@ -229,6 +234,21 @@ static void judge_file(const struct security *security, size_t i)
 			    shown->key_store, (int)days);
 }
 
+static void note_signer(struct security *security, X509 *authority)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	char before[sizeof(security->signer)];
+	unsigned len = 0;
+
+	memcpy(before, security->signer, sizeof(before));
+	if (!authority || X509_digest(authority, EVP_sha256(), digest, &len) != 1)
+		return;
+	for (unsigned i = 0; i < len; i++)
+		(void)snprintf(security->signer + (size_t)2 * i, 3, "%02x", digest[i]);
+	if (security->signer_changed && strcmp(before, security->signer) != 0)
+		security->signer_changed(security->signer_userdata);
+}
+
 /* -1: something is as it was because of an error; the last one is told. */
 static int apply(struct security *security, struct check *check, bool is_start, struct error *err)
 {
@@ -251,6 +271,7 @@ static int apply(struct security *security, struct check *check, bool is_start, 
 	if (check->own.authorities) {
 		sk_X509_pop_free(security->authorities, X509_free);
 		security->authorities = TAKE(check->own.authorities);
+		note_signer(security, sk_X509_value(security->authorities, check->own.signer));
 	}
 	return result;
 }
@@ -362,6 +383,16 @@ static int add_listeners(struct security *security, struct error *err)
 	return 0;
 }
 
+static int read_extra_names(struct security *security, struct error *err)
+{
+	AUTO(buf_done) struct buf names = {0};
+
+	if (host_names_append_list(security->config->certificate_extra_names, &names, err) < 0)
+		return -1;
+	security->extra_names = buf_steal(&names);
+	return security->extra_names ? 0 : error_oom(err);
+}
+
 static int start(struct security *security, struct error *err)
 {
 	AUTO(check_p) struct check *check = calloc(1, sizeof(*check));
@@ -395,7 +426,8 @@ int security_new(struct security **ret, struct loop *loop, const struct broker_c
 	security->config = config;
 	security->folder = strdup(folder);
 	if (!security->folder || read_time_scale(security, err) < 0 ||
-	    add_listeners(security, err) < 0 || start(security, err) < 0) {
+	    read_extra_names(security, err) < 0 || add_listeners(security, err) < 0 ||
+	    start(security, err) < 0) {
 		if (!security->folder)
 			(void)error_oom(err);
 		security_stop(security);
@@ -426,6 +458,7 @@ void security_free(struct security *security)
 	}
 	sk_X509_pop_free(security->authorities, X509_free);
 	free(security->folder);
+	free(security->extra_names);
 	free(security);
 }
 
@@ -454,18 +487,60 @@ double security_authority_days_left(const struct security *security)
 	return days_left(security, sk_X509_value(security->authorities, 0));
 }
 
-static int append_pem(X509 *certificate, struct buf *ret, struct error *err)
+const char *security_signer(const struct security *security)
 {
-	BIO *text = BIO_new(BIO_s_mem());
-	char *bytes = NULL;
-	long len = 0;
-	int result;
+	return security->signer;
+}
 
-	if (text && PEM_write_bio_X509(text, certificate) == 1)
-		len = BIO_get_mem_data(text, &bytes);
-	result = len > 0 ? buf_append(ret, bytes, (size_t)len, err) : error_oom(err);
-	(void)BIO_free(text);
-	return result;
+void security_watch_signer(struct security *security, void (*changed)(void *userdata),
+			   void *userdata)
+{
+	security->signer_changed = changed;
+	security->signer_userdata = userdata;
+}
+
+struct certificate_terms security_terms(const struct security *security, const char *names)
+{
+	return (struct certificate_terms){
+		.folder = security->folder, .names = names, .day_ms = security->day_ms};
+}
+
+/* Patterns are no name of one host. */
+static bool names_it(X509 *certificate, const char *entry)
+{
+	const unsigned flags = X509_CHECK_FLAG_NO_WILDCARDS;
+	const char *name = strchr(entry, ':') + 1;
+
+	if (!certificate)
+		return false;
+	return strncmp(entry, "IP:", 3) == 0
+		       ? X509_check_ip_asc(certificate, name, flags) == 1
+		       : X509_check_host(certificate, name, 0, flags, NULL) == 1;
+}
+
+bool security_is_own_name(const struct security *security, const char *entry, bool is_here)
+{
+	if (subject_names_has(security->extra_names, entry))
+		return true;
+	for (size_t i = 0; i < N_LISTENERS; i++) {
+		const struct shown *shown = &security->shown[i];
+
+		if ((shown->key_store || !is_here) && names_it(shown->identity.certificate, entry))
+			return true;
+	}
+	return false;
+}
+
+bool security_is_own_address(const struct security *security, const char *address)
+{
+	for (size_t i = 0; i < N_LISTENERS; i++) {
+		const struct shown *shown = &security->shown[i];
+
+		if (!shown->key_store && shown->identity.certificate &&
+		    X509_check_ip_asc(shown->identity.certificate, address, 0) == 1)
+			return true;
+	}
+	return false;
 }
 
 /* The end of the chain that is shown; NULL: its authority did not come with it. */
@@ -517,10 +592,6 @@ int security_append_trust(const struct security *security, struct buf *ret,
 	if (X509_digest(pinned, EVP_sha256(), ret_fingerprint, &len) != 1)
 		return error_oom(err);
 	if (shown->key_store)
-		return append_pem(pinned, ret, err);
-	for (int i = 0; i < sk_X509_num(security->authorities); i++) {
-		if (append_pem(sk_X509_value(security->authorities, i), ret, err) < 0)
-			return -1;
-	}
-	return 0;
+		return certificate_append(pinned, ret, err);
+	return certificate_append_all(security->authorities, ret, err);
 }

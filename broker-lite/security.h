@@ -15,6 +15,7 @@
 
 #include "broker-lite/config.h"
 #include "common/buf.h"
+#include "common/certificate.h"
 #include "common/loop.h"
 #include "common/tls.h"
 
@@ -43,6 +44,29 @@ double security_days_left(const struct security *security, enum security_listene
 
 /** The same of the broker's own authority; of no meaning (0) if it has none. */
 double security_authority_days_left(const struct security *security);
+
+/**
+ * The SHA-256 of the authority of our own that signs now, in hex; "" if we have none. It stays as long as
+ * nothing has been looked after.
+ */
+const char *security_signer(const struct security *security);
+
+/** Have @changed called when that is another. */
+void security_watch_signer(struct security *security, void (*changed)(void *userdata),
+			   void *userdata);
+
+/** For authority_sign(); @names are borrowed. */
+struct certificate_terms security_terms(const struct security *security, const char *names);
+
+/**
+ * Is @entry (a name as in subject-names.h) the broker's own? @is_here: asked for a host that is the broker's,
+ * whose names and addresses it may have; not so what stands in files of the administrator or in
+ * certificate-extra-names.
+ */
+bool security_is_own_name(const struct security *security, const char *entry, bool is_here);
+
+/** Is @address (of a peer) one of this machine, as far as our certificate tells its addresses? */
+bool security_is_own_address(const struct security *security, const char *address);
 
 /**
  * The certificates that agents must trust, as PEM text, and the SHA-256 of the one that leads to

@@ -17,6 +17,7 @@
 #include "broker-lite/store.h"
 #include "common/list.h"
 #include "common/loop.h"
+#include "common/text.h"
 
 struct agent;
 struct client;
@@ -34,7 +35,8 @@ struct server {
 	struct timer *timer; /* of the fleet: what to do about the loss */
 	void *owner;         /* of the timer's function */
 
-	json_t *report; /* shaped; NULL: not listed */
+	char boot_id[UUID_SIZE]; /* as reported; "": it was none */
+	json_t *report;          /* shaped; NULL: not listed */
 	/* From the report, for placement: */
 	bool is_available;
 	const char *reason; /* borrowed from the report; NULL when available */

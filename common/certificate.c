@@ -99,9 +99,9 @@ static BIO *open_file(const char *folder, const char *name, struct error *err)
 	return BIO_new_file(path, "r");
 }
 
-STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, struct error *err)
+/* @bio NULL: there is nothing to read. */
+static STACK_OF(X509) * read_all(BIO *bio, struct error *err)
 {
-	AUTO(bio_p) BIO *bio = open_file(folder, name, err);
 	STACK_OF(X509) *all = sk_X509_new_null();
 	X509 *certificate;
 
@@ -115,6 +115,20 @@ STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, stru
 	return all;
 }
 
+STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, struct error *err)
+{
+	AUTO(bio_p) BIO *bio = open_file(folder, name, err);
+
+	return read_all(bio, err);
+}
+
+STACK_OF(X509) * certificate_parse_all(const char *text, struct error *err)
+{
+	AUTO(bio_p) BIO *bio = BIO_new_mem_buf(text, -1);
+
+	return read_all(bio, err);
+}
+
 EVP_PKEY *certificate_read_key(const char *folder, const char *name, struct error *err)
 {
 	AUTO(bio_p) BIO *bio = open_file(folder, name, err);
@@ -124,34 +138,51 @@ EVP_PKEY *certificate_read_key(const char *folder, const char *name, struct erro
 	return key;
 }
 
-static int write_bio(const char *folder, const char *name, BIO *bio, mode_t mode, struct error *err)
+int certificate_append(X509 *certificate, struct buf *ret, struct error *err)
 {
-	AUTO(free_p) char *path = certificate_path(folder, name, err);
+	AUTO(bio_p) BIO *text = BIO_new(BIO_s_mem());
 	char *bytes = NULL;
-	long len = BIO_get_mem_data(bio, &bytes);
+	long len;
 
-	return path ? file_write_atomic(path, bytes, (size_t)len, mode, err) : -1;
+	if (!text || PEM_write_bio_X509(text, certificate) != 1)
+		return ssl_error(err, "write a certificate");
+	len = BIO_get_mem_data(text, &bytes);
+	return buf_append(ret, bytes, (size_t)len, err);
+}
+
+int certificate_append_all(const STACK_OF(X509) * all, struct buf *ret, struct error *err)
+{
+	for (int i = 0; i < sk_X509_num(all); i++) {
+		if (certificate_append(sk_X509_value(all, i), ret, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int certificate_write_all(const char *folder, const char *name, const STACK_OF(X509) * all,
 			  struct error *err)
 {
-	AUTO(bio_p) BIO *text = BIO_new(BIO_s_mem());
-	bool ok = text != NULL;
+	AUTO(free_p) char *path = certificate_path(folder, name, err);
+	AUTO(buf_done) struct buf text = {0};
 
-	for (int i = 0; ok && i < sk_X509_num(all); i++)
-		ok = PEM_write_bio_X509(text, sk_X509_value(all, i)) == 1;
-	return ok ? write_bio(folder, name, text, 0644, err)
-		  : ssl_error(err, "write a certificate");
+	if (!path || certificate_append_all(all, &text, err) < 0)
+		return -1;
+	return file_write_atomic(path, text.data ? text.data : "", text.len, 0644, err);
 }
 
 int certificate_write_key(const char *folder, const char *name, EVP_PKEY *key, struct error *err)
 {
+	AUTO(free_p) char *path = certificate_path(folder, name, err);
 	AUTO(bio_p) BIO *text = BIO_new(BIO_s_secmem());
+	char *bytes = NULL;
+	long len;
 
+	if (!path)
+		return -1;
 	if (!text || PEM_write_bio_PrivateKey(text, key, NULL, NULL, 0, NULL, NULL) != 1)
 		return ssl_error(err, "write a key");
-	return write_bio(folder, name, text, 0600, err);
+	len = BIO_get_mem_data(text, &bytes);
+	return file_write_atomic(path, bytes, (size_t)len, 0600, err);
 }
 
 /* --- making ------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@
 #include <openssl/x509.h>
 #include <stdbool.h>
 
+#include "common/buf.h"
 #include "common/error.h"
 #include "common/tls.h"
 
 #define CERTIFICATE_MAX_BYTES 65536
+#define CERTIFICATE_OF_VIEWER "dcv-session-viewer" /* what it says it is for */
 #define DAY_MS (24LL * 60 * 60 * 1000)
 
 /** What is to be made. */
@@ -58,6 +60,13 @@ STACK_OF(X509) * certificate_read_all(const char *folder, const char *name, stru
 
 /** NULL without an error: there is no such file, or it holds no key. */
 EVP_PKEY *certificate_read_key(const char *folder, const char *name, struct error *err);
+
+/** Append one, or all, as PEM. */
+int certificate_append(X509 *certificate, struct buf *ret, struct error *err);
+int certificate_append_all(const STACK_OF(X509) * all, struct buf *ret, struct error *err);
+
+/** Those in a PEM text; no error if there are none. */
+STACK_OF(X509) * certificate_parse_all(const char *text, struct error *err);
 
 int certificate_write_all(const char *folder, const char *name, const STACK_OF(X509) * all,
 			  struct error *err);

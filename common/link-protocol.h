@@ -19,17 +19,26 @@
  * between them, so that a body can be cut out and passed on without being parsed:
  *
  *   broker to agent
- *     {"event":"hello","body":{"MessageMaxBytes":n,"Time":n}}        first message
+ *     {"event":"hello","body":{"MessageMaxBytes":n,"Time":n,"Authority":"<64 hex digits>"}}
+ *                       first message, and again when Authority is another
  *     {"event":"reportReceived","body":{"sessionsUpdateResponse":
  *         {"requestId":"<32 hex digits>","result":{"success":true}}}}
+ *     {"event":"certificate","body":{"Certificate":"<PEM>"}}         to a certificateRequest
+ *     {"event":"certificate","body":{"error":"…","code":"<error_wire_name()>"}}
  *     {"id":n,"operation":"<API name>","context":{…},"body":{…}}     one element of a request
  *   agent to broker
  *     {"event":"report","body":{"Server":{…},"Sessions":[…],"LeakedProcesses":n,"Sequence":n,"BootId":"…"}}
+ *     {"event":"certificateRequest","body":{"Request":"<base64>"}}   common/certificate-request.h
  *     {"id":n,"status":200,"body":{…}}                  body: the entry of SuccessfulList
  *     {"id":n,"status":4xx or 5xx,"body":{"error":"…","code":"<error_wire_name()>"}}
  *
  * "Time" is the broker's, in milliseconds since 1970, for the agent to know by how much theirs
  * differ; a broker of another release may not tell it.
+ *
+ * "Authority" is the SHA-256 of the authority that signs certificates for hosts' web viewers now, "" if the
+ * broker signs none for this agent. One that does not tell it knows no certificateRequest and must not be
+ * sent one. What a certificate is signed for, and for whom: broker-lite/certification.h. "Certificate" is two
+ * of them: what was asked for, and the authority.
  *
  * "id" is a number of the broker's choice, unique on the link. "body" of an operation is the
  * client's element as it came. "context" is what the broker adds: SessionId, CreationTime and

@@ -69,6 +69,7 @@ static void examine(struct doctor *d)
 	doctor_check_programs(d);
 	doctor_check_pam(d);
 	doctor_check_peers(d);
+	doctor_check_viewer(d);
 	doctor_check_owner(d);
 }
 

@@ -49,6 +49,9 @@ void doctor_check_disks(struct doctor *d);
 /** The keeper and the broker: those that are asked over a socket. Blocks for some seconds. */
 void doctor_check_peers(struct doctor *d);
 
+/** The web viewer, as a browser sees it. Blocks for some seconds at most. */
+void doctor_check_viewer(struct doctor *d);
+
 /** The owner's account, home folder and room in it, by really trying. */
 void doctor_check_owner(struct doctor *d);
 

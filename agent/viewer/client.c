@@ -435,8 +435,10 @@ static void show_token(struct client *client, const json_t *message)
 					     : NULL;
 	if (client->visitor)
 		return;
-	if (client->session_id)
-		log_warning("a token is not looked at: %s", err.message);
+	if (client->session_id &&
+	    refusals_may_tell(client->host->refusals, question.address, err.message))
+		log_warning("a token is not looked at: %s (address=%s)", err.message,
+			    question.address);
 	close_browser(client,
 		      CLIENT_CLOSE_REFUSED +
 			      (client->session_id && err.code == ERR_UNAUTHORIZED ? 401 : 503),

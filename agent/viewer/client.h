@@ -14,6 +14,7 @@
 #ifndef AGENT_VIEWER_CLIENT_H
 #define AGENT_VIEWER_CLIENT_H
 
+#include "agent/refusals.h"
 #include "agent/viewer/share.h"
 #include "agent/viewer/vouch.h"
 #include "common/list.h"
@@ -35,6 +36,7 @@ struct client_host {
 	struct vouch *vouch;
 	struct list rooms; /* struct room::link */
 	struct shares shares;
+	struct refusals *refusals;
 };
 
 /** For the WebSocket server; the path is to be set. */

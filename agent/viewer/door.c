@@ -89,8 +89,9 @@ static void check_token(struct door *door, struct http_request *request, const c
 	} else {
 		(void)error_oom(&err);
 	}
-	log_warning("a token is not looked at: %s (address=%s)", err.message,
-		    request->peer_address);
+	if (refusals_may_tell(door->options.host->refusals, request->peer_address, err.message))
+		log_warning("a token is not looked at: %s (address=%s)", err.message,
+			    request->peer_address);
 	serve(door, request, err.code == ERR_UNAUTHORIZED ? 401 : 503, REFUSED);
 	free(caller);
 }

@@ -16,7 +16,6 @@
 #define STATE_FOLDER "/var/lib/dcv-session-viewer"
 #define PAGE_FOLDER "/usr/share/dcv-session-viewer"
 #define NOVNC_FOLDER "/usr/share/novnc"
-#define DAY_MS_TIMER (24ULL * 60 * 60 * 1000)
 
 struct options {
 	const char *conf, *state_folder, *agent_socket, *page_folder, *novnc_folder;
@@ -32,7 +31,7 @@ struct program {
 	struct site *site;
 	struct client_host host;
 	struct door *door;
-	struct timer *renewal;
+	struct identity *identity;
 	struct service service;
 	char *path; /* with a slash at both ends */
 };
@@ -108,15 +107,6 @@ static int read_options(int argc, char **argv, struct options *o)
 	return 3;
 }
 
-static void show_identity(void *userdata)
-{
-	struct program *p = userdata;
-	struct error err;
-
-	if (identity_show(p->tls, &p->config, p->options.state_folder, &err) < 0)
-		log_error("the certificate stays as it is: %s", err.message);
-}
-
 static void on_stop(void *userdata)
 {
 	struct program *p = userdata;
@@ -124,14 +114,17 @@ static void on_stop(void *userdata)
 	log_info("viewer stops");
 	service_stopping();
 	service_stop(&p->service);
-	timer_free(p->renewal);
+	identity_stop(p->identity);
+	refusals_stop(p->host.refusals);
 	vouch_stop(p->host.vouch);
 }
 
 static void on_reload(void *userdata)
 {
+	struct program *p = userdata;
+
 	service_reloading();
-	show_identity(userdata);
+	identity_look(p->identity);
 	service_reloaded();
 }
 
@@ -155,9 +148,16 @@ static int make_path(struct program *p, struct error *err)
 
 static int build(struct program *p, struct error *err)
 {
-	const struct vouch_options vouch = {.socket = p->options.agent_socket,
-					    .port = (int)p->config.viewer_port,
-					    .web_url_path = p->path};
+	const struct identity_options identity = {.loop = &p->loop,
+						  .tls = p->tls,
+						  .config = &p->config,
+						  .state_folder = p->options.state_folder,
+						  .vouch = &p->host.vouch};
+	struct vouch_options vouch = {
+		.socket = p->options.agent_socket,
+		.port = (int)p->config.viewer_port,
+		.web_url_path = p->path,
+	};
 	const struct door_options door = {.bind_host = p->config.viewer_bind_host,
 					  .port = (int)p->config.viewer_port,
 					  .path = p->path,
@@ -172,13 +172,17 @@ static int build(struct program *p, struct error *err)
 	list_init(&p->host.rooms);
 	if (shares_init(&p->host.shares, err) < 0)
 		return -1;
+	p->host.refusals = refusals_new(&p->loop, err);
+	if (!p->host.refusals)
+		return -1;
+	p->identity = identity_new(&identity, err);
+	if (!p->identity)
+		return -1;
 	p->door = door_new(&p->loop, &door, err);
 	if (!p->door)
 		return -1;
-	p->renewal = timer_new(&p->loop, show_identity, p);
-	if (!p->renewal)
-		return error_oom(err);
-	timer_start(p->renewal, DAY_MS_TIMER, DAY_MS_TIMER);
+	vouch.certificate = identity_events(p->identity);
+	vouch.certificate_userdata = p->identity;
 	/* last: from then on the agent tells others that we are here */
 	p->host.vouch = vouch_new(&p->loop, &vouch, err);
 	return p->host.vouch ? 0 : -1;
@@ -196,7 +200,7 @@ static int prepare(struct program *p, struct error *err)
 		return -1;
 	p->site = site_load(p->options.page_folder, p->options.novnc_folder, err);
 	p->tls = p->site ? tls_server_new(err) : NULL;
-	if (!p->tls || identity_show(p->tls, &p->config, p->options.state_folder, err) < 0)
+	if (!p->tls)
 		return -1;
 	return loop_init(&p->loop, err);
 }
@@ -218,9 +222,13 @@ static int run(struct program *p, struct error *err)
 		ready_tell(&p->options.ready_fd);
 		loop_run(&p->loop);
 	}
+	identity_stop(p->identity);
+	refusals_stop(p->host.refusals);
 	loop_done(&p->loop);
 	door_free(p->door);
 	vouch_free(p->host.vouch);
+	identity_free(p->identity);
+	refusals_free(p->host.refusals);
 	return result;
 }
 

@@ -6,7 +6,9 @@
  * and gets a socket to the session's X server, or a status. One viewer at a time; the latest counts.
  *
  * From the viewer, OPERATION= one of
- *    hello    PORT WEB_URL_PATH    it listens there; first message
+ *    hello    PORT WEB_URL_PATH [CERTIFICATE]   it listens there; first message. CERTIFICATE, of any
+ *                                  value: it wants one of the broker's authority
+ *    certify  REQUEST              a certificate is asked for: common/certificate-request.h
  *    check    TAG TOKEN ADDRESS    would this token admit anybody now? For the page; nothing begins
  *    connect  TAG TOKEN SESSION_ID ADDRESS
  *    holds    TAG SESSION_ID USER ADDRESS   after hello: was admitted by an agent before this one
@@ -25,6 +27,13 @@
  *                                  session, 503 not now. Why is in the agent's log.
  *    features  TAG FEATURES        are theirs from now on
  *    end       TAG REASON          put them out; REASON is one of enum viewer_end, decimal
+ *
+ * and, to one that wants a certificate, without TAG,
+ *    host      NAMES AUTHORITY     the host's names (common/subject-names.h), and the SHA-256 of the
+ *                                  authority that the broker signs with now, in hex; when that is news
+ *    host      NAMES REASON        why there is none now
+ *    certified   CERTIFICATE       PEM: what was asked for, and the authority that has signed it
+ *    uncertified REASON
  *
  * TAG names somebody at the door or inside: a number that the viewer never uses twice.
  */

@@ -70,8 +70,10 @@ static int say(struct vouch *vouch, const char *operation, const char *const *fi
 static int say_hello(struct vouch *vouch, struct error *err)
 {
 	char port[12];
-	const char *const fields[] = {"PORT", port, "WEB_URL_PATH", vouch->options.web_url_path,
-				      NULL};
+	/* in pairs; a NULL in the place of a name is the end */
+	const char *const wish = vouch->options.certificate ? "CERTIFICATE" : NULL;
+	const char *const fields[] = {
+		"PORT", port, "WEB_URL_PATH", vouch->options.web_url_path, wish, "wanted", NULL};
 
 	(void)snprintf(port, sizeof(port), "%d", vouch->options.port);
 	if (say(vouch, "hello", fields, err) < 0)
@@ -165,6 +167,28 @@ static struct visitor *find(struct vouch *vouch, const char *tag)
 	return NULL;
 }
 
+/* False: it is about somebody. */
+static bool take_certificate_event(struct vouch *vouch, const struct message *message,
+				   const char *event)
+{
+	const struct vouch_certificate_events *events = vouch->options.certificate;
+	void *userdata = vouch->options.certificate_userdata;
+	const char *names = message_get(message, "NAMES"),
+		   *authority = message_get(message, "AUTHORITY"),
+		   *certificate = message_get(message, "CERTIFICATE"),
+		   *reason = message_get(message, "REASON");
+
+	if (events && strcmp(event, "host") == 0 && names && (authority || reason))
+		events->host(names, authority, reason, userdata);
+	else if (events && strcmp(event, "certified") == 0 && certificate)
+		events->answered(certificate, NULL, userdata);
+	else if (events && strcmp(event, "uncertified") == 0 && reason)
+		events->answered(NULL, reason, userdata);
+	else
+		return false;
+	return true;
+}
+
 static int take_event(struct vouch *vouch, const struct message *message, int *fd,
 		      struct error *err)
 {
@@ -172,6 +196,8 @@ static int take_event(struct vouch *vouch, const struct message *message, int *f
 	struct visitor *visitor;
 	long long number;
 
+	if (event && take_certificate_event(vouch, message, event))
+		return 0;
 	if (!event || !tag)
 		return error_set(err, ERR_INVALID, "a message without EVENT or TAG");
 	visitor = find(vouch, tag);
@@ -302,6 +328,13 @@ static struct visitor *visitor_new(struct vouch *vouch, const struct vouch_quest
 		return visitor;
 	visitor_free(visitor);
 	return NULL;
+}
+
+int vouch_ask_certificate(struct vouch *vouch, const char *request, struct error *err)
+{
+	const char *const fields[] = {"REQUEST", request, NULL};
+
+	return say(vouch, "certify", fields, err);
 }
 
 struct visitor *vouch_ask(struct vouch *vouch, const struct vouch_question *question,

@@ -35,10 +35,20 @@ struct vouch_events {
 	void (*put_out)(enum viewer_end reason, void *userdata);
 };
 
+/** What the agent tells of a certificate by the broker; texts are borrowed. */
+struct vouch_certificate_events {
+	/** @authority, in hex, or NULL and @reason why there is none now. */
+	void (*host)(const char *names, const char *authority, const char *reason, void *userdata);
+	/** @certificate, as PEM, or NULL and @reason. */
+	void (*answered)(const char *certificate, const char *reason, void *userdata);
+};
+
 struct vouch_options {
 	const char *socket; /* the agent's; borrowed */
 	int port;
 	const char *web_url_path;
+	const struct vouch_certificate_events *certificate; /* NULL: none is wanted */
+	void *certificate_userdata;
 };
 
 struct vouch *vouch_new(struct loop *loop, const struct vouch_options *options, struct error *err);
@@ -46,6 +56,9 @@ struct vouch *vouch_new(struct loop *loop, const struct vouch_options *options, 
 /** When the loop stops, and when it has stopped. Both take NULL. */
 void vouch_stop(struct vouch *vouch);
 void vouch_free(struct vouch *vouch);
+
+/** Ask for a certificate; answered() follows, unless the agent goes away: then host() does when it is back. */
+int vouch_ask_certificate(struct vouch *vouch, const char *request, struct error *err);
 
 struct vouch_question {
 	const char *token;

@@ -151,6 +151,7 @@ class AgentDouble:
         self.ws = None
         self.closed = threading.Event()
         self.hello = None
+        self.certificates = []         # what requests for one were answered with
 
     def connect(self, report=True):
         token = fetch_token(self.port, self.client_id, self.secret).json()["access_token"]
@@ -189,6 +190,13 @@ class AgentDouble:
             if wait:
                 assert self.reported.wait_for(lambda: self.confirmed > before, 60)
 
+    def ask_certificate(self, request):
+        with self.lock:
+            n = len(self.certificates)
+            self.send({"event": "certificateRequest", "body": {"Request": request}})
+            assert self.reported.wait_for(lambda: len(self.certificates) > n, 60)
+            return self.certificates[-1]
+
     def send(self, message):
         with self.lock:
             text = message if isinstance(message, (bytes, str)) else json.dumps(
@@ -221,6 +229,10 @@ class AgentDouble:
             event = message.get("event")
             if event == "hello":
                 self.hello = message["body"]
+                return
+            if event == "certificate":
+                self.certificates.append(message["body"])
+                self.reported.notify_all()
                 return
             if event == "reportReceived":
                 self.confirmed += 1

@@ -161,7 +161,7 @@ def test_a_host_that_is_well_has_nothing_to_be_done(make_host, broker):
     assert [f for f in findings.all if f["State"] != "OK" and f["Check"] != "disk"] == []
     assert {f["Check"] for f in findings.all} == {
         "settings", "account", "folders", "tags", "disk", "programs", "pam", "keeper", "broker",
-        "certificate", "clock", "owner", "agent", "availability", "link"}
+        "certificate", "clock", "viewer", "owner", "agent", "availability", "link"}
     assert all("Advice" not in f for f in findings.of("OK"))
 
 

@@ -1,9 +1,9 @@
 """The web viewer, with clients that speak RFB by hand: who is let in, and what they reach there."""
 
 import base64
+import concurrent.futures
 import contextlib
 import glob
-import http.client
 import json
 import os
 import signal
@@ -18,7 +18,7 @@ from broker_helpers import Broker
 from keeper_helpers import BUILD, User, wait_for
 from rfb_client import (CONTINUOUS_UPDATES, COPY_RECT, CURSOR, EXTENDED_CLIPBOARD,
                         EXTENDED_DESKTOP_SIZE, FENCE, HEXTILE, LAST_RECT, RAW, TIGHT, ZRLE, Rfb)
-from viewer_helpers import CONTEXT, Browser, Direct, Viewer
+from viewer_helpers import Browser, Direct, Viewer, settings_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
@@ -476,26 +476,41 @@ def test_who_is_inside_stays_there_while_the_agent_is_away(people, alice, bob):
         it.done()
 
 
+def guesses(token, n):
+    """Tokens of nobody: noise, and the good one with up to three characters changed."""
+    letters = string.ascii_letters + string.digits + "-_."
+    random = Random(6)
+    for i in range(n):
+        tried = list(token)
+        while "".join(tried) == token:
+            if i % 4 == 0:
+                tried = random.choices(letters, k=random.randint(1, 300))
+            for _ in range(random.randint(1, 3)):
+                tried[random.randrange(len(tried))] = random.choice(letters)
+        yield "".join(tried)
+
+
+def n_open(*pids):
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+
+
 def test_random_and_mutated_tokens_are_not_accepted(viewer, make_session, alice):
     session_id = make_session(ALL)
     token = viewer.token(session_id, alice.name)
-    letters = string.ascii_letters + string.digits + "-_."
-    random = Random(6)
     guest = viewer.guest(session_id, alice.name)
-    connection = http.client.HTTPSConnection("127.0.0.1", viewer.port, context=CONTEXT, timeout=60)
-    for i in range(1000):
-        tried = list(token)
-        for _ in range(random.randint(1, 3)):
-            tried[random.randrange(len(tried))] = random.choice(letters)
-        if i % 4 == 0:
-            tried = random.choices(letters, k=random.randint(1, 300))
-        if "".join(tried) == token:
-            continue
-        connection.request("GET", "/?authToken=" + "".join(tried))
-        answer = connection.getresponse()
-        assert (answer.status, b"viewer.js" in answer.read()) == (401, False), "".join(tried)
+    pids = viewer.process.pid, viewer.agent.process.pid
+    before = n_open(*pids)
+    log = os.path.join(viewer.agent.log_folder, "agent.log")
+    log_before = os.path.getsize(log)
+    tokens = list(guesses(token, 10000))
+    answers = list(viewer.get_all([f"/?authToken={token}" for token in tokens]))
+    accepted = [t for t, (status, page) in zip(tokens, answers, strict=True)
+                if status != 401 or b"viewer.js" in page]
+    assert accepted == []
     assert viewer.get(f"/?authToken={token}")[0] == 200
     Rfb(guest, [RAW]).whole()
+    wait_for(lambda: n_open(*pids) <= before, "the connections to be closed")
+    assert os.path.getsize(log) - log_before < 100000  # a line for each would be ten times that
 
 
 @pytest.fixture
@@ -505,17 +520,25 @@ def broker():
     it.done()
 
 
+def linked(people, broker):
+    """A viewer on a host that the broker knows."""
+    it = Viewer(people[0], settings=settings_for(broker))
+    wait_for(lambda: [s["Port"] for s in broker.ok("/describeServers")["Servers"]] == [str(it.port)],
+             "the host to be known")
+    return it
+
+
+def ready_session(broker, owner):
+    """A session that the broker has made, with what it tells the owner to connect."""
+    session_id = broker.create(Owner=owner.name, InitFile="init.sh")
+    wait_for(lambda: broker.state(session_id) == "READY", "the session")
+    return session_id, broker.ok(f"/sessionConnectionData/{session_id}/{owner.name}", method="GET")
+
+
 def test_tokens_of_a_broker_are_shown_to_it(broker, people, alice):
-    it = Viewer(people[0], settings=(
-        f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
-        f"ca_file = '{broker.http.verify}'\n"
-        f"software_statement_path = '{broker.folder}/security/default-software-statement'\n"))
+    it = linked(people, broker)
     try:
-        wait_for(lambda: [s["Port"] for s in broker.ok("/describeServers")["Servers"]] ==
-                 [str(it.port)], "the host to be known")
-        session_id = broker.create(Owner=alice.name, InitFile="init.sh")
-        wait_for(lambda: broker.state(session_id) == "READY", "the session")
-        data = broker.ok(f"/sessionConnectionData/{session_id}/{alice.name}", method="GET")
+        session_id, data = ready_session(broker, alice)
         server, token = data["Session"]["Server"], data["ConnectionToken"]
         assert (server["Port"], server["WebUrlPath"]) == (str(it.port), "/")
         assert it.get(f"/?authToken={token}")[0] == 200
@@ -529,6 +552,35 @@ def test_tokens_of_a_broker_are_shown_to_it(broker, people, alice):
         broker.stop()
         assert it.get(f"/?authToken={token}")[0] == 503
         Rfb(it.guest(session_id, alice.name), [RAW]).whole()  # by a token of the host's own
+        it.agent.delete(session_id, alice.name)
+    finally:
+        it.done()
+
+
+def n_connected(port):
+    return len(subprocess.run(["ss", "-Htn", "state", "established", f"dport = :{port}"], check=True,
+                              capture_output=True, text=True).stdout.splitlines())
+
+
+def test_one_address_cannot_use_up_the_questions_to_the_broker(broker, people, alice):
+    it = linked(people, broker)
+    try:
+        session_id, data = ready_session(broker, alice)
+        path = f"/?authToken={data['ConnectionToken']}"
+        with concurrent.futures.ThreadPoolExecutor(21) as pool:
+            broker.process.send_signal(signal.SIGSTOP)
+            try:
+                asked = [pool.submit(lambda: list(it.get_all([path]))) for _ in range(20)]
+                wait_for(lambda: sum(one.done() for one in asked) == 20 - 16, "the others to be refused")
+                elsewhere = pool.submit(lambda: list(it.get_all([path], address="127.0.0.2")))
+                wait_for(lambda: n_connected(broker.agent_port) == 16 + 1 + 1,
+                         "one question of another address beside those and the link")
+            finally:
+                broker.process.send_signal(signal.SIGCONT)
+            ((status, _),) = elsewhere.result()
+            assert status == 200
+            statuses = [one.result()[0][0] for one in asked]
+        assert (statuses.count(503), statuses.count(200)) == (4, 16)
         it.agent.delete(session_id, alice.name)
     finally:
         it.done()

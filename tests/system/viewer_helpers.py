@@ -20,9 +20,17 @@ PROGRAM = os.path.join(BUILD, "dcv-session-viewer")
 PAGE = os.path.join(os.path.dirname(__file__), "../../agent/viewer/page")
 PROTOCOL = "dcv-session-viewer.1"
 SESSION = "#!/bin/sh\nexec sleep infinity\n"
+AT_ONCE = 50
 CONTEXT = ssl.create_default_context()
 CONTEXT.check_hostname = False
 CONTEXT.verify_mode = ssl.CERT_NONE
+
+
+def settings_for(broker):
+    """Lines of [agent] for a host of that broker."""
+    return (f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
+            f"ca_file = '{broker.http.verify}'\n"
+            f"software_statement_path = '{broker.folder}/security/default-software-statement'\n")
 
 
 class Viewer:
@@ -107,6 +115,21 @@ class Viewer:
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def get_all(self, paths, address="127.0.0.1"):
+        """(status, body) of each, in their order, over one connection from that address: they are asked for before
+        the ones ahead are answered."""
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE,
+                                      source_address=(address, 0)) as plain, \
+                CONTEXT.wrap_socket(plain) as tls, tls.makefile("rb") as answers:
+            for i in range(0, len(paths), AT_ONCE):
+                batch = paths[i:i + AT_ONCE]
+                tls.sendall("".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+                                    for path in batch).encode())
+                for _ in batch:
+                    status = int(answers.readline().split()[1])
+                    headers = http.client.parse_headers(answers)
+                    yield status, answers.read(int(headers["Content-Length"]))
 
     def browser(self, session_id=None, user=None, token=None):
         """A WebSocket on which this token has been shown."""

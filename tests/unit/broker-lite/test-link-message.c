@@ -64,7 +64,7 @@ static void a_reply_is_taken_apart(void **state)
 
 	(void)state;
 	assert_int_equal(link_message_read(text, sizeof(text) - 1, &message, &err), 0);
-	assert_false(message.is_report);
+	assert_int_equal(message.kind, LINK_REPLY);
 	assert_int_equal(message.id, 12);
 	assert_int_equal(message.status, 404);
 	link_message_read_failure(&message, &failure);
@@ -78,6 +78,8 @@ static void other_messages_are_refused(void **state)
 		"",
 		"{}",
 		"{\"event\":\"report\",\"body\":{}",
+		"{\"event\":\"certificateRequest\",\"body\":[]}",
+		"{\"event\":\"certificateRequest\",\"body\": {}}",
 		"{\"event\":\"report\",\"body\":{}}}",
 		"{\"event\":\"report\",\"body\":[]}",
 		"{\"id\":1,\"status\":99,\"body\":{}}",
