@@ -45,10 +45,11 @@ archive = $(BUILD)/lib$(1).a
 sources = $(filter-out %/main.c,$(foreach dir,$(1),$(wildcard $(dir)/*.c)))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-ROOMS = common agent keeper viewer broker-lite screenshot ctl fleet
+ROOMS = common agent keeper files viewer broker-lite screenshot ctl fleet
 common_DIRS = common
 agent_DIRS = agent agent/engines agent/doctor
 keeper_DIRS = agent/keeper
+files_DIRS = agent/files
 viewer_DIRS = agent/viewer
 broker-lite_DIRS = broker-lite
 screenshot_DIRS = screenshot
@@ -56,11 +57,13 @@ ctl_DIRS = ctl
 fleet_DIRS = tests/doubles/fleet
 
 # Programs: the room of main.c, the archives in link order, the libraries.
-PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-viewer dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
+PROGRAMS = dcv-session-manager-agent dcv-session-keeper dcv-session-files dcv-session-viewer dcv-session-init dcv-session-manager-broker dcv-screenshot dcvctl
 dcv-session-manager-agent_MAIN = agent
 dcv-session-manager-agent_ROOMS = agent keeper common
 dcv-session-keeper_MAIN = agent/keeper
 dcv-session-keeper_ROOMS = keeper agent common
+dcv-session-files_MAIN = agent/files
+dcv-session-files_ROOMS = files common
 dcv-session-viewer_MAIN = agent/viewer
 dcv-session-viewer_ROOMS = viewer agent common
 dcv-session-init_MAIN = agent/session-init
@@ -204,7 +207,7 @@ bench-viewer: all $(BENCHES)
 # --- upkeep ------------------------------------------------------------------------------------
 
 OURS = $(shell find $(common_DIRS) $(agent_DIRS) $(keeper_DIRS) $(broker-lite_DIRS) $(screenshot_DIRS) \
-       $(viewer_DIRS) $(ctl_DIRS) tests -name '*.[ch]' 2>/dev/null | sort -u)
+       $(files_DIRS) $(viewer_DIRS) $(ctl_DIRS) tests -name '*.[ch]' 2>/dev/null | sort -u)
 
 lint: check-format
 	$(MAKE) BUILD=build/gcc WERROR=-Werror everything

@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "common/http-client.h"
+#include "common/http-form.h"
 #include "common/json.h"
 #include "common/list.h"
 #include "common/source-address.h"
@@ -144,12 +145,9 @@ static int append_form(struct buf *form, const struct admission_question *questi
 					 {"&clientAddress=", question->address}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		if (buf_append_text(form, fields[i][0], err) < 0)
+		if (buf_append_text(form, fields[i][0], err) < 0 ||
+		    http_percent_append(form, fields[i][1], err) < 0)
 			return -1;
-		for (const char *p = fields[i][1]; *p; p++) {
-			if (buf_printf(form, err, "%%%02X", (unsigned char)*p) < 0)
-				return -1;
-		}
 	}
 	return 0;
 }

@@ -108,13 +108,18 @@ static struct session *session_of(const struct guest *guest)
 	return session && session->state == SESSION_READY ? session : NULL;
 }
 
+static bool has_files(const struct session *session)
+{
+	return session && session->storage_root && session->storage_root[0];
+}
+
 /* --- what is said ------------------------------------------------------------------------------
  */
 
 struct event {
 	const char *name;
-	const char *fields[8]; /* NAME, value, ... */
-	int fd;                /* -1: none */
+	const char *fields[10]; /* NAME, value, ... */
+	int fd;                 /* -1: none */
 };
 
 static void say(struct guests *guests, const struct guest *guest, const struct event *event)
@@ -324,9 +329,37 @@ static void on_connection(struct connection_wish *wish, int fd, const struct err
 	    &(struct event){.name = "connected",
 			    .fields = {"USER", guest->user, "FEATURES", features, "IS_OWNER",
 				       guest->is_owner ? "1" : "0", "IS_CONSOLE",
-				       is_console ? "1" : "0"},
+				       is_console ? "1" : "0", "HAS_FILES",
+				       has_files(session_of(guest)) ? "1" : "0"},
 			    .fd = socket});
 	count(guest, true);
+}
+
+/* Whoever may not use them any more is told so by the viewer, which knows their features. */
+static void on_files(struct connection_wish *wish, int fd, const struct error *err)
+{
+	const struct guest *guest = (const struct guest *)(const void *)wish;
+	AUTO(close_p) int socket = fd;
+
+	if (socket < 0)
+		log_warning("session %s: its files: %s", guest->session_id, err->message);
+	say(guest->guests, guest, &(struct event){.name = "files", .fd = socket});
+}
+
+static void connect_files(struct guest *guest)
+{
+	const uint32_t some = FEATURE_BIT(FEATURE_file_upload) | FEATURE_BIT(FEATURE_file_download);
+	struct engine *engine = guest->guests->agent->engine;
+	struct session *session = session_of(guest);
+
+	if (!has_files(session) || !(guest->features & some) || !guest->is_inside) {
+		say(guest->guests, guest, &(struct event){.name = "files", .fd = -1});
+		return;
+	}
+	list_remove(&guest->wish.link);
+	guest->wish.give = on_files;
+	guest->wish.folder = session->storage_root;
+	engine->ops->connect(engine, session, &guest->wish);
 }
 
 /* Of a session that has ended meanwhile nobody gets a connection. */
@@ -348,7 +381,6 @@ static void connect_guest(void *userdata)
 
 static void come_in(struct guest *guest, struct session *session)
 {
-
 	if (!may_be_alone(guest) && !is_owner_inside(guest->guests, session)) {
 		refuse(guest, 403, "its owner is not there");
 		return;
@@ -519,11 +551,14 @@ static struct guest *find(struct guests *guests, const char *tag)
 static const struct viewer_operation {
 	const char *name;
 	const char *needs[5];
-	void (*begin)(struct guest *guest);
+	bool is_of_known; /* a tag that has come before */
+	void (*run)(struct guest *guest);
 } viewer_operations[] = {
-	{"check", {"TAG", "TOKEN", "ADDRESS"}, on_check},
-	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, ask_or_refuse},
-	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, on_holds},
+	{"check", {"TAG", "TOKEN", "ADDRESS"}, false, on_check},
+	{"connect", {"TAG", "TOKEN", "ADDRESS", "SESSION_ID"}, false, ask_or_refuse},
+	{"holds", {"TAG", "SESSION_ID", "USER", "ADDRESS"}, false, on_holds},
+	{"files", {"TAG"}, true, connect_files},
+	{"gone", {"TAG"}, true, leave_alone},
 };
 
 static int begin(struct guests *guests, const struct viewer_operation *operation,
@@ -536,21 +571,24 @@ static int begin(struct guests *guests, const struct viewer_operation *operation
 			return error_set(err, ERR_INVALID, "%s without %s", operation->name,
 					 operation->needs[i]);
 	}
-	if (find(guests, message_get(message, "TAG")))
+	guest = find(guests, message_get(message, "TAG"));
+	if (!guest && operation->is_of_known)
+		return 0; /* they were put out meanwhile */
+	if (guest && !operation->is_of_known)
 		return error_set(err, ERR_INVALID, "a tag is used twice");
-	if (guests->n >= GUESTS_MAX)
+	if (!guest && guests->n >= GUESTS_MAX)
 		return error_set(err, ERR_LIMIT, "more than %d at a time", GUESTS_MAX);
-	guest = guest_new(guests, message, err);
+	if (!guest)
+		guest = guest_new(guests, message, err);
 	if (!guest)
 		return -1;
-	operation->begin(guest);
+	operation->run(guest);
 	return 0;
 }
 
 static int take_packet(struct guests *guests, const struct message *message, struct error *err)
 {
-	const char *name = message_get(message, "OPERATION"), *tag = message_get(message, "TAG");
-	struct guest *guest;
+	const char *name = message_get(message, "OPERATION");
 
 	if (name && strcmp(name, "hello") == 0) {
 		on_hello(guests, message);
@@ -558,12 +596,6 @@ static int take_packet(struct guests *guests, const struct message *message, str
 	}
 	if (name && strcmp(name, "certify") == 0) {
 		viewer_certificate_ask(guests->agent, message);
-		return 0;
-	}
-	if (name && tag && strcmp(name, "gone") == 0) {
-		guest = find(guests, tag); /* NULL: they were put out meanwhile */
-		if (guest)
-			leave_alone(guest);
 		return 0;
 	}
 	for (size_t i = 0; name && i < ARRAY_SIZE(viewer_operations); i++) {

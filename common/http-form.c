@@ -34,3 +34,25 @@ char *http_form_value(const char *form, const char *name)
 	}
 	return NULL;
 }
+
+int http_percent_append(struct buf *buf, const char *text, struct error *err)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
+	while (*text) {
+		size_t n = strspn(text, plain);
+		const char escape[3] = {'%', digits[(unsigned char)text[n] >> 4],
+					digits[(unsigned char)text[n] & 15]};
+
+		if (buf_append(buf, text, n, err) < 0)
+			return -1;
+		text += n;
+		if (*text++ == '\0')
+			return 0;
+		if (buf_append(buf, escape, sizeof(escape), err) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,6 +1,6 @@
 /* A connection reads one request after the other: head, body, answer, and the next. What a peer sends
  * before it has its answer waits in connection::input, and when that is full in the system. */
-#include "common/http-server.h"
+#include "common/http-exchange.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,159 +9,24 @@
 #include <sys/socket.h>
 
 #include "common/cleanup.h"
-#include "common/http-chunked.h"
 #include "common/http-head.h"
-#include "common/json.h"
 #include "common/log.h"
-#include "common/stream.h"
 #include "common/text.h"
 #include "common/ws-server.h"
 
 #define INPUT_MAX_BYTES 65536 /* that are read ahead of a request */
-#define PIECE_BYTES 65536
-#define HEAD_ROOM_BYTES 512 /* enough for most heads of answers */
 #define HEAD_TIMEOUT_MS 20000
 #define BODY_TIMEOUT_MS 20000 /* for its next bytes, and for all of it, but that grows by */
 #define BODY_MS_PER_16_KIB 1000
-#define WRITE_TIMEOUT_MS 20000
-#define KEEPALIVE_TIMEOUT_MS 60000
-
-struct http_server {
-	struct loop *loop;
-	struct stream_listener *listener;
-	bool is_unix;
-	size_t body_max_bytes;
-	void (*request)(struct http_request *request, void *userdata);
-	void (*replied)(const struct http_request *request, int status, const struct buf *body,
-			void *userdata);
-	void *userdata;
-	size_t n_open;
-	struct ws_role role;
-};
-
-/* One request with its answer. It lives until both the connection and the program are done with it.
- */
-struct exchange {
-	struct http_request request; /* first: the program has a pointer to this */
-	struct http_server *server;
-	struct connection *connection; /* NULL once the peer is gone */
-	struct http_chunked chunked;
-	bool is_chunked;
-	unsigned long long content_length;
-	unsigned long long body_since_ms;
-	bool is_dispatched; /* the program has it, and owes an answer */
-	bool is_answered;
-	bool is_head; /* the method: no body in the answer */
-	bool is_1_0;
-	bool close_after;
-	struct buf body; /* of the answer */
-	size_t sent;
-	char text[]; /* the head, which http_request points into */
-};
-
-struct connection {
-	struct http_server *server;
-	struct stream *stream;
-	struct buf input;          /* what nobody has read yet */
-	size_t n_seen;             /* bytes of it in which no end of a head is */
-	struct exchange *exchange; /* the request that is read or answered */
-	bool is_taking;            /* take_input() is at work, and goes on by itself */
-	bool is_full;              /* the input; nothing more is read */
-	char peer_address[64];
-	bool has_ended; /* the peer sends no more */
-};
-
-static void exchange_free(struct exchange *x)
-{
-	if (!x)
-		return;
-	if (x->is_dispatched)
-		x->server->n_open--;
-	free(x->request.peer_groups);
-	buf_done(&x->request.body);
-	buf_done(&x->body);
-	free(x);
-}
 
 static void exchange_free_p(struct exchange **x)
 {
 	exchange_free(*x);
 }
 
-/* --- refusing ----------------------------------------------------------------------------------
- */
-
-static const char *status_text(int status)
-{
-	switch (status) {
-	case 200:
-		return "OK";
-	case 201:
-		return "Created";
-	case 400:
-		return "Bad Request";
-	case 401:
-		return "Unauthorized";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 405:
-		return "Method Not Allowed";
-	case 409:
-		return "Conflict";
-	case 413:
-		return "Content Too Large";
-	case 426:
-		return "Upgrade Required";
-	case 429:
-		return "Too Many Requests";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 503:
-		return "Service Unavailable";
-	default:
-		return status < 500 ? "Error" : "Internal Server Error";
-	}
-}
-
-static struct buf error_body(const char *message)
-{
-	struct buf body = {0};
-	struct error ignored;
-
-	if (buf_append_text(&body, "{\"error\":", &ignored) < 0 ||
-	    json_append_string(&body, message, &ignored) < 0 ||
-	    buf_append_text(&body, "}", &ignored) < 0)
-		buf_done(&body);
-	return body;
-}
-
-/* Is HEAD the method of what may be no request at all? */
-static bool begins_with_head(const struct connection *c)
-{
-	return c->input.len > 5 && memcmp(c->input.data, "HEAD ", 5) == 0;
-}
-
-/* Answer what never becomes a request, and close. What the peer still sends is not looked at. */
-static void refuse(struct connection *c, int status, const char *message)
-{
-	AUTO(buf_done) struct buf body = error_body(message), text = {0};
-	bool is_head = c->exchange ? c->exchange->is_head : begins_with_head(c);
-	struct error err;
-
-	if (buf_printf(&text, &err,
-		       "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-		       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-		       status, status_text(status), body.len,
-		       body.data && !is_head ? body.data : "") == 0)
-		stream_write(c->stream, text.data, text.len);
-	stream_finish(c->stream);
-}
-
 static void refuse_error(struct connection *c, const struct error *err)
 {
-	refuse(c, error_http_status(err->code), err->message);
+	http_refuse(c, error_http_status(err->code), err->message);
 }
 
 /* --- reading -----------------------------------------------------------------------------------
@@ -190,7 +55,6 @@ static int read_unix_peer(struct http_request *request, int fd)
 
 static int read_length(const struct http_head *head, struct exchange *x, struct error *err)
 {
-	size_t max = x->connection->server->body_max_bytes;
 	const char *length, *coding;
 	size_t n_digits;
 
@@ -209,9 +73,22 @@ static int read_length(const struct http_head *head, struct exchange *x, struct 
 	n_digits = strspn(length, "0123456789");
 	if (n_digits == 0 || length[n_digits])
 		return error_set(err, ERR_INVALID, "Content-Length is not a number");
-	x->content_length = strtoull(length, NULL, 10); /* one that overflows is too large, too */
-	if (x->content_length > max)
-		return error_set(err, ERR_TOO_LARGE, "the body is larger than %zu bytes", max);
+	x->request.content_length =
+		strtoull(length, NULL, 10); /* one that overflows is too large, too */
+	return 0;
+}
+
+/* Is this one to be told piece by piece? If not, its body must not be large. */
+static int choose_flow(struct exchange *x, struct error *err)
+{
+	const struct http_server *server = x->connection->server;
+
+	x->flow = server->flow ? server->flow(&x->request, server->userdata) : NULL;
+	if (x->flow && x->is_chunked)
+		return error_set(err, ERR_INVALID, "a Content-Length is expected here");
+	if (!x->flow && x->request.content_length > server->body_max_bytes)
+		return error_set(err, ERR_TOO_LARGE, "the body is larger than %zu bytes",
+				 server->body_max_bytes);
 	return 0;
 }
 
@@ -219,15 +96,19 @@ static int read_request(const struct http_head *head, struct exchange *x, struct
 {
 	struct connection *c = x->connection;
 	struct http_request *request = &x->request;
-	const char *authorization, *content_type, *host;
+	const char *authorization, *content_type, *host, *range, *if_range;
 
 	if (http_head_field(head, "Authorization", &authorization, err) < 0 ||
 	    http_head_field(head, "Content-Type", &content_type, err) < 0 ||
-	    http_head_field(head, "Host", &host, err) < 0 || read_length(head, x, err) < 0)
+	    http_head_field(head, "Host", &host, err) < 0 ||
+	    http_head_field(head, "Range", &range, err) < 0 ||
+	    http_head_field(head, "If-Range", &if_range, err) < 0 || read_length(head, x, err) < 0)
 		return -1;
 	request->authorization = authorization ? authorization : "";
 	request->forwarded_for = http_head_last_field(head, "X-Forwarded-For");
 	request->content_type = content_type ? content_type : "";
+	request->range = range ? range : "";
+	request->if_range = if_range ? if_range : "";
 	request->method = head->method;
 	request->path = head->path;
 	request->query = head->query;
@@ -240,7 +121,7 @@ static int read_request(const struct http_head *head, struct exchange *x, struct
 	if (c->server->is_unix && read_unix_peer(request, stream_fd(c->stream)) < 0)
 		return error_errno(err, "who is there");
 	memcpy(request->peer_address, c->peer_address, sizeof(c->peer_address));
-	return 0;
+	return choose_flow(x, err);
 }
 
 static void dispatch(struct exchange *x)
@@ -276,7 +157,8 @@ static int judge_upgrade(const struct connection *c, const struct http_head *hea
 	if (!http_head_has_token(head, "Sec-WebSocket-Protocol", handler->protocol))
 		return WS_STATUS_OTHER_PROTOCOL;
 	if (strcmp(head->method, "GET") != 0 || head->is_1_0 || x->is_chunked ||
-	    x->content_length > 0 || !http_head_has_token(head, "Sec-WebSocket-Version", "13"))
+	    x->request.content_length > 0 ||
+	    !http_head_has_token(head, "Sec-WebSocket-Version", "13"))
 		return 400;
 	if (!key || strlen(key) != 24 || base64_decode(key, &nonce, &err) < 0 || nonce.len != 16)
 		return 400;
@@ -295,7 +177,7 @@ static void refuse_protocol(struct connection *c, const struct http_head *head)
 			"the WebSocket protocol here is %s, and the peer speaks '%.80s'",
 			c->server->role.handler->protocol, theirs ? theirs : "");
 	log_info("connection of %s refused: %s", c->peer_address, err.message);
-	refuse(c, WS_STATUS_OTHER_PROTOCOL, err.message);
+	http_refuse(c, WS_STATUS_OTHER_PROTOCOL, err.message);
 }
 
 /* The connection is handed over, and this half of it ends. */
@@ -314,7 +196,7 @@ static void upgrade(struct connection *c, const struct http_head *head, struct e
 		return;
 	}
 	if (status) {
-		refuse(c, status, status_text(status));
+		http_refuse(c, status, http_status_text(status));
 		return;
 	}
 	ws_server_accept_key(key, accept);
@@ -336,12 +218,11 @@ static void upgrade(struct connection *c, const struct http_head *head, struct e
  */
 
 /* A peer that sends a byte now and then holds its connection no longer than one that sends nothing. */
-static void limit_body(struct connection *c)
+void http_limit_body(struct connection *c)
 {
 	const struct exchange *x = c->exchange;
 	unsigned long long spent_ms = loop_now_ms(c->server->loop) - x->body_since_ms;
-	unsigned long long limit_ms = BODY_TIMEOUT_MS +
-				      x->request.body.len / 16384 * BODY_MS_PER_16_KIB;
+	unsigned long long limit_ms = BODY_TIMEOUT_MS + x->n_taken / 16384 * BODY_MS_PER_16_KIB;
 	unsigned long long left_ms = limit_ms > spent_ms ? limit_ms - spent_ms : 1;
 
 	stream_set_timeout(c->stream, left_ms < BODY_TIMEOUT_MS ? left_ms : BODY_TIMEOUT_MS);
@@ -361,7 +242,7 @@ static void on_head(struct connection *c, size_t len)
 	memcpy(x->text, c->input.data, len);
 	x->connection = c;
 	if (http_head_read(x->text, len, &head, &err) < 0) {
-		refuse(c, err.code == ERR_LIMIT ? 431 : 400, err.message);
+		http_refuse(c, err.code == ERR_LIMIT ? 431 : 400, err.message);
 		return;
 	}
 	if (read_request(&head, x, &err) < 0) {
@@ -374,13 +255,39 @@ static void on_head(struct connection *c, size_t len)
 	}
 	buf_consume(&c->input, len);
 	c->exchange = TAKE(x);
-	if (!c->exchange->is_chunked && c->exchange->content_length == 0)
+	if (!c->exchange->is_chunked && c->exchange->request.content_length == 0)
 		return;
 	c->exchange->body_since_ms = loop_now_ms(c->server->loop);
-	limit_body(c);
+	http_limit_body(c);
 	if (c->input.len == 0 && !head.is_1_0 &&
 	    http_head_has_token(&head, "Expect", "100-continue"))
 		stream_write(c->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+/* What is there of a body goes on to the program. Is there more to do? */
+static bool tell_body(struct connection *c)
+{
+	struct exchange *x = c->exchange;
+	unsigned long long left = x->request.content_length - x->n_taken;
+	size_t n = left < c->input.len ? (size_t)left : c->input.len;
+
+	if (x->flow && n == 0 && left > 0 && c->has_ended)
+		stream_abort(c->stream); /* it will never be whole */
+	if (!x->flow || x->is_held || n == 0)
+		return false;
+	x->n_taken += n;
+	if (n < left)
+		http_limit_body(c);
+	else
+		stream_set_timeout(c->stream, 0);
+	/* it may be answered now, which ends the exchange */
+	x->flow->body(&x->request, c->input.data, n, n == left);
+	buf_consume(&c->input, n);
+	if (c->is_full && c->exchange && !c->exchange->is_held) {
+		c->is_full = false;
+		stream_set_reading(c->stream, true);
+	}
+	return true;
 }
 
 /* Is there a head to read? Also refuses one that is too large to come to an end. */
@@ -397,7 +304,7 @@ static bool take_head(struct connection *c)
 		return false; /* what may be half an empty line has not begun a head */
 	len = http_head_length(c->input.data, c->input.len, c->n_seen);
 	if (len > HTTP_HEAD_MAX_BYTES || (len == 0 && c->input.len > HTTP_HEAD_MAX_BYTES)) {
-		refuse(c, 431, "the head of the request is larger than 16384 bytes");
+		http_refuse(c, 431, "the head of the request is larger than 16384 bytes");
 		return false;
 	}
 	if (len == 0 && c->n_seen == 0)
@@ -425,17 +332,18 @@ static bool take_body(struct connection *c)
 			return false;
 		}
 	} else {
-		n = (size_t)x->content_length - x->request.body.len;
+		n = (size_t)x->request.content_length - x->request.body.len;
 		n = n < c->input.len ? n : c->input.len;
 		if (n > 0 && buf_append(&x->request.body, c->input.data, n, &err) < 0) {
 			stream_abort(c->stream);
 			return false;
 		}
-		is_done = x->request.body.len == x->content_length;
+		is_done = x->request.body.len == x->request.content_length;
 	}
 	buf_consume(&c->input, n);
+	x->n_taken = x->request.body.len;
 	if (!is_done && n > 0)
-		limit_body(c);
+		http_limit_body(c);
 	return is_done;
 }
 
@@ -447,9 +355,14 @@ static void take_input(struct connection *c)
 	while (c->stream && !stream_is_over(c->stream)) {
 		if (!c->exchange && !take_head(c))
 			break;
-		if (c->exchange->is_dispatched || !take_body(c))
+		if (c->exchange->is_dispatched) {
+			if (!tell_body(c))
+				break;
+		} else if (c->exchange->flow || take_body(c)) {
+			dispatch(c->exchange);
+		} else {
 			break;
-		dispatch(c->exchange);
+		}
 	}
 	c->is_taking = false;
 	if (c->stream && c->has_ended && !(c->exchange && c->exchange->is_dispatched))
@@ -458,129 +371,6 @@ static void take_input(struct connection *c)
 		buf_done(&c->input);
 	if (!c->stream)
 		free(c);
-}
-
-/* The peer wants nothing more. */
-static bool is_at_end(const struct connection *c)
-{
-	return c->has_ended && c->input.len == 0;
-}
-
-/* --- answering ---------------------------------------------------------------------------------
- */
-
-static int append_head(struct buf *text, const struct exchange *x, int status,
-		       const char *content_type, const struct http_header *headers,
-		       struct error *err)
-{
-	bool has_retry = false;
-
-	if (buf_append_text(text, "HTTP/1.1 ", err) < 0 ||
-	    json_append_integer(text, status, err) < 0 || buf_append(text, " ", 1, err) < 0 ||
-	    buf_append_text(text, status_text(status), err) < 0 ||
-	    buf_append_text(text, "\r\nContent-Length: ", err) < 0 ||
-	    json_append_integer(text, (long long)x->body.len, err) < 0 ||
-	    buf_append_text(text,
-			    x->close_after ? "\r\nConnection: close"
-			    : x->is_1_0    ? "\r\nConnection: keep-alive"
-					   : "",
-			    err) < 0 ||
-	    buf_append_text(text, "\r\nContent-Type: ", err) < 0 ||
-	    buf_append_text(text, content_type, err) < 0)
-		return -1;
-	for (; headers && headers->name; headers++) {
-		has_retry = has_retry || strcasecmp(headers->name, "Retry-After") == 0;
-		if (buf_printf(text, err, "\r\n%s: %s", headers->name, headers->value) < 0)
-			return -1;
-	}
-	if (status == 503 && !has_retry && buf_append_text(text, "\r\nRetry-After: 5", err) < 0)
-		return -1;
-	return buf_append_text(text, "\r\n\r\n", err);
-}
-
-/* The answer has left: on to the next request, but not at once. Whoever answers may be in the middle of
- * something, and does not expect to be called. */
-static void finish(struct connection *c)
-{
-	bool close_after = c->exchange->close_after || is_at_end(c);
-
-	exchange_free(TAKE(c->exchange));
-	if (close_after) {
-		stream_finish(c->stream);
-		return;
-	}
-	stream_set_timeout(c->stream, KEEPALIVE_TIMEOUT_MS);
-	if (c->is_full) {
-		c->is_full = false;
-		stream_set_reading(c->stream, true);
-	}
-	if (c->input.len > 0 && !c->is_taking)
-		stream_wake(c->stream);
-}
-
-/* As much of the answer as the system takes. Until the last byte has left nothing else is read, so a
- * peer that does not read its answers cannot make us pile them up. */
-static void send_more(struct connection *c)
-{
-	struct exchange *x = c->exchange;
-
-	while (!stream_is_waiting(c->stream) && x->sent < x->body.len) {
-		size_t n = x->body.len - x->sent;
-
-		n = n < PIECE_BYTES ? n : PIECE_BYTES;
-		stream_write(c->stream, x->body.data + x->sent, n);
-		x->sent += n;
-	}
-	if (stream_is_over(c->stream))
-		return;
-	if (stream_is_waiting(c->stream))
-		stream_set_timeout(c->stream, WRITE_TIMEOUT_MS);
-	else
-		finish(c);
-}
-
-/* Head and the beginning of the body leave together. */
-void http_reply(struct http_request *request, int status, const char *content_type,
-		struct buf *body, const struct http_header *headers)
-{
-	struct exchange *x = (struct exchange *)(void *)request;
-	struct connection *c = x->connection;
-	AUTO(buf_done) struct buf text = {0};
-	struct error err;
-	size_t n;
-
-	x->is_answered = true;
-	if (x->server->replied)
-		x->server->replied(request, status, body, x->server->userdata);
-	x->body = *body;
-	*body = (struct buf){0};
-	if (!c) {
-		exchange_free(x);
-		return;
-	}
-	n = x->is_head ? 0 : x->body.len < PIECE_BYTES ? x->body.len : PIECE_BYTES;
-	x->close_after = x->close_after || is_at_end(c);
-	if (buf_reserve(&text, n + HEAD_ROOM_BYTES, &err) < 0 ||
-	    append_head(&text, x, status, content_type, headers, &err) < 0 ||
-	    buf_append(&text, x->body.data, n, &err) < 0) {
-		stream_abort(c->stream);
-		return;
-	}
-	stream_write(c->stream, text.data, text.len);
-	x->sent = x->is_head ? x->body.len : n;
-	send_more(c);
-}
-
-void http_reply_error(struct http_request *request, const struct error *err,
-		      const struct http_header *headers)
-{
-	static const struct http_header later[] = {{"Retry-After", "5"}, {NULL, NULL}};
-	struct buf body = error_body(err->message);
-	int status = error_http_status(err->code);
-
-	request->note.failure = err->message;
-	http_reply(request, status, "application/json", &body,
-		   status == 503 && !headers ? later : headers);
 }
 
 /* --- the connection ----------------------------------------------------------------------------
@@ -628,7 +418,7 @@ static void on_drained(void *user)
 	struct connection *c = user;
 
 	if (c->exchange && c->exchange->is_answered)
-		send_more(c);
+		http_go_on(c);
 }
 
 static void on_woken(void *user)
@@ -644,6 +434,8 @@ static void on_timeout(void *user)
 		stream_abort(c->stream);                      /* it does not read its answer */
 	else if (!c->exchange || !c->exchange->is_dispatched) /* else the program takes its time */
 		stream_finish(c->stream);
+	else if (c->exchange->flow && c->exchange->n_taken < c->exchange->request.content_length)
+		stream_abort(c->stream);
 }
 
 static void on_closed(void *user)
@@ -651,7 +443,9 @@ static void on_closed(void *user)
 	struct connection *c = user;
 	struct exchange *x = c->exchange;
 
-	if (x && x->is_dispatched && !x->is_answered)
+	if (x && x->flow)
+		x->flow->gone(&x->request);
+	if (x && x->is_dispatched && !x->is_answered && !x->flow)
 		x->connection = NULL; /* http_reply() frees it */
 	else
 		exchange_free(x);
@@ -690,6 +484,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
 	server->loop = loop;
 	server->is_unix = options->unix_path != NULL;
 	server->body_max_bytes = options->body_max_bytes;
+	server->flow = options->flow;
 	server->request = options->request;
 	server->replied = options->replied;
 	server->userdata = options->userdata;

@@ -40,9 +40,12 @@ struct http_request {
 	const char *query;         /* raw, without '?'; "" if there is none */
 	const char *authorization; /* the header's value; "" if absent, check has_authorization */
 	bool has_authorization;
-	const char *content_type;  /* "" if absent */
-	const char *forwarded_for; /* the last field X-Forwarded-For; "" if absent */
+	const char *content_type;     /* "" if absent */
+	const char *forwarded_for;    /* the last field X-Forwarded-For; "" if absent */
+	const char *range, *if_range; /* "" if absent */
+	unsigned long long content_length;
 	struct buf body;
+	void *user;        /* of whoever serves it piece by piece */
 	uint64_t began_ns; /* uv_hrtime() when it was handed over */
 	struct http_note note;
 	/* The process at the other end of a Unix socket, at the time of its connect(); TCP: -1. */
@@ -50,6 +53,20 @@ struct http_request {
 	gid_t *peer_groups; /* primary and supplementary */
 	size_t n_peer_groups;
 	char peer_address[64]; /* TCP: text; Unix: "" */
+};
+
+/**
+ * How a request is served whose body or answer is too large for the memory. It is handed over when its
+ * head is there, and needs a Content-Length if it has a body. Nothing here is called any more when the
+ * request is given up: by http_reply(), the last byte of http_send(), or http_abort().
+ */
+struct http_flow {
+	/** Bytes of the body, borrowed. Not called when there is none. */
+	void (*body)(struct http_request *request, const char *bytes, size_t len, bool is_end);
+	/** What was sent has left. Only after http_is_waiting() was true. */
+	void (*drained)(struct http_request *request);
+	/** The peer has gone, and the request with it. */
+	void (*gone)(struct http_request *request);
 };
 
 struct http_server_options {
@@ -61,6 +78,8 @@ struct http_server_options {
 		*tls; /* borrowed until http_server_free(); NULL: in the clear, for loopback */
 	size_t body_max_bytes;
 
+	/** Is a request, of which the head is there, served piece by piece? NULL: it is not. May be NULL. */
+	const struct http_flow *(*flow)(const struct http_request *request, void *userdata);
 	/**
 	 * A request is there. It stays valid until http_reply(), which must come once. Called from
 	 * the loop only, never from within http_reply().
@@ -106,5 +125,30 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 /** {"error": message} with the status of the code; 503 says when to come again, unless @headers do. */
 void http_reply_error(struct http_request *request, const struct error *err,
 		      const struct http_header *headers);
+
+/* --- piece by piece: for requests with a flow ---------------------------------------------------- */
+
+struct http_reply_head {
+	int status;
+	const char *content_type;
+	unsigned long long size;           /* of the body */
+	const struct http_header *headers; /* as of http_reply() */
+};
+
+/** Begin to answer. False: there is nothing to send, and the request is given up. */
+bool http_reply_begin(struct http_request *request, const struct http_reply_head *head);
+
+/**
+ * Send bytes of the body, no more than its size; who sends much waits for drained() while
+ * http_is_waiting(). False: they were the last, and the request is given up.
+ */
+bool http_send(struct http_request *request, const void *bytes, size_t len);
+bool http_is_waiting(const struct http_request *request);
+
+/** No more of the body now, or again. What has been read already waits. */
+void http_hold(struct http_request *request, bool is_held);
+
+/** Break off: the peer sees that what it has is not whole. The request is given up. */
+void http_abort(struct http_request *request);
 
 #endif

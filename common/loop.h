@@ -62,6 +62,9 @@ void loop_done(struct loop *loop);
 /** Milliseconds of a clock that only goes forward; cached once per turn of the loop. */
 unsigned long long loop_now_ms(const struct loop *loop);
 
+/** For uv_read_start(): 64 KiB, lent until the callback that reads them returns. */
+void loop_lend_bytes(uv_handle_t *handle, size_t wanted, uv_buf_t *ret);
+
 /** A timer on the heap, so that its owner may go at any moment. */
 struct timer;
 typedef void (*timer_fn)(void *userdata);

@@ -45,12 +45,12 @@ manuals: $(MANUALS)
 PACKAGES = dcv-session-manager-agent-lite dcv-session-viewer dcv-session-manager-broker-lite dcvctl
 
 dcv-session-manager-agent-lite_BIN = dcv-session-manager-agent dcv-screenshot
-dcv-session-manager-agent-lite_LIBEXEC = dcv-session-keeper dcv-session-init
+dcv-session-manager-agent-lite_LIBEXEC = dcv-session-keeper dcv-session-files dcv-session-init
 dcv-session-manager-agent-lite_UNITS = dcv-session-manager-agent.service dcv-session-keeper.socket \
                                        dcv-session-keeper@.service
 dcv-session-manager-agent-lite_SYSUSERS = dcv-session-manager-agent.conf
 dcv-session-manager-agent-lite_TMPFILES = dcv-session-manager-agent.conf
-dcv-session-manager-agent-lite_MAN = dcv-session-manager-agent.8 dcv-session-keeper.8 agent.conf.5 \
+dcv-session-manager-agent-lite_MAN = dcv-session-manager-agent.8 dcv-session-keeper.8 dcv-session-files.8 agent.conf.5 \
                                      dcv-permissions.5 dcv-screenshot.1
 
 dcv-session-viewer_LIBEXEC = dcv-session-viewer

@@ -67,12 +67,13 @@ struct screenshot_wish {
 	unsigned long long limit_ms; /* answer within this time */
 };
 
-/** Somebody waits for a connection to the server of a session's picture. */
+/** Somebody waits for a connection to the server of a session's picture, or of its files. */
 struct connection_wish {
 	struct list link; /* the engine's, while it waits; list_remove() it to wait no longer */
 	unsigned long long number; /* the engine's */
+	const char *folder; /* to the program that serves what is below; NULL: to the picture's */
 	/**
-	 * Once. @fd: a stream socket, which is taken; -1: there is none, and @err tells why.
+	 * Once. @fd: a connected socket, which is taken; -1: there is none, and @err tells why.
 	 * ERR_UNAVAILABLE: soon, perhaps; ERR_UNSUPPORTED: the host cannot show this session.
 	 */
 	void (*give)(struct connection_wish *wish, int fd, const struct error *err);
@@ -102,7 +103,7 @@ struct engine_ops {
 	void (*set_permissions)(struct engine *engine, struct session *session,
 				const char *permissions, struct answer *answer);
 	/**
-	 * Connect to the session's RFB server, as its owner. May be answered before it returns. NULL:
+	 * Connect to the session's RFB server, or have its files served, as its owner. May be answered before it returns. NULL:
 	 * the engine has a web client of its own.
 	 */
 	void (*connect)(struct engine *engine, struct session *session,

@@ -264,7 +264,7 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		on_ending(part, message);
 	else if (strcmp(event, "capture") == 0)
 		on_capture(part, message, fd);
-	else if (strcmp(event, "connect") == 0)
+	else if (strcmp(event, "connect") == 0 || strcmp(event, "files") == 0)
 		on_connection(part, message, fd);
 	else if (strcmp(event, "usage") == 0 && part->session)
 		on_usage(part, message);

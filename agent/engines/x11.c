@@ -151,11 +151,24 @@ static void screenshot(struct engine *engine, struct session *session,
 	answer_fail(answer, &err);
 }
 
+static int send_wish(struct engine_session *part, const struct connection_wish *wish,
+		     struct error *err)
+{
+	AUTO(buf_done) struct buf packet = {0};
+	char tag[24];
+
+	(void)snprintf(tag, sizeof(tag), "%llu", wish->number);
+	if (message_add(&packet, "OPERATION", wish->folder ? "files" : "connect", err) < 0 ||
+	    message_add(&packet, "TAG", tag, err) < 0 ||
+	    (wish->folder && message_add(&packet, "FOLDER", wish->folder, err) < 0))
+		return -1;
+	return packet_socket_send(part->socket, &packet, err);
+}
+
 static void connect_for(struct engine *engine, struct session *session,
 			struct connection_wish *wish)
 {
 	struct engine_session *part = session->part;
-	char tag[24];
 	struct error err;
 
 	(void)engine;
@@ -166,8 +179,7 @@ static void connect_for(struct engine *engine, struct session *session,
 	}
 	wish->number = part->n_wishes++;
 	list_append(&part->wishes, &wish->link);
-	(void)snprintf(tag, sizeof(tag), "%llu", wish->number);
-	if (x11_send_text(part, "connect", "TAG", tag, &err) == 0)
+	if (send_wish(part, wish, &err) == 0)
 		return;
 	list_remove(&wish->link);
 	wish->give(wish, -1, &err);

@@ -130,6 +130,7 @@ int keeper_serve(const struct options *options, int fd)
 	case OPERATION_STOP:
 	case OPERATION_CAPTURE:
 	case OPERATION_CONNECT:
+	case OPERATION_FILES:
 	case OPERATION_USAGE:
 	case OPERATION_NOTIFY:
 		break;

@@ -39,6 +39,9 @@ const char options_help[] =
 	"  --xserver PROGRAM          X server (default Xvnc)\n"
 	"  --screenshot-program PATH  capture program (default: dcv-screenshot beside this "
 	"program)\n"
+	"  --files-program PATH       program for viewers' file transfer (default: "
+	"dcv-session-files\n"
+	"                             beside this program)\n"
 	"  --ready-fd N               write \"ready\" to descriptor N when listening\n"
 	"  --help, --version\n";
 
@@ -52,6 +55,7 @@ enum {
 	OPTION_PAM_DIR,
 	OPTION_XSERVER,
 	OPTION_SCREENSHOT_PROGRAM,
+	OPTION_FILES_PROGRAM,
 	OPTION_READY_FD,
 	OPTION_HELP,
 	OPTION_VERSION
@@ -67,6 +71,7 @@ static const struct option long_options[] = {
 	{"pam-dir", required_argument, NULL, OPTION_PAM_DIR},
 	{"xserver", required_argument, NULL, OPTION_XSERVER},
 	{"screenshot-program", required_argument, NULL, OPTION_SCREENSHOT_PROGRAM},
+	{"files-program", required_argument, NULL, OPTION_FILES_PROGRAM},
 	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
@@ -94,6 +99,8 @@ static const char **text_option(struct options *o, int option)
 		return &o->xserver;
 	case OPTION_SCREENSHOT_PROGRAM:
 		return &o->screenshot_program;
+	case OPTION_FILES_PROGRAM:
+		return &o->files_program;
 	default:
 		return NULL;
 	}
@@ -134,6 +141,16 @@ static int default_screenshot_program(struct options *o, struct error *err)
 			return error_oom(err);
 	}
 	o->screenshot_program = o->owned[1];
+	return 0;
+}
+
+static int default_files_program(struct options *o, struct error *err)
+{
+	if (o->files_program)
+		return 0;
+	if (file_beside_program("dcv-session-files", &o->owned[2], err) < 0)
+		return -1;
+	o->files_program = o->owned[2];
 	return 0;
 }
 
@@ -189,7 +206,8 @@ int options_parse(struct options *ret, int argc, char **argv, struct error *err)
 		return 0;
 	if (optind < argc)
 		return error_set(err, ERR_USAGE, "%s: not an option", argv[optind]);
-	if (default_run_dir(ret, err) < 0 || default_screenshot_program(ret, err) < 0)
+	if (default_run_dir(ret, err) < 0 || default_screenshot_program(ret, err) < 0 ||
+	    default_files_program(ret, err) < 0)
 		return -1;
 	return find_agent(ret, err);
 }

@@ -15,6 +15,7 @@ struct options {
 	const char *pam_dir; /* NULL: the system's */
 	const char *xserver; /* path, or a name to be found in the system's folders */
 	const char *screenshot_program;
+	const char *files_program;
 	const char *agent_user;
 	const char *agent_group;
 	uid_t agent_uid; /* (uid_t)-1 when there is no such user */
@@ -22,7 +23,7 @@ struct options {
 	int ready_fd;    /* told when listening; -1: none */
 	bool is_root;
 	bool help, version;
-	char *owned[2]; /* defaults that had to be put together */
+	char *owned[3]; /* defaults that had to be put together */
 };
 
 extern const char options_help[];

@@ -20,6 +20,8 @@
  *    capture  TAG                  start the capture program as the owner, hand over a socket to it
  *    connect  TAG                  connect to the session's RFB server as the owner, hand over
  *                                that socket
+ *    files    TAG FOLDER           start the program that serves the files below FOLDER to a viewer,
+ *                                  as the owner, hand over a socket to it (agent/files/protocol.h)
  *    usage                         tell how much CPU time the session has used
  *    notify   TEXT                 show the owner a text, one line, in the session; not answered
  *    clean    NUMBER               (listener only) remove what a killed keeper left behind
@@ -43,6 +45,7 @@
  *                                  NUMBER: of the session that has the SESSION_ID already
  *    capture  TAG [REASON CODE]    with the descriptor as SCM_RIGHTS, or REASON why there is none
  *    connect  TAG [REASON]         the same
+ *    files    TAG [REASON]         the same
  *    usage    [CPU_MS]             milliseconds of CPU time, of all processors; not of a console
  *    cleaned  NUMBER               last word
  *    checked                       last word
@@ -52,7 +55,7 @@
  * and requests contained. Empty INIT_FILE or AUTORUN_FILE is a file with an empty name, and
  * refused. A first message that does not come within 10 s, and one that cannot be read, is answered
  * by "failed". On a control socket a message that cannot be read costs its sender the connection. A
- * keeper has at most 16 peers, 4 capture programs and 4 connections under way; a peer that does not read is dropped when its
+ * keeper has at most 16 peers, 4 capture programs, 4 programs for files and 4 connections under way; a peer that does not read is dropped when its
  * socket is full.
  *
  * Losing a connection is no event for the keeper: the session goes on. A connection that closes

@@ -21,7 +21,7 @@ static const struct {
 } operations[] = {
 	{"start", OPERATION_START},     {"stop", OPERATION_STOP},   {"capture", OPERATION_CAPTURE},
 	{"clean", OPERATION_CLEAN},     {"usage", OPERATION_USAGE}, {"notify", OPERATION_NOTIFY},
-	{"connect", OPERATION_CONNECT}, {"check", OPERATION_CHECK},
+	{"connect", OPERATION_CONNECT}, {"check", OPERATION_CHECK}, {"files", OPERATION_FILES},
 };
 
 /* Which fields there are, which operations they belong to, and how long they may be. */
@@ -42,8 +42,9 @@ static const struct field {
 	{"RENDER_NODE", OPERATION_START, false, offsetof(struct request, render_node),
 	 FILE_MAX_BYTES},
 	{"REASON", OPERATION_STOP, false, offsetof(struct request, reason), REASON_MAX_BYTES},
-	{"TAG", OPERATION_CAPTURE | OPERATION_CONNECT, true, offsetof(struct request, tag),
-	 TAG_MAX_BYTES},
+	{"TAG", OPERATION_CAPTURE | OPERATION_CONNECT | OPERATION_FILES, true,
+	 offsetof(struct request, tag), TAG_MAX_BYTES},
+	{"FOLDER", OPERATION_FILES, true, offsetof(struct request, folder), FILE_MAX_BYTES},
 	{"TEXT", OPERATION_NOTIFY, true, offsetof(struct request, text), TEXT_MAX_BYTES},
 	{"NUMBER", OPERATION_CLEAN, true, offsetof(struct request, number_text), 16},
 };
@@ -65,7 +66,7 @@ static int parse_operation(struct request *r, const char *name, struct error *er
 	}
 	return error_set(
 		err, ERR_INVALID,
-		"OPERATION: expected start, stop, capture, clean, usage, notify or connect");
+		"OPERATION: expected start, stop, capture, clean, usage, notify, files or connect");
 }
 
 static int parse_field(struct request *r, const char *entry, struct error *err)

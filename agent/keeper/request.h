@@ -17,7 +17,8 @@ enum operation {
 	OPERATION_USAGE = 16,
 	OPERATION_NOTIFY = 32,
 	OPERATION_CONNECT = 64,
-	OPERATION_CHECK = 128
+	OPERATION_CHECK = 128,
+	OPERATION_FILES = 256
 };
 
 struct request {
@@ -31,6 +32,7 @@ struct request {
 	const char *render_node; /* path of the GPU's; NULL: none is wanted */
 	const char *reason;
 	const char *tag;
+	const char *folder; /* of files */
 	const char *text;
 	const char *number_text;
 	const char **arguments; /* of the autorun file, n_arguments and a NULL */

@@ -1,5 +1,6 @@
 /* What is done as the owner for a peer, and answered with a descriptor: a capture program is started,
- * each with a socket for whoever asked, or a connection made to the RFB server for a viewer.
+ * each with a socket for whoever asked, one that serves files to a viewer, or a connection made to the RFB
+ * server for it.
  *
  * The latter is a process, too, because the server's socket lies where its owner may put whatever they
  * like in its place: what is connected to shall not take us for its peer. The child connects a socket
@@ -51,9 +52,11 @@ static struct errand *find_free(struct session *s, const char *event, size_t n_m
 
 /* @start makes a process, and sets reply_fd to what is handed over when it runs. */
 static void run(struct session *s, struct peer *peer, const char *event, const char *tag,
-		int (*start)(struct session *s, struct errand *errand, struct error *err))
+		int (*start)(struct session *s, struct errand *errand, const char *folder,
+			     struct error *err),
+		const char *folder)
 {
-	struct errand *errand = find_free(s, event, SESSION_ERRANDS_MAX / 2);
+	struct errand *errand = find_free(s, event, SESSION_ERRANDS_PER_KIND);
 	struct error err = {0};
 
 	if (s->state != SESSION_READY || !errand) {
@@ -67,7 +70,7 @@ static void run(struct session *s, struct peer *peer, const char *event, const c
 	*errand = (struct errand){
 		.program = PROGRAM_NONE, .reply_fd = -1, .peer = peer->serial, .event = event};
 	(void)snprintf(errand->tag, sizeof(errand->tag), "%s", tag);
-	if (start(s, errand, &err) < 0) {
+	if (start(s, errand, folder, &err) < 0) {
 		close_p(&errand->reply_fd);
 		program_done(&errand->program);
 		refuse(peer, event, tag, &err);
@@ -86,25 +89,33 @@ void session_errand_decided(struct session *s, struct errand *errand)
 	close_p(&errand->reply_fd);
 }
 
-/* --- capture -----------------------------------------------------------------------------------
+/* --- programs ----------------------------------------------------------------------------------
  */
 
-static int prepare_capture(void *data, char ***ret_argv, struct error *err)
+_Static_assert(PROGRAM_PASSED_FD == 3, "the number after --serve");
+
+struct serving {
+	const char *program;
+	const char *folder; /* NULL: it takes none */
+};
+
+static int prepare_serving(void *data, char ***ret_argv, struct error *err)
 {
-	const struct session *s = data;
-	char **argv = calloc(4, sizeof(*argv));
+	const struct serving *serving = data;
+	char **argv = calloc(5, sizeof(*argv));
 
 	if (!argv)
 		return error_oom(err);
-	_Static_assert(PROGRAM_PASSED_FD == 3, "the number in --serve");
-	argv[0] = strdup(s->options->screenshot_program);
+	argv[0] = strdup(serving->program);
 	argv[1] = strdup("--serve");
 	argv[2] = strdup("3");
+	argv[3] = serving->folder ? strdup(serving->folder) : NULL;
 	*ret_argv = argv;
-	return argv[0] && argv[1] && argv[2] ? 0 : error_oom(err);
+	return argv[0] && argv[1] && argv[2] && (argv[3] || !serving->folder) ? 0 : error_oom(err);
 }
 
-static int start_capture(struct session *s, struct errand *errand, struct error *err)
+static int start_serving(struct session *s, struct errand *errand, struct serving *serving,
+			 struct error *err)
 {
 	AUTO(close_p) int theirs = -1;
 	int fds[2];
@@ -113,19 +124,41 @@ static int start_capture(struct session *s, struct errand *errand, struct error 
 		return error_errno(err, "socketpair");
 	errand->reply_fd = fds[0];
 	theirs = fds[1];
-	(void)snprintf(errand->program.name, sizeof(errand->program.name), "capture program");
+	(void)snprintf(errand->program.name, sizeof(errand->program.name), "%s program",
+		       errand->event);
 	return program_start(&errand->program, &s->context,
-			     &(struct program_start){.source = "capture",
+			     &(struct program_start){.source = errand->event,
 						     .log_fd = s->log_fd,
 						     .passed_fd = theirs,
-						     .prepare = prepare_capture,
-						     .data = s},
+						     .prepare = prepare_serving,
+						     .data = serving},
 			     err);
+}
+
+static int start_capture(struct session *s, struct errand *errand, const char *folder,
+			 struct error *err)
+{
+	struct serving serving = {s->options->screenshot_program, folder};
+
+	return start_serving(s, errand, &serving, err);
 }
 
 void session_capture(struct session *s, struct peer *peer, const char *tag)
 {
-	run(s, peer, "capture", tag, start_capture);
+	run(s, peer, "capture", tag, start_capture, NULL);
+}
+
+static int start_files(struct session *s, struct errand *errand, const char *folder,
+		       struct error *err)
+{
+	struct serving serving = {s->options->files_program, folder};
+
+	return start_serving(s, errand, &serving, err);
+}
+
+void session_serve_files(struct session *s, struct peer *peer, const struct request *request)
+{
+	run(s, peer, "files", request->tag, start_files, request->folder);
 }
 
 /* --- connect -----------------------------------------------------------------------------------
@@ -175,8 +208,10 @@ void session_scraper_decided(struct session *s)
 			    err.message);
 }
 
-static int start_connection(struct session *s, struct errand *errand, struct error *err)
+static int start_connection(struct session *s, struct errand *errand, const char *folder,
+			    struct error *err)
 {
+	(void)folder;
 	if (s->request->is_console && run_scraper(s, err) < 0)
 		return -1;
 	/* it does not wait for a server that does not accept */
@@ -195,5 +230,5 @@ static int start_connection(struct session *s, struct errand *errand, struct err
 
 void session_connect(struct session *s, struct peer *peer, const char *tag)
 {
-	run(s, peer, "connect", tag, start_connection);
+	run(s, peer, "connect", tag, start_connection, NULL);
 }

@@ -14,7 +14,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
-#define OTHERS_MAX 40
+#define OTHERS_MAX 48
 #define POLLED_MAX (OTHERS_MAX + PEERS_MAX + PROCESSES_WATCHED_MAX)
 
 /* What one turn waits for. Made anew each turn; a handler may close what comes later in the list,
@@ -208,6 +208,9 @@ void session_handle(struct session *s, struct peer *peer, const struct request *
 		return;
 	case OPERATION_CONNECT:
 		session_connect(s, peer, request->tag);
+		return;
+	case OPERATION_FILES:
+		session_serve_files(s, peer, request);
 		return;
 	case OPERATION_USAGE:
 		session_tell_usage(s, peer);

@@ -38,7 +38,8 @@
 #include "agent/keeper/xlock.h"
 #include "agent/keeper/xserver.h"
 
-#define SESSION_ERRANDS_MAX 8 /* half of them of a kind */
+#define SESSION_ERRANDS_PER_KIND 4
+#define SESSION_ERRANDS_MAX (3 * SESSION_ERRANDS_PER_KIND)
 #define SESSION_BYSTANDERS_MAX 64
 
 enum session_state {
@@ -126,6 +127,9 @@ void session_capture(struct session *session, struct peer *peer, const char *tag
 
 /** Connect to the session's RFB server for a peer, or tell it why not. */
 void session_connect(struct session *session, struct peer *peer, const char *tag);
+
+/** Start the program that serves the files below a folder, or tell the peer why not. */
+void session_serve_files(struct session *session, struct peer *peer, const struct request *request);
 
 /** The exec of the console's RFB server is decided. */
 void session_scraper_decided(struct session *session);

@@ -24,6 +24,7 @@ struct client {
 	struct visitor *visitor; /* NULL: none yet, or none any more */
 	char *session_id;
 	struct room *room; /* NULL: not inside */
+	struct share share;
 	char *user;
 	bool is_owner;
 	struct rfb rfb;
@@ -40,7 +41,6 @@ struct client {
  */
 
 static void tell_people(struct room *room);
-static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret);
 static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes);
 
 static void client_free(struct client *client)
@@ -97,7 +97,7 @@ static void part_from_server(struct client *client)
 	if (!client->has_server || client->farewell)
 		return;
 	client->farewell = timer_new(client->host->loop, close_server, client);
-	reading = uv_read_start(server, on_alloc, on_server_read);
+	reading = uv_read_start(server, loop_lend_bytes, on_server_read);
 	if (!client->farewell || uv_shutdown(&client->shutting, server, NULL) < 0 ||
 	    (reading < 0 && reading != UV_EALREADY)) {
 		close_server(client);
@@ -112,6 +112,7 @@ static void go_out(struct client *client)
 {
 	struct room *room = client->room;
 
+	share_close(&client->share);
 	vouch_leave(TAKE(client->visitor));
 	if (room)
 		let_go(client);
@@ -195,15 +196,6 @@ static void fail(struct client *client, enum client_close code, const struct err
 	go_out(client);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
-{
-	static char bytes[READ_BYTES]; /* one loop, one thread: used within one callback */
-
-	(void)handle;
-	(void)wanted;
-	*ret = uv_buf_init(bytes, sizeof(bytes));
-}
-
 static void on_server_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *bytes)
 {
 	struct client *client = (struct client *)(void *)stream;
@@ -238,7 +230,8 @@ static void on_drained(struct ws *ws, void *userdata)
 
 	(void)userdata;
 	if (client && client->room)
-		(void)uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
+		(void)uv_read_start((uv_stream_t *)&client->server, loop_lend_bytes,
+				    on_server_read);
 }
 
 static void on_written(uv_write_t *writing, int status);
@@ -331,7 +324,18 @@ static int open_server(struct client *client, int fd)
 		(void)close(fd);
 		return -1;
 	}
-	return uv_read_start((uv_stream_t *)&client->server, on_alloc, on_server_read);
+	return uv_read_start((uv_stream_t *)&client->server, loop_lend_bytes, on_server_read);
+}
+
+static void open_share(struct client *client)
+{
+	struct share *share = &client->share;
+
+	share->storage = &client->room->storage;
+	share->visitor = client->visitor;
+	share->session_id = client->session_id;
+	share->user = client->user;
+	share_open(&client->host->shares, share);
 }
 
 static void on_admitted(const struct admittance *admittance, void *userdata)
@@ -343,20 +347,25 @@ static void on_admitted(const struct admittance *admittance, void *userdata)
 	client->user = strdup(admittance->user);
 	client->is_owner = admittance->is_owner;
 	if (open_server(client, admittance->fd) == 0 && client->user)
-		client->room = room_enter(&client->host->rooms, client->session_id);
+		client->room =
+			room_enter(&client->host->rooms, client->host->loop, client->session_id);
 	if (!client->room) {
 		(void)error_oom(&err);
 		fail(client, CLIENT_CLOSE_SERVER, &err);
 		return;
 	}
+	share_set_features(&client->share, admittance->features);
 	rfb_init(&client->rfb, admittance->features, &client->room->keyboard);
 	list_append(&client->room->clients, &client->link);
 	log_info("session %s: user %s is connected (address=%s)", client->session_id, client->user,
 		 ws_peer_address(client->ws));
+	if (admittance->has_files)
+		open_share(client);
 	tell(client,
-	     json_pack("{s:s,s:s,s:b,s:b,s:o}", "event", "admitted", "user", client->user, "owner",
-		       (int)client->is_owner, "console", (int)admittance->is_console, "features",
-		       pack_features(admittance->features)));
+	     json_pack("{s:s,s:s,s:b,s:b,s:o,s:s*}", "event", "admitted", "user", client->user,
+		       "owner", (int)client->is_owner, "console", (int)admittance->is_console,
+		       "features", pack_features(admittance->features), "files",
+		       admittance->has_files ? client->share.key : NULL));
 	tell_people(client->room);
 }
 
@@ -366,6 +375,7 @@ static void on_features(uint32_t features, void *userdata)
 	AUTO(buf_done) struct buf out = {0};
 	struct error err;
 
+	share_set_features(&client->share, features);
 	if (rfb_set_features(&client->rfb, features, &out, &err) < 0) {
 		fail(client, CLIENT_CLOSE_SERVER, &err);
 		return;
@@ -374,6 +384,13 @@ static void on_features(uint32_t features, void *userdata)
 		send_to_server(client, &out);
 	tell(client,
 	     json_pack("{s:s,s:o}", "event", "features", "features", pack_features(features)));
+}
+
+static void on_files(int fd, void *userdata)
+{
+	struct client *client = userdata;
+
+	storage_connected(&client->room->storage, fd);
 }
 
 static void on_put_out(enum viewer_end reason, void *userdata)
@@ -385,7 +402,8 @@ static void on_put_out(enum viewer_end reason, void *userdata)
 	go_out(client);
 }
 
-static const struct vouch_events vouch_events = {on_judged, on_admitted, on_features, on_put_out};
+static const struct vouch_events vouch_events = {on_judged, on_admitted, on_features, on_files,
+						 on_put_out};
 
 /* --- what the browser says ---------------------------------------------------------------------
  */
@@ -415,6 +433,7 @@ static void show_token(struct client *client, const json_t *message)
 		close_browser(client, CLIENT_CLOSE_BROKEN, "token and session are expected");
 		return;
 	}
+	share_make_key(&client->host->shares, question.session_id, question.token, &client->share);
 	client->session_id = strdup(question.session_id);
 	client->visitor = client->session_id ? vouch_ask(client->host->vouch, &question, &err)
 					     : NULL;

@@ -4,7 +4,8 @@
  * what is allowed, how long an answer takes.
  *
  * From the browser, JSON: {"token", "session"} first, then {"ping": number}.
- * To the browser: {"event": "admitted", "user", "owner", "console", "features": [names]},
+ * To the browser: {"event": "admitted", "user", "owner", "console", "features": [names], "files": key},
+ *                 the latter if the session has files, see file-address.h;
  *                 {"event": "features", "features"},
  *                 {"event": "people", "people": [{"user", "owner", "you"}]},
  *                 {"event": "pong", "ping": number}
@@ -14,6 +15,7 @@
 #define AGENT_VIEWER_CLIENT_H
 
 #include "agent/refusals.h"
+#include "agent/viewer/share.h"
 #include "agent/viewer/vouch.h"
 #include "common/list.h"
 #include "common/ws.h"
@@ -33,6 +35,7 @@ struct client_host {
 	struct loop *loop;
 	struct vouch *vouch;
 	struct list rooms; /* struct room::link */
+	struct shares shares;
 	struct refusals *refusals;
 	struct buf out;    /* to browsers; used within one callback only */
 };

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/viewer/transfer.h"
 #include "common/cleanup.h"
 #include "common/http-form.h"
 #include "common/http-server.h"
 #include "common/log.h"
+#include "common/text.h"
 
+#define FILES "files/"
 #define PAGE "viewer.html"
 #define REFUSED "refused.html"
 #define BODY_MAX_BYTES 1024
@@ -104,6 +107,13 @@ static const char *path_below(const struct door *door, const char *path)
 	return strlen(path) == len - 1 && strncmp(path, ours, len - 1) == 0 ? "" : NULL;
 }
 
+static const struct http_flow *choose_flow(const struct http_request *request, void *userdata)
+{
+	const char *name = path_below(userdata, request->path);
+
+	return name && text_skip(&name, FILES) ? &transfer_flow : NULL;
+}
+
 static void on_request(struct http_request *request, void *userdata)
 {
 	struct door *door = userdata;
@@ -111,6 +121,10 @@ static void on_request(struct http_request *request, void *userdata)
 	AUTO(free_p) char *token = NULL;
 	struct error err;
 
+	if (name && text_skip(&name, FILES)) {
+		transfer_begin(&door->options.host->shares, request, name);
+		return;
+	}
 	if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
 		(void)error_set(&err, ERR_METHOD, "GET and HEAD alone are served here");
 		http_reply_error(request, &err, always);
@@ -135,6 +149,7 @@ struct door *door_new(struct loop *loop, const struct door_options *options, str
 		.port = options->port,
 		.tls = options->tls,
 		.body_max_bytes = BODY_MAX_BYTES,
+		.flow = choose_flow,
 		.request = on_request,
 		.userdata = door,
 		.ws_userdata = options->host,

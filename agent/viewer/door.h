@@ -6,7 +6,8 @@
  *     PATH/view               the page again, for those who load it anew: the token is not in the address
  *                             any more, and the page shows it from its memory
  *     PATH/ws                 the WebSocket
- *     PATH/...                the files
+ *     PATH/files/...          files of a session, see file-address.h
+ *     PATH/...                those of the page
  *
  * Nothing that is answered tells why a token is not good; the log does.
  */

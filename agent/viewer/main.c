@@ -170,6 +170,8 @@ static int build(struct program *p, struct error *err)
 	p->loop.userdata = p;
 	p->host.loop = &p->loop;
 	list_init(&p->host.rooms);
+	if (shares_init(&p->host.shares, err) < 0)
+		return -1;
 	p->host.refusals = refusals_new(&p->loop, err);
 	if (!p->host.refusals)
 		return -1;

@@ -12,11 +12,16 @@
  *    check    TAG TOKEN ADDRESS    would this token admit anybody now? For the page; nothing begins
  *    connect  TAG TOKEN SESSION_ID ADDRESS
  *    holds    TAG SESSION_ID USER ADDRESS   after hello: was admitted by an agent before this one
+ *    files    TAG                  somebody who is inside wants to reach the session's files
  *    gone     TAG                  whoever was admitted has left, or does not want to be any more
  *
  * From the agent, EVENT= one of
  *    checked   TAG STATUS          200, or as refused
- *    connected TAG USER FEATURES IS_OWNER IS_CONSOLE  with the socket. FEATURES: their bits, decimal
+ *    connected TAG USER FEATURES IS_OWNER IS_CONSOLE HAS_FILES  with the socket. FEATURES: their bits,
+ *                                  decimal. The others (HAS_FILES: the session has a storage folder):
+ *                                  0 or 1
+ *    files     TAG                 with a socket to the program that serves the session's files
+ *                                  (agent/files/protocol.h), or without: there is none now
  *    refused   TAG STATUS          of HTTP: 401 the token is not good, 403 it is and they may not,
  *                                  429 there is no more room, 501 the host lacks what shows such a
  *                                  session, 503 not now. Why is in the agent's log.

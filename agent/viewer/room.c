@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct room *room_enter(struct list *rooms, const char *session_id)
+struct room *room_enter(struct list *rooms, struct loop *loop, const char *session_id)
 {
 	struct room *room;
 
@@ -18,6 +18,7 @@ struct room *room_enter(struct list *rooms, const char *session_id)
 		free(room);
 		return NULL;
 	}
+	storage_init(&room->storage, loop);
 	list_init(&room->clients);
 	list_append(rooms, &room->link);
 	return room;
@@ -27,6 +28,7 @@ void room_leave(struct room *room)
 {
 	if (!list_is_empty(&room->clients))
 		return;
+	storage_done(&room->storage);
 	list_remove(&room->link);
 	free(room->session_id);
 	free(room);

@@ -30,6 +30,7 @@ struct visitor {
 	char tag[24];
 	char *session_id, *address, *user;
 	bool is_inside;
+	bool wants_files; /* and has had no answer */
 	const struct vouch_events *events;
 	void *userdata;
 };
@@ -114,9 +115,10 @@ static int on_connected(struct visitor *visitor, const struct message *message, 
 {
 	const char *owner = message_get(message, "IS_OWNER"), *user = message_get(message, "USER");
 	const char *console = message_get(message, "IS_CONSOLE");
+	const char *files = message_get(message, "HAS_FILES");
 	long long features;
 
-	if (visitor->is_inside || !owner || !console || !user || *fd < 0 ||
+	if (visitor->is_inside || !owner || !console || !files || !user || *fd < 0 ||
 	    !read_number(message, "FEATURES", UINT32_MAX, &features))
 		return error_set(err, ERR_INVALID, "connected: not understood");
 	visitor->user = strdup(user);
@@ -127,9 +129,16 @@ static int on_connected(struct visitor *visitor, const struct message *message, 
 						       .features = (uint32_t)features,
 						       .is_owner = strcmp(owner, "1") == 0,
 						       .is_console = strcmp(console, "1") == 0,
+						       .has_files = strcmp(files, "1") == 0,
 						       .fd = TAKE_FD(*fd)},
 				  visitor->userdata);
 	return 0;
+}
+
+static void tell_files(struct visitor *visitor, int fd)
+{
+	visitor->wants_files = false;
+	visitor->events->files(fd, visitor->userdata);
 }
 
 static int on_end(struct visitor *visitor, const struct message *message, struct error *err)
@@ -201,6 +210,8 @@ static int take_event(struct vouch *vouch, const struct message *message, int *f
 	if ((strcmp(event, "checked") == 0 || strcmp(event, "refused") == 0) &&
 	    !visitor->is_inside && read_number(message, "STATUS", 599, &number))
 		judge(visitor, (int)number);
+	else if (strcmp(event, "files") == 0 && visitor->wants_files)
+		tell_files(visitor, *fd < 0 ? -1 : TAKE_FD(*fd));
 	else if (strcmp(event, "features") == 0 && visitor->is_inside &&
 		 read_number(message, "FEATURES", UINT32_MAX, &number))
 		visitor->events->features((uint32_t)number, visitor->userdata);
@@ -219,6 +230,8 @@ static void drop_agent(struct vouch *vouch)
 	vouch->agent = NULL;
 	timer_start(vouch->timer, RETRY_MS, 0);
 	list_for_each_safe (visitor, &vouch->visitors, struct visitor, link) {
+		if (visitor->wants_files)
+			tell_files(visitor, -1);
 		if (!visitor->is_inside)
 			judge(visitor, 503);
 	}
@@ -356,6 +369,16 @@ struct visitor *vouch_ask(struct vouch *vouch, const struct vouch_question *ques
 	list_append(&vouch->visitors, &visitor->link);
 	vouch->n++;
 	return visitor;
+}
+
+int vouch_want_files(struct visitor *visitor, struct error *err)
+{
+	const char *const fields[] = {"TAG", visitor->tag, NULL};
+
+	if (say(visitor->vouch, "files", fields, err) < 0)
+		return -1;
+	visitor->wants_files = true;
+	return 0;
 }
 
 void vouch_leave(struct visitor *visitor)

@@ -20,6 +20,7 @@ struct admittance {
 	uint32_t features;
 	bool is_owner;
 	bool is_console; /* the session */
+	bool has_files;  /* it has a folder for them */
 	int fd;          /* the RFB server's; taken */
 };
 
@@ -28,6 +29,8 @@ struct vouch_events {
 	void (*judged)(int status, void *userdata);
 	void (*admitted)(const struct admittance *admittance, void *userdata);
 	void (*features)(uint32_t features, void *userdata);
+	/** What vouch_want_files() asked for; @fd is taken, -1: there is none now. */
+	void (*files)(int fd, void *userdata);
 	/** They have to leave. The visitor is gone. */
 	void (*put_out)(enum viewer_end reason, void *userdata);
 };
@@ -68,6 +71,12 @@ struct vouch_question {
 /** Show a token; an event follows, never before this returns. NULL and an error: it cannot be done now. */
 struct visitor *vouch_ask(struct vouch *vouch, const struct vouch_question *question,
 			  struct error *err);
+
+/**
+ * For one who is inside: connect to the program that serves the session's files. An event follows, never
+ * before this returns.
+ */
+int vouch_want_files(struct visitor *visitor, struct error *err);
 
 /** They have left, or do not wait any more. No event comes after this. Takes NULL. */
 void vouch_leave(struct visitor *visitor);

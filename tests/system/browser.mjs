@@ -44,6 +44,13 @@ const commands = {
 	up: (p, {text}) => p.keyboard.up(text).then(() => true),
 	move: (p, {x, y}) => p.mouse.move(x, y).then(() => true),
 	fill: (p, {selector, text}) => p.fill(selector, text).then(() => true),
+	choose: (p, {selector, paths}) => p.setInputFiles(selector, paths).then(() => true),
+	async download(p, {selector, path}) {
+		const [download] = await Promise.all([p.waitForEvent("download"), p.click(selector)]);
+
+		await download.saveAs(path);
+		return download.suggestedFilename();
+	},
 	size: (p, {width, height}) => p.setViewportSize({width, height}).then(() => true),
 	reload: (p) => p.reload().then((answer) => answer.status()),
 	picture: (p, {path}) => p.screenshot({path}).then(() => true),

@@ -1,6 +1,7 @@
 /* The page of a desktop. It opens one WebSocket and shows the token on it; after that noVNC gets the binary
  * messages, and what comes as text is for this page: see agent/viewer/client.h. What the page offers
  * follows what is allowed; that nothing else is done does not depend on it. */
+import {files} from "./files.js";
 import RFB from "./novnc/core/rfb.js";
 import {describe, difference, personsIn} from "./people.js";
 import {Quality} from "./quality.js";
@@ -161,6 +162,9 @@ function applyFeatures() {
 		openPanel($("clipboard"), false);
 	if ($("keys").hidden)
 		openPanel($("keys"), false);
+	files.allow();
+	if ($("files").hidden)
+		openPanel($("files"), false);
 	for (const button of $("keys-panel").querySelectorAll("button"))
 		button.hidden = !may(button.dataset.feature);
 	if (!rfb)
@@ -180,6 +184,7 @@ function drop() {
 	state.rfb = null;
 	state.channel = null;
 	state.socket = null;
+	files.leave();
 	state.word = $("quality").value = "";
 	state.persons = [];
 	if (socket) {
@@ -236,6 +241,7 @@ function onEvent(message) {
 		state.isOwner = message.owner;
 		state.isConsole = message.console;
 		state.features = new Set(message.features);
+		files.enter(message.files, may);
 		begin();
 		break;
 	case "features":
@@ -276,7 +282,7 @@ function isOpen(button) {
 	return button.getAttribute("aria-expanded") === "true";
 }
 
-const PANELS = ["clipboard", "keys", "people"];
+const PANELS = ["clipboard", "keys", "files", "people"];
 
 function togglePanel(button) {
 	const opens = !isOpen(button);
@@ -286,6 +292,8 @@ function togglePanel(button) {
 	openPanel(button, opens);
 	if (opens && button.id === "clipboard")
 		$("clipboard-text").focus();
+	if (opens && button.id === "files")
+		files.open();
 }
 
 function showPeople(persons) {
@@ -396,6 +404,10 @@ function setUp() {
 	}
 	for (const id of PANELS)
 		$(id).addEventListener("click", () => togglePanel($(id)));
+	files.setUp(() => {
+		if (!isOpen($("files")))
+			togglePanel($("files"));
+	});
 	followTouchKeys($("touch-keys"), (keysym) => state.rfb && state.rfb.sendKey(keysym));
 	$("touch").addEventListener("click", () => {
 		showTools(false);

@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r.operation == OPERATION_START)
 		check_start(&r, size);
 	if ((r.operation == OPERATION_CLEAN) != (r.number > 0) ||
-	    (r.operation == OPERATION_CAPTURE || r.operation == OPERATION_CONNECT) !=
-		    (r.tag != NULL))
+	    (r.operation == OPERATION_CAPTURE || r.operation == OPERATION_CONNECT ||
+	     r.operation == OPERATION_FILES) != (r.tag != NULL))
 		__builtin_trap();
 	return 0;
 }
