@@ -25,6 +25,7 @@ import urllib.parse
 from bench_helpers import BUILD, ROOT, begin_table, left_out, ratio, row
 
 from screenshot_client import Serving
+from waiting import PATIENCE_S
 from x11_client import Client
 from xserver import XServer
 
@@ -442,15 +443,15 @@ def bench_services():
         left_out("agent and broker", "only root can make the user of the sessions")
         return
     with product() as whole:
-        session_ids = []
-        for _ in range(SESSIONS):
-            session_ids.append(whole.create())
-            whole.await_state(session_ids[-1], "READY")
-            if len(session_ids) == 1:
-                first = displays_of(whole.user)
-                screens = Screens(first)
-                with Serving(first[0]) as serving:
-                    bench_one_session(Api(whole), session_ids[0], screens, serving)
+        session_ids = [whole.create()]
+        whole.await_state(session_ids[0], "READY")
+        first = displays_of(whole.user)
+        screens = Screens(first)
+        with Serving(first[0]) as serving:
+            bench_one_session(Api(whole), session_ids[0], screens, serving)
+        session_ids += [whole.create() for _ in range(SESSIONS - 1)]
+        for session_id in session_ids:  # they start one after the other
+            whole.await_state(session_id, "READY", patience_s=PATIENCE_S * SESSIONS)
         with Serving(first[0]) as serving:
             bench_many_sessions(whole, session_ids, Screens(displays_of(whole.user)), serving)
 
