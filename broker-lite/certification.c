@@ -43,28 +43,27 @@ static void job_p(struct job **job)
 /* --- whose name is it? -------------------------------------------------------------------------
  */
 
-static bool is_text(const json_t *value, const char *text)
+static bool is_name(const json_t *value, const char *entry)
 {
 	const char *name = json_string_value(value);
 
-	return name && strcasecmp(name, text) == 0;
+	return name && subject_name_is(entry, name);
 }
 
 /* Has @server reported @entry? */
 static bool has_reported(const struct server *server, const char *entry)
 {
 	static const char *const members[] = {"Hostname", "DefaultDnsName", "Ip"};
-	const char *name = strchr(entry, ':') + 1;
 	const json_t *endpoint;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(members); i++) {
-		if (is_text(json_object_get(server->report, members[i]), name))
+		if (is_name(json_object_get(server->report, members[i]), entry))
 			return true;
 	}
 	json_array_foreach(json_object_get(server->report, "Endpoints"), i, endpoint)
 	{
-		if (is_text(json_object_get(endpoint, "IpAddress"), name))
+		if (is_name(json_object_get(endpoint, "IpAddress"), entry))
 			return true;
 	}
 	return false;

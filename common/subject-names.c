@@ -19,23 +19,42 @@ bool subject_names_has(const char *names, const char *entry)
 	return false;
 }
 
-static bool is_address(const char *name)
+/* As inet_ntop() writes it: one address is one text. False: it is none. */
+static bool read_address(const char *name, char ret[INET6_ADDRSTRLEN])
 {
+	int family = strchr(name, ':') ? AF_INET6 : AF_INET;
 	unsigned char address[sizeof(struct in6_addr)];
 
-	return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+	return inet_pton(family, name, address) == 1 &&
+	       inet_ntop(family, address, ret, INET6_ADDRSTRLEN);
+}
+
+/* False: it is neither an address nor a host name. */
+static bool make_entry(const char *name, char ret[SUBJECT_NAME_SIZE])
+{
+	char address[INET6_ADDRSTRLEN];
+	bool is_ip = read_address(name, address);
+
+	if (!is_ip && (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES ||
+		       name[strspn(name, NAME_CHARACTERS "*")]))
+		return false;
+	(void)snprintf(ret, SUBJECT_NAME_SIZE, "%s:%s", is_ip ? "IP" : "DNS",
+		       is_ip ? address : name);
+	return true;
+}
+
+bool subject_name_is(const char *entry, const char *name)
+{
+	char made[SUBJECT_NAME_SIZE];
+
+	return make_entry(name, made) && strcasecmp(made, entry) == 0;
 }
 
 int subject_names_add(struct buf *names, const char *name, struct error *err)
 {
 	char entry[SUBJECT_NAME_SIZE];
-	bool is_ip = is_address(name);
 
-	if (!is_ip && (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES ||
-		       name[strspn(name, NAME_CHARACTERS "*")]))
-		return 0;
-	(void)snprintf(entry, sizeof(entry), "%s:%s", is_ip ? "IP" : "DNS", name);
-	if (subject_names_has(names->data, entry))
+	if (!make_entry(name, entry) || subject_names_has(names->data, entry))
 		return 0;
 	return buf_printf(names, err, "%s%s", names->len > 0 ? "," : "", entry);
 }

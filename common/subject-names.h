@@ -13,8 +13,11 @@
 /** Is "DNS:..." or "IP:..." in @names (NULL: none)? Case is no difference. */
 bool subject_names_has(const char *names, const char *entry);
 
+/** Is "DNS:..." or "IP:..." this name, or this address, however that is written? */
+bool subject_name_is(const char *entry, const char *name);
+
 /**
- * Append @name, an address or a host name, unless it is there. What is neither is left out, so that no
+ * Append @name, an address or a host name, unless it is there; an address as inet_ntop() writes it. What is neither is left out, so that no
  * name can bring a comma or another kind of name with it.
  */
 int subject_names_add(struct buf *names, const char *name, struct error *err);

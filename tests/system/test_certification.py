@@ -178,6 +178,22 @@ def test_a_name_that_two_hosts_tell_is_signed_for_neither(broker):
     well(hosts[1].ask_certificate(request("lab8")))
 
 
+def test_an_address_is_the_same_however_it_is_written(broker):
+    first = broker.agent("lab10", Ip="2001:db8:0::10")
+    second = broker.agent("lab11", Ip="2001:0db8::10")
+    for name in ("2001:0db8::10", "2001:DB8::10", "2001:db8:0::10"):
+        for kind in (name_of, x509.DNSName):
+            assert second.ask_certificate(request(kind(name))).get("code") == "CONFLICT"
+    second.server["Ip"] = "10.1.0.11"
+    second.report(wait=True)
+    well(first.ask_certificate(request(x509.DNSName("2001:DB8::10"))))
+    first.drop()
+    second.server["Ip"] = "2001:db8::0:10"
+    second.report(wait=True)
+    assert second.ask_certificate(request(x509.DNSName("2001:db8::0:10"))).get("code") == "CONFLICT"
+    assert clients(broker)[first.client_id]["viewer-certificate-names"] == "IP:2001:db8::10"
+
+
 def test_the_brokers_own_names_are_for_its_host_alone(make_broker):
     broker = make_broker(start=False, certificate_extra_names="portal.example").start()
     name = os.uname().nodename.split(".")[0]

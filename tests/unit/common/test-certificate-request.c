@@ -88,6 +88,24 @@ static void names_are_found_whole_and_in_any_case(void **state)
 	assert_int_equal(n, 3);
 }
 
+static void an_address_is_the_same_however_it_is_written(void **state)
+{
+	static const char *const texts[] = {"2001:db8::1", "2001:DB8::1", "2001:0db8::0:1",
+					    "2001:db8:0:0:0:0:0:1", "2001:db8::0.0.0.1"};
+	AUTO(buf_done) struct buf names = {0};
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_true(subject_name_is("IP:2001:db8::1", texts[i]));
+		assert_int_equal(subject_names_add(&names, texts[i], &err), 0);
+	}
+	assert_string_equal(names.data, "IP:2001:db8::1");
+	assert_false(subject_name_is("IP:2001:db8::1", "2001:db8::2"));
+	assert_true(subject_name_is("DNS:cad01", "CAD01"));
+	assert_false(subject_name_is("DNS:cad01", "cad01,IP:10.0.0.1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +113,7 @@ int main(void)
 		cmocka_unit_test(a_request_that_was_changed_is_refused),
 		cmocka_unit_test(names_are_told_from_what_no_host_has),
 		cmocka_unit_test(names_are_found_whole_and_in_any_case),
+		cmocka_unit_test(an_address_is_the_same_however_it_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
