@@ -64,6 +64,18 @@ static int check_part(const struct upload *upload, struct error *err)
 	return 0;
 }
 
+/* Its owner may have removed it meanwhile, and what has its name now is another upload's. */
+static int check_place(const struct upload *upload, struct error *err)
+{
+	struct stat ours, there;
+
+	if (fstat(upload->fd, &ours) == 0 &&
+	    fstatat(upload->folder, upload->part, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		return 0;
+	return error_set(err, ERR_CONFLICT, "what was there of it has been removed meanwhile");
+}
+
 /* @flags: O_CREAT, or 0: an upload of which nothing is there leaves fd at -1. */
 static int open_part(struct upload *upload, int flags, struct error *err)
 {
@@ -79,7 +91,7 @@ static int open_part(struct upload *upload, int flags, struct error *err)
 	/* file systems without locks have to do without */
 	if (upload->fd >= 0 && flock(upload->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return error_set(err, ERR_CONFLICT, "it is being uploaded already");
-	return 0;
+	return upload->fd >= 0 ? check_place(upload, err) : 0;
 }
 
 static int look_offset(const struct upload *upload, long long *ret, struct error *err)
@@ -195,7 +207,7 @@ static int complete(const struct upload *upload, struct error *err)
 
 	if (fsync(upload->fd) < 0)
 		return storage_error(err);
-	if (give_name(upload, name, sizeof(name), err) < 0)
+	if (check_place(upload, err) < 0 || give_name(upload, name, sizeof(name), err) < 0)
 		return -1;
 	if (buf_append_text(&body, "{\"name\":\"", err) < 0 ||
 	    http_percent_append(&body, name, err) < 0 || buf_append_text(&body, "\"}", err) < 0)

@@ -397,6 +397,24 @@ def test_one_upload_at_a_time_writes_to_a_file(viewer, make_session, bob, share)
     connection.close()
 
 
+def test_an_upload_whose_part_was_removed_does_not_end_another_that_is_half(viewer, make_session, bob,
+                                                                            share):
+    content = os.urandom(2 * HALF)
+    files = Files(viewer, make_session(), bob)
+    removed = half_uploaded(files, share)
+    (part,) = share.glob(".up.*.part")
+    part.unlink()
+    other = half_uploaded(files, share, content)
+    removed.send(bytes(HALF))
+    assert removed.getresponse().status == 409
+    removed.close()
+    assert not (share / "up").exists()
+    other.send(content[HALF:])
+    assert other.getresponse().status == 201
+    other.close()
+    assert (share / "up").read_bytes() == content
+
+
 def test_a_part_that_others_have_laid_out_is_not_written_to(viewer, make_session, bob, share):
     files = Files(viewer, make_session(), bob)
     assert files.put("up", b"12", 4) == (200, {"offset": 2})
