@@ -7,6 +7,7 @@
 
 #include "common/http-chunked.h"
 #include "common/http-server.h"
+#include "common/log-limit.h"
 #include "common/stream.h"
 
 struct http_server {
@@ -21,6 +22,7 @@ struct http_server {
 	void *userdata;
 	size_t n_open;
 	struct ws_role role;
+	struct log_limit refusals; /* of WebSockets */
 };
 
 /* One request with its answer. It lives until both the connection and the program are done with it.

@@ -176,7 +176,8 @@ static void refuse_protocol(struct connection *c, const struct http_head *head)
 	(void)error_set(&err, ERR_UNSUPPORTED,
 			"the WebSocket protocol here is %s, and the peer speaks '%.80s'",
 			c->server->role.handler->protocol, theirs ? theirs : "");
-	log_info("connection of %s refused: %s", c->peer_address, err.message);
+	if (log_limit_passes(&c->server->refusals, "connections refused"))
+		log_info("connection of %s refused: %s", c->peer_address, err.message);
 	http_refuse(c, WS_STATUS_OTHER_PROTOCOL, err.message);
 }
 

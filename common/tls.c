@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/log-limit.h"
 #include "common/log.h"
 
 #define TICKET_KEY_LIFE_S (12 * 3600)
-#define LOG_WINDOW_S 60
 
 struct ticket_key {
 	unsigned char name[16], cipher[32], mac[32];
@@ -21,8 +21,7 @@ struct ticket_key {
 struct tls_server {
 	SSL_CTX *tls; /* NULL: nothing to show yet */
 	struct ticket_key key, previous_key;
-	long long logged_since_s;
-	unsigned n_failures; /* since then */
+	struct log_limit failures;
 };
 
 static long long now_s(void)
@@ -227,28 +226,13 @@ SSL *tls_server_accept(const struct tls_server *server)
 /* --- what goes wrong ---------------------------------------------------------------------------
  */
 
-/* Somebody who knocks at the door all day long fills no disk. */
-static bool may_log(struct tls_server *server)
-{
-	long long now = now_s();
-
-	if (server->logged_since_s == 0 || now - server->logged_since_s >= LOG_WINDOW_S) {
-		if (server->n_failures > TLS_FAILURES_LOGGED)
-			log_warning("%u more TLS handshakes failed within a minute",
-				    server->n_failures - TLS_FAILURES_LOGGED);
-		server->logged_since_s = now;
-		server->n_failures = 0;
-	}
-	return ++server->n_failures <= TLS_FAILURES_LOGGED;
-}
-
 void tls_server_tell_failure(struct tls_server *server, const SSL *ssl, const char *peer,
 			     const char *why)
 {
 	long verdict = SSL_get_verify_result(ssl);
 	const char *reason = why ? why : ERR_reason_error_string(ERR_peek_error());
 
-	if (!may_log(server))
+	if (!log_limit_passes(&server->failures, "TLS handshakes failed"))
 		return;
 	log_warning("TLS handshake failed (peer=%s): %s%s%s", peer, reason ? reason : "unknown",
 		    verdict == X509_V_OK ? "" : ": ",

@@ -43,11 +43,9 @@ SSL *tls_server_accept(const struct tls_server *server);
 
 /**
  * Log that a handshake with @peer has failed: for @why, or if that is NULL for the oldest error in
- * OpenSSL's queue. At most TLS_FAILURES_LOGGED in a minute; how many more there were is told later.
+ * OpenSSL's queue. No more of them than log-limit.h lets pass.
  */
 void tls_server_tell_failure(struct tls_server *server, const SSL *ssl, const char *peer,
 			     const char *why);
-
-#define TLS_FAILURES_LOGGED 20
 
 #endif

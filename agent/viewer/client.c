@@ -289,14 +289,17 @@ static void on_binary(struct ws *ws, const void *bytes, size_t len, void *userda
 {
 	struct client *client = ws_user(ws);
 	AUTO(buf_done) struct buf out = {0};
-	struct error err = {0};
+	struct error err;
 
 	(void)userdata;
 	if (!client)
 		return;
-	if (!client->room)
-		(void)error_set(&err, ERR_INVALID, "the client sends before it is admitted");
-	if (!client->room || rfb_take_client(&client->rfb, bytes, len, &out, &err) < 0)
+	if (!client->room) { /* a stranger, of whom nothing is logged, or one who is going */
+		close_browser(client, CLIENT_CLOSE_BROKEN, "not expected");
+		go_out(client);
+		return;
+	}
+	if (rfb_take_client(&client->rfb, bytes, len, &out, &err) < 0)
 		fail(client, CLIENT_CLOSE_BROKEN, &err);
 	else if (out.len > 0)
 		send_to_server(client, &out);

@@ -293,6 +293,17 @@ def test_a_client_that_makes_no_sense_is_put_out(viewer, make_session, alice):
     wait_for(lambda: viewer.n_connections(session_id) == 0, "those to be counted as gone")
 
 
+def test_strangers_who_make_no_sense_fill_no_log(viewer):
+    before = len(viewer.messages())
+    for _ in range(60):
+        browser = viewer.browser()
+        browser.send(b"x")
+        assert browser.closing() == 4900
+        with pytest.raises(AssertionError, match="426|400"):
+            Browser(viewer.port, protocol="another")
+    assert len(viewer.messages()[before:].splitlines()) <= 25
+
+
 def test_a_token_is_good_for_its_session_alone(viewer, make_session, alice, bob):
     session_id, other = make_session(ALL), make_session(ALL)
     token = viewer.token(session_id, alice.name)
