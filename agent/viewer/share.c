@@ -47,6 +47,17 @@ struct share *share_find(const struct shares *shares, const char *key)
 	return NULL;
 }
 
+size_t share_count_transfers(const struct shares *shares, const struct share *share)
+{
+	size_t n = 0;
+
+	list_for_each (other, &shares->list, struct share, link) {
+		if (other->storage == share->storage && strcmp(other->user, share->user) == 0)
+			n += other->n_transfers;
+	}
+	return n;
+}
+
 static void break_off(struct share *share)
 {
 	list_for_each_safe (transfer, &share->transfers, struct transfer, link) {

@@ -14,8 +14,8 @@
 #include "agent/viewer/storage.h"
 #include "common/list.h"
 
-#define SHARE_KEY_BYTES 32 /* letters of it */
-#define SHARE_TRANSFERS_MAX 8
+#define SHARE_KEY_BYTES 32    /* letters of it */
+#define SHARE_TRANSFERS_MAX 8 /* of one user in a session, whatever the number of their clients */
 
 /** Those that are open now, and the secret that their keys are made with. */
 struct shares {
@@ -45,6 +45,9 @@ void share_open(struct shares *shares, struct share *share);
 
 /** The open one of a key, or NULL. */
 struct share *share_find(const struct shares *shares, const char *key);
+
+/** What its user has under way in the session, with this client and others. */
+size_t share_count_transfers(const struct shares *shares, const struct share *share);
 
 /** The client has other features: what is under way without its own is broken off. */
 void share_set_features(struct share *share, uint32_t features);

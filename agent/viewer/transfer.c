@@ -333,7 +333,7 @@ static int begin(struct shares *shares, struct http_request *request, const char
 		return error_set(err, ERR_UNAUTHORIZED, "whoever had this key is not connected");
 	if (!(share->features & address.needs))
 		return error_set(err, ERR_DENIED, "you may not do that");
-	if (share->n_transfers >= SHARE_TRANSFERS_MAX)
+	if (share_count_transfers(shares, share) >= SHARE_TRANSFERS_MAX)
 		return error_set(err, ERR_LIMIT, "more than %d at a time", SHARE_TRANSFERS_MAX);
 	return make(share, &address, request, ret, err);
 }

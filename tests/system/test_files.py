@@ -554,6 +554,8 @@ def test_hostile_requests_reach_nothing(viewer, make_session, alice, bob, share)
         file.truncate(BIG)
     open_now = [half_downloaded(files) for _ in range(8)]
     assert files.get("file")[0] == 429
+    assert Files(viewer, session_id, bob).get("file")[0] == 429
+    assert Files(viewer, session_id, alice).get("file")[0] == 200
     for connection, answer in open_now:
         answer.close()
         connection.close()
