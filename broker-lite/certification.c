@@ -188,10 +188,10 @@ static void send_answer(struct agent *agent, json_t *body)
 			    err.message);
 }
 
-static void refuse(struct agent *agent, const struct error *err)
+static void refuse(struct certification *c, struct agent *agent, const struct error *err)
 {
 	/* who asks without end fills no log */
-	if (err->code != ERR_LIMIT)
+	if (err->code != ERR_LIMIT && log_limit_passes(&c->refusals, "certificates refused"))
 		log_warning("agent %s gets no certificate: %s", agent_name(agent), err->message);
 	send_answer(agent, json_pack("{s:s,s:s}", "error", err->message, "code",
 				     error_wire_name(err->code)));
@@ -268,7 +268,7 @@ static void on_signed(void *userdata)
 	if (!agent)
 		return; /* it asks again when it is back */
 	if (hand_out(job, agent, &err) < 0)
-		refuse(agent, &err);
+		refuse(job->certification, agent, &err);
 	else
 		log_info("certificate signed for the viewer of agent %s (names=%s, days=%d)",
 			 agent_name(agent), job->request.names, AUTHORITY_HOST_DAYS);
@@ -304,7 +304,7 @@ void certification_take(struct certification *certification, struct agent *agent
 	if (check_agent(certification, agent, &err) < 0 ||
 	    read_body(body, len, &request, &err) < 0 ||
 	    begin(certification, agent, &request, &err) < 0)
-		refuse(agent, &err);
+		refuse(certification, agent, &err);
 }
 
 void certification_init(struct certification *certification, const struct certification *parts)

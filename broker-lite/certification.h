@@ -24,6 +24,7 @@
 
 #include "broker-lite/agent-list.h"
 #include "broker-lite/security.h"
+#include "common/log-limit.h"
 #include "common/text.h"
 
 #define CERTIFICATIONS_PER_HOUR 20
@@ -35,6 +36,7 @@ struct certification {
 	struct agent_list *agents;
 	struct audit *audit;
 	char boot_id[UUID_SIZE];
+	struct log_limit refusals;
 };
 
 /** Everything is borrowed. */
