@@ -37,7 +37,7 @@ struct client_host {
 	struct list rooms; /* struct room::link */
 	struct shares shares;
 	struct refusals *refusals;
-	struct buf out;    /* to browsers; used within one callback only */
+	struct buf out; /* to browsers; used within one callback only */
 };
 
 /** For the WebSocket server; the path is to be set. */
