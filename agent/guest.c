@@ -72,7 +72,8 @@ struct session *guest_session(const struct guest *guest)
 
 static bool has_files(const struct session *session)
 {
-	return session && session->storage_root && session->storage_root[0];
+	return session && session->serves_files && session->storage_root &&
+	       session->storage_root[0];
 }
 
 /* --- what is said ------------------------------------------------------------------------------
