@@ -9,7 +9,6 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/number.h"
-#include "common/text.h"
 
 #define GUESTS_MAX 4096
 
