@@ -5,8 +5,8 @@
 #   sh packaging/demo.sh --keep DIR   leave everything running; DIR/demo.env tells how to reach it
 #   sh packaging/demo.sh --stop DIR   end what --keep left
 #
-# Run as root on Debian 12: installs the packages that are missing, builds, makes two temporary users
-# (one for the services, one for the desktop), and listens on loopback only.
+# Run as root on Debian 12: installs the packages that are missing, builds, makes three temporary
+# users (the desktop's, the services', the viewer's), and listens on loopback only.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -124,10 +124,10 @@ stop_all() {
 		pgrep -P "$(cat "$dir/keeper.pid")" | xargs -r kill || true
 		await "end of the sessions" no_keepers
 	fi
-	for name in fleet agent broker keeper; do
+	for name in fleet viewer agent broker keeper; do
 		end "$name"
 	done
-	for user in "${DEMO_USER:-}" "${SERVICE_USER:-}"; do
+	for user in "${DEMO_USER:-}" "${VIEWER_USER:-}" "${SERVICE_USER:-}"; do
 		[ -z "$user" ] || ! id "$user" >/dev/null 2>&1 || userdel --remove "$user" 2>/dev/null || true
 	done
 	rm -rf "$dir"
@@ -139,7 +139,8 @@ quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 write_env() {
 	for name in BROKER_URL BROKER_AGENT_URL BROKER_CA BROKER_CONF CLIENT_ID CLIENT_PASSWORD \
-		AGENT_SOCKET AGENT_CONF KEEPER_SOCKET DEMO_USER SERVICE_USER SOFTWARE_STATEMENT; do
+		AGENT_SOCKET AGENT_CONF KEEPER_SOCKET VIEWER_URL DEMO_USER SERVICE_USER VIEWER_USER \
+		SOFTWARE_STATEMENT; do
 		eval "value=\${$name:-}"
 		printf '%s=%s\n' "$name" "$(quote "$value")"
 	done >"$dir/demo.env.new"
@@ -151,11 +152,14 @@ make_users() {
 	suffix=$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')
 	SERVICE_USER=dcvdemo-s$suffix
 	useradd --system --user-group --shell /usr/sbin/nologin --no-create-home "$SERVICE_USER"
+	VIEWER_USER=dcvdemo-v$suffix
+	write_env
+	useradd --system --user-group --shell /usr/sbin/nologin --no-create-home "$VIEWER_USER"
 	DEMO_USER=dcvdemo-u$suffix
 	write_env
 	useradd --create-home --user-group --shell /bin/bash "$DEMO_USER"
 	write_env
-	say "    $DEMO_USER will own the desktop, $SERVICE_USER runs agent and broker"
+	say "    $DEMO_USER will own the desktop; $SERVICE_USER runs agent and broker, $VIEWER_USER the viewer"
 }
 
 # The desktop's owner must be able to run the capture program, and this source tree may lie where
@@ -163,9 +167,11 @@ make_users() {
 install_programs() {
 	mkdir -p "$bin"
 	for program in dcv-session-manager-broker dcv-session-manager-agent dcv-session-keeper \
-		dcv-screenshot dcvctl doubles/fleet; do
+		dcv-session-files dcv-session-viewer dcv-screenshot dcvctl doubles/fleet; do
 		install -m 755 "$build/$program" "$bin"
 	done
+	cp -R "$top/agent/viewer/page" "$bin/page"
+	chmod -R a+rX "$bin/page"
 }
 
 make_folders() {
@@ -173,6 +179,7 @@ make_folders() {
 	for name in agent-state agent-log agent-run broker; do
 		install -d -o "$SERVICE_USER" -g "$SERVICE_USER" -m 700 "$dir/$name"
 	done
+	install -d -o "$VIEWER_USER" -g "$VIEWER_USER" -m 700 "$dir/viewer"
 	chmod 711 "$dir/agent-run"
 	install -d -m 711 "$dir/keeper-log"
 	cat >"$dir/init/desktop.sh" <<-'END'
@@ -196,6 +203,7 @@ make_folders() {
 write_configuration() {
 	client_port=$(free_port 8443)
 	agent_port=$(free_port 8445 "$client_port")
+	viewer_port=$(free_port $((agent_port + 1)))
 	BROKER_URL=https://localhost:$client_port
 	BROKER_AGENT_URL=https://localhost:$agent_port
 	BROKER_CA=$dir/broker/security/dcvsmbroker_ca.pem
@@ -204,6 +212,7 @@ write_configuration() {
 	AGENT_CONF=$dir/agent.conf
 	AGENT_SOCKET=$dir/agent-run/agent.sock
 	KEEPER_SOCKET=$dir/keepers/listen
+	VIEWER_URL=https://127.0.0.1:$viewer_port/
 	cat >"$BROKER_CONF" <<-END
 		session-manager-working-path = $dir/broker
 		log-directory = $dir/broker
@@ -227,6 +236,13 @@ write_configuration() {
 		tags_folder = '$dir/tags'
 		max_concurrent_sessions_per_user = 4
 		geometry = '1280x800'
+		# Connection data are to name the address that the viewer listens on.
+		preferred_network_interface = 'lo'
+
+		[viewer]
+		bind_host = '127.0.0.1'
+		port = $viewer_port
+		user = '$VIEWER_USER'
 
 		[log]
 		directory = '$dir/agent-log'
@@ -242,6 +258,9 @@ start_services() {
 	start agent "$SERVICE_USER" "$bin/dcv-session-manager-agent" --conf "$AGENT_CONF" \
 		--state-dir "$dir/agent-state" --socket "$AGENT_SOCKET" \
 		--keeper-socket "$KEEPER_SOCKET" --keeper-run-dir "$dir/keepers"
+	start viewer "$VIEWER_USER" "$bin/dcv-session-viewer" --conf "$AGENT_CONF" \
+		--state-dir "$dir/viewer" --agent-socket "$dir/agent-run/viewer.sock" \
+		--page-dir "$bin/page"
 }
 
 register_client() {
@@ -263,7 +282,7 @@ server_is_available() {
 # create CTL NAME: a session with init and autorun file, up to READY; sets SESSION_ID.
 create() {
 	ctl=$1 session_name=$2
-	$ctl create-session --name "$session_name" --owner "$DEMO_USER" --type virtual \
+	$ctl create-session --name "$session_name" --owner "$DEMO_USER" --type virtual --storage-root %home% \
 		--init-file-path desktop.sh --autorun-file greet.sh \
 		--autorun-file-arguments 'one argument,$(not a command),"quoted"' --wait
 	SESSION_ID=$($ctl --output json describe-sessions --owner "$DEMO_USER" |
@@ -284,6 +303,18 @@ take_screenshot() {
 	await "desktop in the screenshot" has_desktop "$ctl"
 	cp "$dir/shots/$SESSION_ID-1.png" "$file"
 	say "    saved as $file"
+}
+
+# The viewer's certificate has the host's name, and 127.0.0.1 is no host's.
+open_page() {
+	host=$(broker_ctl --output json describe-servers | jq -r '.Servers[0].Hostname')
+	port=${VIEWER_URL##*:} port=${port%/}
+	address=$(broker_ctl connect --session-id "$SESSION_ID" --user "$DEMO_USER")
+	await "the page, with a certificate of the broker's authority" \
+		curl -fs --cacert "$BROKER_CA" --resolve "$host:$port:127.0.0.1" -o "$dir/page.html" \
+		"https://$host:$port/${address#*:*/*/*/}"
+	say "    the page '$(sed -n 's/.*<title>\(.*\)<.title>.*/\1/p' "$dir/page.html")' is there"
+	rm -f "$dir/page.html"
 }
 
 remove_session() {
@@ -328,7 +359,7 @@ run() {
 	make_folders
 	write_configuration
 
-	step "Broker, keeper and agent, on loopback"
+	step "Broker, keeper, agent and viewer, on loopback"
 	start_services
 
 	step "On this host alone: dcvctl and the agent's socket"
@@ -349,10 +380,15 @@ run() {
 	step "Its screenshot"
 	take_screenshot broker_ctl "$picture"
 
+	step "In a browser"
+	open_page
+
 	if [ -n "$keep" ]; then
 		write_env
 		trap - EXIT INT TERM
 		say ""
+		say "For some minutes $DEMO_USER is let in by a browser at"
+		say "    $address"
 		say "Everything is left running. '. $dir/demo.env' tells where; end it with"
 		say "    sh packaging/demo.sh --stop $dir"
 		return

@@ -120,14 +120,15 @@ def test_a_host_without_settings_gets_some(broker, host):
 
 
 def test_the_statement_is_for_the_group_of_the_agent_alone(broker, host, tmp_path):
-    groups = tmp_path / "group"
-    with open("/etc/group", encoding="utf-8") as file:
+    # The folder and not the file: who makes a user at the same time would take the mount from the file.
+    etc = tmp_path / "etc"
+    subprocess.run(["cp", "-a", "/etc", etc], check=False)  # who makes a user has files there for a moment
+    with open(etc / "group", encoding="utf-8") as file:
         others = [line for line in file if not line.startswith("dcvsmagent:")]
-    groups.write_text("".join(others) + "dcvsmagent:x:64999:\n")
-    groups.chmod(0o644)
+    (etc / "group").write_text("".join(others) + "dcvsmagent:x:64999:\n")
     joined = subprocess.run(
-        ["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/group && shift && exec "$@"', "sh",
-         groups, PROGRAM, "join", "--conf", host.conf, "--state-dir", host.state, url_of(broker),
+        ["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc && shift && exec "$@"', "sh",
+         etc, PROGRAM, "join", "--conf", host.conf, "--state-dir", host.state, url_of(broker),
          make_token(broker)], capture_output=True, text=True, timeout=60)
     assert joined.returncode == 0, joined.stderr
     statement = host.statement.stat()
