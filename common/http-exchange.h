@@ -33,7 +33,8 @@ struct exchange {
 	struct connection *connection; /* NULL once the peer is gone */
 	struct http_chunked chunked;
 	bool is_chunked;
-	unsigned long long body_since_ms;
+	unsigned long long body_since_ms; /* without the time in which it was held */
+	unsigned long long held_since_ms;
 	unsigned long long n_taken;   /* bytes of the body that have gone to the program */
 	const struct http_flow *flow; /* NULL: body and answer are whole */
 	bool is_held;                 /* the program wants no more of the body now */

@@ -303,9 +303,12 @@ void http_hold(struct http_request *request, bool is_held)
 	x->is_held = is_held;
 	stream_set_reading(c->stream, !is_held);
 	if (is_held) {
+		x->held_since_ms = loop_now_ms(c->server->loop);
 		stream_set_timeout(c->stream, 0);
 		return;
 	}
+	/* that was our time, not the peer's */
+	x->body_since_ms += loop_now_ms(c->server->loop) - x->held_since_ms;
 	c->is_full = false;
 	if (x->n_taken < x->request.content_length)
 		http_limit_body(c);

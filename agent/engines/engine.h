@@ -74,7 +74,8 @@ struct connection_wish {
 	const char *folder; /* to the program that serves what is below; NULL: to the picture's */
 	/**
 	 * Once. @fd: a connected socket, which is taken; -1: there is none, and @err tells why.
-	 * ERR_UNAVAILABLE: soon, perhaps; ERR_UNSUPPORTED: the host cannot show this session.
+	 * ERR_UNAVAILABLE: soon, perhaps; ERR_UNSUPPORTED: the host cannot do
+	 * that for this session.
 	 */
 	void (*give)(struct connection_wish *wish, int fd, const struct error *err);
 };
@@ -103,8 +104,8 @@ struct engine_ops {
 	void (*set_permissions)(struct engine *engine, struct session *session,
 				const char *permissions, struct answer *answer);
 	/**
-	 * Connect to the session's RFB server, or have its files served, as its owner. May be answered before it returns. NULL:
-	 * the engine has a web client of its own.
+	 * Connect to the session's RFB server, or have its files served, as its owner. May be
+	 * answered before it returns. NULL: the engine has a web client of its own.
 	 */
 	void (*connect)(struct engine *engine, struct session *session,
 			struct connection_wish *wish);

@@ -157,6 +157,7 @@ static void on_state(struct engine_session *part, const struct message *message)
 		return;
 	}
 	replace_part(part);
+	part->session->serves_files = message_get(message, "FILES") != NULL;
 	on_status(part->session, "init", message_get(message, "INIT"));
 	on_status(part->session, "autorun", message_get(message, "AUTORUN"));
 	session_set_account(part->session, message_get(message, "ACCOUNT"));

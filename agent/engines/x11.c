@@ -177,6 +177,12 @@ static void connect_for(struct engine *engine, struct session *session,
 		wish->give(wish, -1, &err);
 		return;
 	}
+	if (wish->folder && !session->serves_files) {
+		(void)error_set(&err, ERR_UNSUPPORTED,
+				"the session's keeper is of a release that serves no files");
+		wish->give(wish, -1, &err);
+		return;
+	}
 	wish->number = part->n_wishes++;
 	list_append(&part->wishes, &wish->link);
 	if (send_wish(part, wish, &err) == 0)

@@ -54,17 +54,17 @@ void session_tell_state(struct session *s, struct peer *peer)
 	char number[16], init[64], autorun[64];
 
 	(void)snprintf(number, sizeof(number), "%d", s->folder.number);
-	if (peer && message_build(&packet, "EVENT", "state", "NUMBER", number, "SESSION_ID",
-				  s->request->session_id, "OWNER", s->request->owner, "TYPE",
-				  s->request->is_console ? "console" : "virtual", "STATE",
-				  state_names[s->state], "DISPLAY",
-				  is_ready ? environment_get(&s->environment, "DISPLAY") : NULL,
-				  "XAUTHORITY",
-				  is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
-				  "INIT", status_of(&s->init, init, sizeof(init)), "AUTORUN",
-				  status_of(&s->autorun, autorun, sizeof(autorun)), "REASON",
-				  s->reason[0] ? s->reason : NULL, "RENDER_NODE",
-				  s->request->render_node, "ACCOUNT", s->owner.name, NULL))
+	if (peer &&
+	    message_build(
+		    &packet, "EVENT", "state", "NUMBER", number, "SESSION_ID",
+		    s->request->session_id, "OWNER", s->request->owner, "TYPE",
+		    s->request->is_console ? "console" : "virtual", "STATE", state_names[s->state],
+		    "DISPLAY", is_ready ? environment_get(&s->environment, "DISPLAY") : NULL,
+		    "XAUTHORITY", is_ready ? environment_get(&s->environment, "XAUTHORITY") : NULL,
+		    "INIT", status_of(&s->init, init, sizeof(init)), "AUTORUN",
+		    status_of(&s->autorun, autorun, sizeof(autorun)), "REASON",
+		    s->reason[0] ? s->reason : NULL, "RENDER_NODE", s->request->render_node,
+		    "ACCOUNT", s->owner.name, "FILES", "1", NULL))
 		peer_send(peer, &packet, -1);
 }
 

@@ -79,6 +79,13 @@ static void let_go(struct client *client)
 			   &(uv_buf_t){.base = out.data, .len = out.len}, 1);
 }
 
+/* Not every release of libuv takes NULL for it when the stream is closed before. */
+static void on_server_told(uv_shutdown_t *shutting, int status)
+{
+	(void)shutting;
+	(void)status;
+}
+
 static void close_server(void *userdata)
 {
 	struct client *client = userdata;
@@ -98,7 +105,7 @@ static void part_from_server(struct client *client)
 		return;
 	client->farewell = timer_new(client->host->loop, close_server, client);
 	reading = uv_read_start(server, loop_lend_bytes, on_server_read);
-	if (!client->farewell || uv_shutdown(&client->shutting, server, NULL) < 0 ||
+	if (!client->farewell || uv_shutdown(&client->shutting, server, on_server_told) < 0 ||
 	    (reading < 0 && reading != UV_EALREADY)) {
 		close_server(client);
 		return;

@@ -267,6 +267,12 @@ def test_the_host_joins_the_broker_and_is_driven_through_its_api(host, kept):
     assert states(host)[kept] == "READY"
 
 
+def test_the_viewer_beside_the_broker_has_a_certificate_of_its_authority(host, kept):
+    """Its names are the broker's, too: the boot id tells that both are of one host."""
+    wait_until(lambda: "the certificate is signed by the broker's authority" in
+               host.out("journalctl", "-o", "cat", "-u", VIEWER), what="a signed certificate")
+
+
 def test_the_agent_is_killed_and_finds_its_session_again(host, kept):
     keeper = keeper_of(host, kept)
     agent = show(host, AGENT, "MainPID")

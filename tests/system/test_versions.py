@@ -15,7 +15,7 @@ from metrics_helpers import one, read
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VERSION = (TOP / "packaging/VERSION").read_text().strip()
 PROGRAMS = ("dcv-session-manager-agent", "dcv-session-keeper", "dcv-session-viewer", "dcv-session-init",
-            "dcv-session-manager-broker", "dcv-screenshot", "dcvctl", "dcvsm")
+            "dcv-session-files", "dcv-session-manager-broker", "dcv-screenshot", "dcvctl", "dcvsm")
 
 
 def run(program, option):

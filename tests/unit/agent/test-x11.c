@@ -815,6 +815,43 @@ static void a_screenshot_of_no_session_of_ours_is_refused(void **state)
 	assert_string_equal(f->shot.message, FAILURE_NOT_READY_SCREENSHOT);
 }
 
+struct wish {
+	struct connection_wish wish; /* first */
+	struct error err;
+	unsigned n_given;
+};
+
+static void on_given(struct connection_wish *wish, int fd, const struct error *err)
+{
+	struct wish *given = (struct wish *)(void *)wish;
+
+	assert_int_equal(fd, -1);
+	given->err = *err;
+	given->n_given++;
+}
+
+static void a_keeper_of_an_earlier_release_is_not_asked_for_files(void **state)
+{
+	struct fixture *f = *state;
+	struct wish files = {.wish = {.folder = "/home/alice", .give = on_given}};
+	struct wish picture = {.wish = {.give = on_given}};
+
+	create_ready(f);
+	f->engine->ops->connect(f->engine, f->session, &files.wish);
+	assert_int_equal(files.n_given, 1);
+	assert_int_equal(files.err.code, ERR_UNSUPPORTED);
+	f->engine->ops->connect(f->engine, f->session, &picture.wish);
+	assert_string_equal(receive(f, 0), "OPERATION=connect|TAG=0|");
+	SAY(f, 0, "EVENT=connect\0TAG=0\0REASON=not now");
+	SAY(f, 0, STATE("ready") "\0FILES=1");
+	run_until(&f->loop, f->session->serves_files);
+	assert_int_equal(picture.n_given, 1);
+	f->engine->ops->connect(f->engine, f->session, &files.wish);
+	assert_string_equal(receive(f, 0), "OPERATION=files|TAG=1|FOLDER=/home/alice|");
+	SAY(f, 0, "EVENT=files\0TAG=1\0REASON=not now");
+	run_until(&f->loop, files.n_given == 2);
+}
+
 static void a_listener_is_found_without_being_bothered(void **state)
 {
 	struct fixture *f = *state;
@@ -873,6 +910,7 @@ int main(void)
 		TEST(a_screenshot_without_a_program_is_refused_with_the_keepers_reason),
 		TEST(a_screenshot_does_not_wait_for_a_connection_that_was_lost),
 		TEST(a_screenshot_of_no_session_of_ours_is_refused),
+		TEST(a_keeper_of_an_earlier_release_is_not_asked_for_files),
 		TEST(a_listener_is_found_without_being_bothered),
 	};
 
