@@ -39,8 +39,16 @@ struct peer *peers_add(struct peers *peers, int fd)
 	return NULL;
 }
 
+/* A Unix socket that is closed with something unread in it makes the other end fail before that has read
+ * what was said to it, the last word for instance. So nothing more gets in, and what has come is taken. */
 void peer_drop(struct peer *peer)
 {
+	char byte;
+
+	if (peer->fd >= 0 && shutdown(peer->fd, SHUT_RD) == 0) {
+		while (recv(peer->fd, &byte, sizeof(byte), MSG_DONTWAIT) > 0)
+			;
+	}
 	close_p(&peer->fd);
 }
 
