@@ -1,6 +1,7 @@
 """The real broker in a temporary folder, and ways to talk to it."""
 
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -86,6 +87,12 @@ class Broker:
     def errors(self):
         with open(os.path.join(self.folder, "stderr"), errors="replace") as f:
             return f.read()
+
+    def log(self):
+        """What is in its log, of yesterday, too: a day may have begun meanwhile."""
+        folder = pathlib.Path(self.settings["log-directory"])
+        return "".join(path.read_text(encoding="utf-8", errors="replace")
+                       for path in (folder / "broker.log.1", folder / "broker.log") if path.exists())
 
     def stop(self):
         if self.process and self.process.poll() is None:

@@ -13,7 +13,6 @@ import pwd
 import secrets
 import select
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ import pytest
 
 from broker_helpers import Broker
 from keeper_helpers import User
+from page_helpers import Chromium
+from viewer_helpers import Viewer
 
 MARK = "DCV_TEST_PROCESS"  # in the environment of everything that `start` began
 
@@ -31,13 +32,6 @@ def build():
     """The folder with the programs under test: DCV_BUILD, or build/ of this source tree."""
     default = pathlib.Path(__file__).resolve().parents[2] / "build"
     return pathlib.Path(os.environ.get("DCV_BUILD", default)).resolve()
-
-
-def free_port():
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_line(fd, timeout=20):
@@ -250,3 +244,27 @@ def bob():
     user = User()
     yield user
     user.remove()
+
+
+@pytest.fixture(scope="module")
+def service():
+    """The account that a service runs as."""
+    user = User()
+    yield user
+    user.remove()
+
+
+# --- sessions in browsers ------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def viewer(service):
+    it = Viewer(service)
+    yield it
+    it.done()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    it = Chromium()
+    yield it
+    it.done()

@@ -2,22 +2,22 @@
 
 import array
 import os
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
-import time
 import uuid
+
+from waiting import PATIENCE_S as PATIENCE
+from waiting import wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("DCV_BUILD", os.path.join(ROOT, "build"))
 PROGRAM = os.path.join(BUILD, "dcv-session-keeper")
 PAM_DIR = os.path.join(ROOT, "packaging", "pam")
 MESSAGE_MAX = 65536
-PATIENCE = 60  # seconds; nothing takes that long unless it is broken
 
 
 def pack(fields):
@@ -331,8 +331,5 @@ def tcp_listeners(pid):
 
 
 def wait_for(condition, what):
-    """For what nobody tells of; asks every few milliseconds, and says what it waited for."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        select.select([], [], [], 0.005)
+    """wait_until(), which says what it waited for."""
+    return wait_until(condition, what=what)

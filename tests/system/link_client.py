@@ -9,7 +9,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 import uuid
 
 import requests

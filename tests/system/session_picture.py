@@ -11,9 +11,9 @@ import sys
 import time
 
 from keeper_helpers import BUILD, User, wait_for
-from test_viewer import OPEN, permissions, x_of
-from test_viewer_page import Chromium, enter
-from viewer_helpers import Viewer
+from page_helpers import Chromium, enter
+from test_viewer import x_of
+from viewer_helpers import OPEN, Viewer, permissions
 
 # The window manager gives the keyboard to what comes last, in a desktop of the browser's size.
 DESKTOP = """#!/bin/sh

@@ -15,7 +15,8 @@ import uuid
 
 import pytest
 
-from agent_helpers import (NO_SUCH_SESSION, PROGRAM, SLEEP, Agent, command_line, png_first_pixel, png_size, request)
+from agent_helpers import (NO_SUCH_SESSION, PROGRAM, SLEEP, Agent, command_line, png_first_pixel,
+                           png_size, request)
 from keeper_helpers import (PATIENCE, User, name_of, of_session, run, uid_of, wait_for,
                             x_sockets)
 

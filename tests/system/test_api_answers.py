@@ -1,7 +1,6 @@
 """How the API writes answers, the data in them, and pages. Every answer is also held against the API's
 description by Broker.call, with nothing beyond it and no null at any depth."""
 
-import json
 import random
 import re
 
@@ -190,8 +189,7 @@ def test_every_call_has_an_id_of_its_own_which_is_logged(shared):
         ids.add(shared.ok(path, body, method)["RequestId"])
         ids.add(shared.ok(path, body, method)["RequestId"])
     assert len(ids) == 16
-    with open(shared.settings["log-directory"] + "/broker.log", encoding="utf-8") as log:
-        text = log.read()
+    text = shared.log()
     assert all(identity in text for identity in ids)
 
 

@@ -85,8 +85,7 @@ def accepts(broker, token):
 
 def told(broker, issuer, what):
     """What the log tells about a server, behind the words."""
-    log = (pathlib.Path(broker.settings["log-directory"]) / "broker.log").read_text()
-    return [line.split(what)[1] for line in log.splitlines() if issuer.url in line and what in line]
+    return [line.split(what)[1] for line in broker.log().splitlines() if issuer.url in line and what in line]
 
 
 def failures(broker, issuer):

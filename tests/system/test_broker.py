@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import pathlib
 import subprocess
 import time
 
@@ -763,7 +762,7 @@ def test_an_agent_of_another_release_is_refused_and_both_know_why(broker):
     with pytest.raises(LinkRefused) as refused:
         WebSocket(broker.agent_port, token, protocol="dcv-session-manager-link.v999")
     assert refused.value.status == 426
-    log = pathlib.Path(broker.folder, "log/broker.log").read_text()
+    log = broker.log()
     assert "the WebSocket protocol here is dcv-session-manager-link.v1, " \
         "and the peer speaks 'dcv-session-manager-link.v999'" in log
 

@@ -143,8 +143,7 @@ def test_nobody_but_root_may(broker):
 
 def test_what_the_settings_say_is_for_the_log_and_not_for_those_who_type_commands(make_broker):
     broker = make_broker(broker_java_home="/usr/lib/jvm", colour="blue")
-    with open(os.path.join(broker.folder, "log/broker.log")) as f:
-        log = f.read()
+    log = broker.log()
     assert "broker-java-home has no effect: this broker needs no Java" in log
     assert "unknown setting colour ignored" in log
     assert broker.command("describe-api-clients").stderr == ""

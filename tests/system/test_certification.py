@@ -212,8 +212,7 @@ def test_nobody_is_signed_for_where_agents_are_not_asked_who_they_are(make_broke
     assert agent.hello["Authority"] == ""
     for _ in range(60):
         assert agent.ask_certificate(request("lab1"))["code"] == "UNSUPPORTED"
-    with open(os.path.join(broker.folder, "log/broker.log"), encoding="utf-8") as file:
-        assert 0 < file.read().count("gets no certificate") <= 20
+    assert 0 < broker.log().count("gets no certificate") <= 20
 
 
 def test_a_broker_that_shows_the_administrators_files_signs_nothing(make_broker, tmp_path):

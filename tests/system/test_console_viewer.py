@@ -11,12 +11,13 @@ import subprocess
 import pytest
 
 from console_helpers import XORG, Seat, is_alive
-from keeper_helpers import BUILD, User, name_of, of_session, tcp_listeners, wait_for
+from keeper_helpers import BUILD, name_of, of_session, tcp_listeners, wait_for
 from rfb_client import CONTINUOUS_UPDATES, EXTENDED_DESKTOP_SIZE, FENCE, RAW, Rfb
-from test_viewer import ALL, PROBE, permissions
-from test_viewer_page import TITLE, VISIBLE, Chromium, url_of
-from test_viewer_page import enter as enter_page
-from viewer_helpers import Viewer
+from page_helpers import enter as enter_page
+from page_helpers import url_of
+from test_viewer import PROBE
+from test_viewer_page import TITLE, VISIBLE
+from viewer_helpers import ALL, Viewer, permissions
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and users need root"),
@@ -28,21 +29,6 @@ LOOK = ALL + "%any% allow display\n"
 def seat():
     with Seat() as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def service():
-    """The viewer's account."""
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    it = Chromium()
-    yield it
-    it.done()
 
 
 @pytest.fixture

@@ -25,14 +25,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def service():
-    """The user whom the agent runs as."""
-    user = User()
-    yield user
-    user.remove()
-
-
-@pytest.fixture(scope="module")
 def broker():
     """One that nobody breaks."""
     made = Broker().start().log_in()

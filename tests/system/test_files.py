@@ -13,40 +13,14 @@ import urllib.parse
 
 import pytest
 
-from keeper_helpers import PATIENCE, User, name_of, pids, uid_of, wait_for
-from test_viewer import ALL, OPEN, permissions, update
-from viewer_helpers import CONTEXT, PROGRAM, Viewer
+from keeper_helpers import PATIENCE, name_of, pids, uid_of, wait_for
+from viewer_helpers import ALL, CONTEXT, OPEN, PROGRAM, Viewer, permissions, update
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
 STRANGE = bytes(set(range(1, 256)) - {ord("/")})
 LOOK = ALL + "%any% allow display\n"
 BIG = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def people():
-    users = [User(), User(), User()]
-    yield users
-    for user in users:
-        user.remove()
-
-
-@pytest.fixture(scope="module")
-def viewer(people):
-    it = Viewer(people[0])
-    yield it
-    it.done()
-
-
-@pytest.fixture(scope="module")
-def alice(people):
-    return people[1]
-
-
-@pytest.fixture(scope="module")
-def bob(people):
-    return people[2]
 
 
 @pytest.fixture
@@ -565,8 +539,8 @@ def test_hostile_requests_reach_nothing(viewer, make_session, alice, bob, share)
     wait_for(lambda: files.get("file")[0] == 200, "the files to be there again")
 
 
-def test_the_files_stay_while_the_agent_is_away(people, alice, bob, share):
-    it = Viewer(people[0])
+def test_the_files_stay_while_the_agent_is_away(service, alice, bob, share):
+    it = Viewer(service)
     try:
         (share / "file").write_text("content")
         session_id = it.agent.create_ready(alice.name, PermissionsFile=permissions(OPEN),

@@ -7,11 +7,10 @@ import subprocess
 
 import pytest
 
-from keeper_helpers import User, wait_for
+from keeper_helpers import wait_for
+from page_helpers import enter
 from test_files import Files, small_disk
-from test_viewer import OPEN, permissions, update
-from test_viewer_page import Chromium, enter
-from viewer_helpers import Viewer
+from viewer_helpers import OPEN, permissions, update
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
@@ -20,49 +19,27 @@ STATUS = "document.querySelector('#files-status').textContent"
 UPLOADS = "[...document.querySelectorAll('#files-uploads small')].map(e => e.textContent)"
 
 
-@pytest.fixture(scope="module")
-def people():
-    users = [User(), User()]
-    yield users
-    for user in users:
-        user.remove()
-
-
-@pytest.fixture(scope="module")
-def viewer(people):
-    it = Viewer(people[0])
-    yield it
-    it.done()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    it = Chromium()
-    yield it
-    it.done()
-
-
 @pytest.fixture
-def share(people, tmp_path):
-    folder = pathlib.Path(people[1].home, tmp_path.name)
+def share(alice, tmp_path):
+    folder = pathlib.Path(alice.home, tmp_path.name)
     folder.mkdir()
-    os.chown(folder, people[1].uid, people[1].gid)
+    os.chown(folder, alice.uid, alice.gid)
     return folder
 
 
 @pytest.fixture
-def session(viewer, people, share):
-    session_id = viewer.agent.create_ready(people[1].name, PermissionsFile=permissions(OPEN),
+def session(viewer, alice, share):
+    session_id = viewer.agent.create_ready(alice.name, PermissionsFile=permissions(OPEN),
                                            StorageRoot=str(share))
     yield session_id
-    viewer.agent.delete(session_id, people[1].name)
+    viewer.agent.delete(session_id, alice.name)
 
 
 def shows(chromium, text, expected):
     wait_for(lambda: chromium.do("page", "evaluate", text=text) == expected, f"{expected} in the page")
 
 
-def test_a_person_finds_files_and_takes_them(viewer, chromium, people, session, share, tmp_path):
+def test_a_person_finds_files_and_takes_them(viewer, chromium, alice, session, share, tmp_path):
     content = os.urandom(3_000_000)
     (share / "model.step").write_bytes(content)
     (share / ".hidden").touch()
@@ -71,7 +48,7 @@ def test_a_person_finds_files_and_takes_them(viewer, chromium, people, session, 
     odd = os.fsencode(share / "results 9") + b"/\xff<b>\n\xe2\x80\xae.txt"
     with open(odd, "wb") as file:
         file.write(b"odd")
-    enter(chromium, viewer, "page", session, people[1].name)
+    enter(chromium, viewer, "page", session, alice.name)
     chromium.do("page", "click", selector="#files")
     shows(chromium, NAMES, ["results 9/", "results 10/", "model.step"])
     chromium.do("page", "click", selector="#files-hidden")
@@ -100,8 +77,8 @@ def test_a_person_finds_files_and_takes_them(viewer, chromium, people, session, 
     chromium.do("page", "close")
 
 
-def test_a_person_uploads_files(viewer, chromium, people, session, share, tmp_path):
-    alice, content = people[1], os.urandom(9_000_000)
+def test_a_person_uploads_files(viewer, chromium, alice, session, share, tmp_path):
+    content = os.urandom(9_000_000)
     large, small = tmp_path / "groß %41.bin", tmp_path / "small.txt"
     large.write_bytes(content)
     small.write_text("small")
@@ -135,16 +112,16 @@ def test_a_person_uploads_files(viewer, chromium, people, session, share, tmp_pa
     chromium.do("page", "close")
 
 
-def test_an_upload_goes_on_after_a_break(viewer, chromium, people, session, share, tmp_path):
+def test_an_upload_goes_on_after_a_break(viewer, chromium, alice, session, share, tmp_path):
     size, half = 1 << 20, 1 << 19
     file = tmp_path / "file"
     file.write_bytes(os.urandom(size))
     os.utime(file, (1_000_000_000, 1_000_000_000))
-    other = Files(viewer, session, people[1])
+    other = Files(viewer, session, alice)
     assert other.put("file", bytes(half), size, time=1_000_000_000_000)[0] == 200
     other.browser.close()
     (part,) = share.glob(".file.*.part")
-    enter(chromium, viewer, "page", session, people[1].name)
+    enter(chromium, viewer, "page", session, alice.name)
     chromium.do("page", "click", selector="#files")
     shows(chromium, NAMES, [])
     with open(part, "rb") as held:
@@ -159,11 +136,11 @@ def test_an_upload_goes_on_after_a_break(viewer, chromium, people, session, shar
     chromium.do("page", "close")
 
 
-def test_a_full_disk_is_told_in_words(viewer, chromium, people, session, share, tmp_path):
+def test_a_full_disk_is_told_in_words(viewer, chromium, alice, session, share, tmp_path):
     file = tmp_path / "file"
     file.write_bytes(bytes(5_000_000))
     with small_disk(share):
-        enter(chromium, viewer, "page", session, people[1].name)
+        enter(chromium, viewer, "page", session, alice.name)
         chromium.do("page", "click", selector="#files")
         chromium.do("page", "choose", selector="#files-chosen", paths=[str(file)])
         shows(chromium, UPLOADS,

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import free_port
+from broker_helpers import free_port
 from fleet_helpers import fleet, running_fleet, server  # noqa: F401, one is a fixture
 from waiting import wait_until
 

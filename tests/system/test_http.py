@@ -21,7 +21,8 @@ import time
 
 import pytest
 
-from conftest import free_port, let_everybody_reach
+from broker_helpers import free_port
+from conftest import let_everybody_reach
 from waiting import wait_until
 
 BODY_MAX = 100000

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from conftest import free_port
+from broker_helpers import free_port
 
 
 def run_openssl(folder, *arguments):

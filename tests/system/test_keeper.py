@@ -134,7 +134,7 @@ def test_a_session_lives_from_start_to_stop(keeper, alice):
     first = connection.receive()
     assert first == {"EVENT": "state", "NUMBER": "1", "SESSION_ID": session_id,
                      "OWNER": alice.name, "TYPE": "virtual", "ACCOUNT": alice.name,
-                     "STATE": "starting"}
+                     "STATE": "starting", "FILES": "1"}
     event = ready(connection)
     assert x_answers(event["DISPLAY"], event["XAUTHORITY"], alice)
     assert end(connection) == "stopped on request"

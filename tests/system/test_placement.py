@@ -8,11 +8,6 @@ from waiting import wait_until
 
 
 
-def log_of(broker):
-    with open(f"{broker.folder}/log/broker.log", errors="replace") as f:
-        return f.read()
-
-
 def creations(agent):
     with agent.lock:
         return [c["context"]["SessionId"] for c in agent.commands
@@ -190,8 +185,7 @@ def test_a_server_that_keeps_failing_is_set_back_and_probed(make_broker):
     told = broker.command("describe-placement").stdout
     assert f"no     {bad.server_id} (sessions=0" in told and "set back for another 1 s" in told
     assert f"yes    {good.server_id}" in told
-    assert f"server {bad.server_id} is set back for 1 s (failures=3, last=the X server" in log_of(
-        broker)
+    assert f"server {bad.server_id} is set back for 1 s (failures=3, last=the X server" in broker.log()
     wait_until(lambda: "set back for" not in broker.command("describe-placement").stdout)
     bad.becomes, bad.refuse = None, None
     probe = broker.create()
@@ -203,7 +197,7 @@ def test_a_server_that_keeps_failing_is_set_back_and_probed(make_broker):
         bad.set_state(probe, "READY")
         bad.report()
     wait_until(lambda: broker.state(probe) == "READY")
-    assert f"server {bad.server_id} is set back no longer" in log_of(broker)
+    assert f"server {bad.server_id} is set back no longer" in broker.log()
     bad.becomes = "READY"
     assert create_until_it_ends(broker)["Server"]["Hostname"] == "bad"
 
@@ -217,7 +211,7 @@ def test_a_probe_that_fails_sets_the_server_back_for_longer(make_broker):
     wait_until(lambda: "set back for" not in broker.command("describe-placement").stdout)
     create_until_it_ends(broker)
     assert len(creations(bad)) == 4
-    assert "is set back for 2 s (failures=3" in log_of(broker)
+    assert "is set back for 2 s (failures=3" in broker.log()
     refused = broker.ok("/createSessions", [{"Name": "n", "Owner": "o", "Type": "VIRTUAL"}])
     assert refused["UnsuccessfulList"][0]["FailureReason"] == "no dcv server found for placement"
 

@@ -1,6 +1,5 @@
 """The web viewer, with clients that speak RFB by hand: who is let in, and what they reach there."""
 
-import base64
 import concurrent.futures
 import contextlib
 import glob
@@ -15,48 +14,15 @@ from random import Random
 import pytest
 
 from broker_helpers import Broker
-from keeper_helpers import BUILD, User, wait_for
+from keeper_helpers import BUILD, wait_for
 from rfb_client import (CONTINUOUS_UPDATES, COPY_RECT, CURSOR, EXTENDED_CLIPBOARD,
                         EXTENDED_DESKTOP_SIZE, FENCE, HEXTILE, LAST_RECT, RAW, TIGHT, ZRLE, Rfb)
-from viewer_helpers import Browser, Direct, Viewer, settings_for
+from viewer_helpers import (ALL, OPEN, Browser, Direct, Viewer, permissions, settings_for,
+                            update)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
 PROBE = os.path.join(BUILD, "doubles/x-probe")
-
-ALL = "[permissions]\n%owner% allow builtin\n"
-OPEN = ALL + "%any% allow builtin\n"
-
-
-def permissions(text):
-    return base64.b64encode(text.encode()).decode()
-
-
-@pytest.fixture(scope="module")
-def people():
-    """The viewer's account, and those of two who have sessions."""
-    users = [User(), User(), User()]
-    yield users
-    for user in users:
-        user.remove()
-
-
-@pytest.fixture(scope="module")
-def viewer(people):
-    it = Viewer(people[0])
-    yield it
-    it.done()
-
-
-@pytest.fixture(scope="module")
-def alice(people):
-    return people[1]
-
-
-@pytest.fixture(scope="module")
-def bob(people):
-    return people[2]
-
 
 @pytest.fixture
 def make_session(viewer, alice):
@@ -71,12 +37,6 @@ def make_session(viewer, alice):
     for session_id in made:
         if viewer.agent.find(session_id)["State"] == "READY":
             viewer.agent.delete(session_id, alice.name)
-
-
-def update(viewer, session_id, owner, text):
-    answer = viewer.agent.call_well("/sessionPermissions", [
-        {"SessionId": session_id, "Owner": owner, "PermissionsFile": permissions(text)}], "PUT")
-    assert answer["SuccessfulList"], answer
 
 
 def rfb_of(viewer, session_id):
@@ -457,14 +417,14 @@ def test_nothing_listens_for_a_session_on_the_network(viewer, make_session, alic
     assert f"uid:{alice.uid} " not in listening
 
 
-def test_with_supervision_others_are_there_only_with_the_owner(people, alice, bob):
-    text = ALL + f"%any% allow display\n{people[0].name} allow display unsupervised-access\n"
-    it = Viewer(people[0], viewer="supervision_control = 'enforced'")
+def test_with_supervision_others_are_there_only_with_the_owner(service, alice, bob):
+    text = ALL + f"%any% allow display\n{service.name} allow display unsupervised-access\n"
+    it = Viewer(service, viewer="supervision_control = 'enforced'")
     try:
         session_id = it.agent.create_ready(alice.name, PermissionsFile=permissions(text))
         assert it.browser(session_id, bob.name).closing() == 4403
         first, second = (it.guest(session_id, alice.name) for _ in range(2))
-        guest, trusted = it.guest(session_id, bob.name), it.guest(session_id, people[0].name)
+        guest, trusted = it.guest(session_id, bob.name), it.guest(session_id, service.name)
         first.close()
         wait_for(lambda: it.n_connections(session_id) == 3, "one of the owner's to be gone")
         second.close()
@@ -476,8 +436,8 @@ def test_with_supervision_others_are_there_only_with_the_owner(people, alice, bo
         it.done()
 
 
-def test_who_is_inside_stays_there_while_the_agent_is_away(people, alice, bob):
-    it = Viewer(people[0])
+def test_who_is_inside_stays_there_while_the_agent_is_away(service, alice, bob):
+    it = Viewer(service)
     try:
         session_id = it.agent.create_ready(alice.name, PermissionsFile=permissions(OPEN))
         other_id = it.agent.create_ready(alice.name)
@@ -547,9 +507,9 @@ def broker():
     it.done()
 
 
-def linked(people, broker):
+def linked(service, broker):
     """A viewer on a host that the broker knows."""
-    it = Viewer(people[0], settings=settings_for(broker))
+    it = Viewer(service, settings=settings_for(broker))
     wait_for(lambda: [s["Port"] for s in broker.ok("/describeServers")["Servers"]] == [str(it.port)],
              "the host to be known")
     return it
@@ -562,8 +522,8 @@ def ready_session(broker, owner):
     return session_id, broker.ok(f"/sessionConnectionData/{session_id}/{owner.name}", method="GET")
 
 
-def test_tokens_of_a_broker_are_shown_to_it(broker, people, alice):
-    it = linked(people, broker)
+def test_tokens_of_a_broker_are_shown_to_it(broker, service, alice):
+    it = linked(service, broker)
     try:
         session_id, data = ready_session(broker, alice)
         server, token = data["Session"]["Server"], data["ConnectionToken"]
@@ -589,8 +549,8 @@ def n_connected(port):
                               capture_output=True, text=True).stdout.splitlines())
 
 
-def test_one_address_cannot_use_up_the_questions_to_the_broker(broker, people, alice):
-    it = linked(people, broker)
+def test_one_address_cannot_use_up_the_questions_to_the_broker(broker, service, alice):
+    it = linked(service, broker)
     try:
         session_id, data = ready_session(broker, alice)
         path = f"/?authToken={data['ConnectionToken']}"

@@ -15,7 +15,7 @@ import pytest
 
 from agent_helpers import PROGRAM
 from conftest import let_everybody_reach
-from keeper_helpers import PATIENCE, User
+from keeper_helpers import PATIENCE
 from rfb_client import RAW, Rfb
 from tls_helpers import own_files
 from viewer_helpers import Viewer, settings_for
@@ -24,17 +24,9 @@ from waiting import wait_until
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
 
-@pytest.fixture(scope="module")
-def people():
-    users = [User(), User()]
-    yield users
-    for user in users:
-        user.remove()
-
-
 @contextlib.contextmanager
-def brought_up(people, broker=None, **options):
-    viewer = Viewer(people[0], settings=settings_for(broker) if broker else "", **options)
+def brought_up(service, broker=None, **options):
+    viewer = Viewer(service, settings=settings_for(broker) if broker else "", **options)
     try:
         yield viewer
     finally:
@@ -64,20 +56,20 @@ def await_signed(viewer, authority, after=None):
     return wait_until(look, what="what the viewer does about its certificate")
 
 
-def test_who_trusts_the_broker_alone_trusts_the_address_of_a_session(people, broker):
-    with brought_up(people, broker) as it:
+def test_who_trusts_the_broker_alone_trusts_the_address_of_a_session(service, alice, broker):
+    with brought_up(service, broker) as it:
         wait_until(lambda: broker.ok("/describeServers")["Servers"])
         await_signed(it, broker.http.verify)
-        session_id = broker.create(Owner=people[1].name, InitFile="init.sh")
+        session_id = broker.create(Owner=alice.name, InitFile="init.sh")
         wait_until(lambda: broker.state(session_id) == "READY")
-        server = broker.ok(f"/sessionConnectionData/{session_id}/{people[1].name}",
+        server = broker.ok(f"/sessionConnectionData/{session_id}/{alice.name}",
                            method="GET")["Session"]["Server"]
         for name in {server["Hostname"], server["DefaultDnsName"], server["Ip"]} - {"127.0.0.1", "localhost"}:
             wait_until(lambda: shown(it, broker.http.verify, name), what=name)
         assert not shown(it, broker.http.verify, "other.example")
         key = os.path.join(it.folder, "state/viewer.key")
         assert stat.S_IMODE(os.stat(key).st_mode) == 0o600
-        it.agent.delete(session_id, people[1].name)
+        it.agent.delete(session_id, alice.name)
 
 
 def signs_itself(viewer):
@@ -102,8 +94,8 @@ def diagnosis(viewer):
     return found["State"], re.sub("(396|397|29|30) more days", "N more days", found["Text"])
 
 
-def test_a_host_without_a_broker_signs_itself(people):
-    with brought_up(people) as it:
+def test_a_host_without_a_broker_signs_itself(service):
+    with brought_up(service) as it:
         says(it, "the certificate signs itself: this host has no broker")
         assert signs_itself(it)
         state, text = diagnosis(it)
@@ -112,14 +104,14 @@ def test_a_host_without_a_broker_signs_itself(people):
         assert "no viewer listens" in diagnosis(it)[1]
 
 
-def test_a_viewer_with_files_of_the_administrator_asks_nobody(people, broker, tmp_path):
+def test_a_viewer_with_files_of_the_administrator_asks_nobody(service, broker, tmp_path):
     own_files(tmp_path, "given")
     for name in ("given.pem", "given.key"):
-        shutil.copy(tmp_path / name, f"/tmp/{people[0].name}-{name}")
-        shutil.chown(f"/tmp/{people[0].name}-{name}", people[0].name)
-    files = f"certificate = '/tmp/{people[0].name}-given.pem'\nkey = '/tmp/{people[0].name}-given.key'\n"
+        shutil.copy(tmp_path / name, f"/tmp/{service.name}-{name}")
+        shutil.chown(f"/tmp/{service.name}-{name}", service.name)
+    files = f"certificate = '/tmp/{service.name}-given.pem'\nkey = '/tmp/{service.name}-given.key'\n"
     try:
-        with brought_up(people, broker, viewer=files) as it:
+        with brought_up(service, broker, viewer=files) as it:
             wait_until(lambda: broker.ok("/describeServers")["Servers"])
             assert shown(it, tmp_path / "ca.pem", "localhost")
             it.stop()
@@ -127,12 +119,12 @@ def test_a_viewer_with_files_of_the_administrator_asks_nobody(people, broker, tm
         assert "certificate" not in broker.command("describe-agent-clients").stdout
     finally:
         for name in ("given.pem", "given.key"):
-            os.unlink(f"/tmp/{people[0].name}-{name}")
+            os.unlink(f"/tmp/{service.name}-{name}")
 
 
-def test_it_signs_itself_until_the_broker_answers_and_keeps_what_it_got(people, broker):
+def test_it_signs_itself_until_the_broker_answers_and_keeps_what_it_got(service, broker):
     broker.stop()
-    with brought_up(people, broker) as it:
+    with brought_up(service, broker) as it:
         says(it, "the certificate signs itself: the broker is not reached")
         assert signs_itself(it)
         state, text = diagnosis(it)
@@ -149,7 +141,7 @@ def test_it_signs_itself_until_the_broker_answers_and_keeps_what_it_got(people, 
         assert "signs itself" not in it.messages()[before:]
 
 
-def test_a_broker_that_signs_nothing_is_told_of_once(people, make_broker, tmp_path):
+def test_a_broker_that_signs_nothing_is_told_of_once(service, make_broker, tmp_path):
     own_files(tmp_path, "given")
     both = tmp_path / "both.pem"
     both.write_text((tmp_path / "given.pem").read_text() + (tmp_path / "given.key").read_text())
@@ -158,19 +150,19 @@ def test_a_broker_that_signs_nothing_is_told_of_once(people, make_broker, tmp_pa
     broker.http.verify = str(tmp_path / "ca.pem")
     let_everybody_reach(tmp_path)
     broker.start().log_in()
-    with brought_up(people, broker) as it:
+    with brought_up(service, broker) as it:
         says(it, "the certificate signs itself: the broker has no authority of its own")
         assert signs_itself(it)
 
 
-def test_a_guest_stays_while_the_certificate_is_renewed_and_the_authority_is_another(people, make_broker, monkeypatch):
+def test_a_guest_stays_while_the_certificate_is_renewed_and_the_authority_is_another(service, alice, make_broker, monkeypatch):
     monkeypatch.setenv("DCV_SM_CERTIFICATE_TIME_SCALE", "200000")  # 30 days are 13 s
     broker = make_broker()
     monkeypatch.delenv("DCV_SM_CERTIFICATE_TIME_SCALE")
-    with brought_up(people, broker) as it:
-        session_id = it.agent.create_ready(people[1].name)
+    with brought_up(service, broker) as it:
+        session_id = it.agent.create_ready(alice.name)
         first = await_signed(it, broker.http.verify)
-        guest = it.guest(session_id, people[1].name)
+        guest = it.guest(session_id, alice.name)
         rfb = Rfb(guest, [RAW])
         rfb.whole()
         second = await_signed(it, broker.http.verify, after=first)
@@ -183,4 +175,4 @@ def test_a_guest_stays_while_the_certificate_is_renewed_and_the_authority_is_ano
         rfb.whole()
         assert it.n_connections(session_id) == 1
         guest.close()
-        it.agent.delete(session_id, people[1].name)
+        it.agent.delete(session_id, alice.name)

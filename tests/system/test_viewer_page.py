@@ -9,13 +9,11 @@ import subprocess
 
 import pytest
 
-from keeper_helpers import User, wait_for
-from test_viewer import (ALL, OPEN, copied, permissions, reaches, state_of, update, x_of)
-from viewer_helpers import Viewer
+from keeper_helpers import wait_for
+from page_helpers import SHOWN, enter
+from test_viewer import copied, reaches, state_of, x_of
+from viewer_helpers import ALL, OPEN, Viewer, permissions, update
 
-HERE = pathlib.Path(__file__).parent
-PLAYWRIGHT = HERE.parent / "npm/node_modules/playwright-core"
-SHOWN = "document.querySelector('#notice').hidden"
 VISIBLE = "[...document.querySelectorAll('#tools button')].filter(b => !b.hidden).map(b => b.id)"
 TITLE = "document.querySelector('#notice-title').textContent"
 TERMINAL = "#!/bin/sh\nxsetroot -solid navy\nexec xterm -geometry 60x10+10+10 -e sh -c 'cat > typed'\n"
@@ -23,76 +21,24 @@ TERMINAL = "#!/bin/sh\nxsetroot -solid navy\nexec xterm -geometry 60x10+10+10 -e
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
 
-class Chromium:
-    """A browser whose pages have names."""
-
-    def __init__(self):
-        assert PLAYWRIGHT.is_dir(), \
-            "run: . packaging/packages.sh; install_npm_packages tests/npm"
-        self.process = subprocess.Popen(["node", HERE / "browser.mjs", PLAYWRIGHT],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def do(self, page, what, **arguments):
-        self.process.stdin.write(json.dumps({"page": page, "do": what, **arguments}) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        assert "error" not in answer, answer["error"]
-        return answer["ok"]
-
-    def done(self):
-        self.process.stdin.close()
-        assert self.process.wait(60) == 0
-        self.process.stdout.close()
-
-
 @pytest.fixture(scope="module")
-def people():
-    users = [User(), User(), User()]
-    yield users
-    for user in users:
-        user.remove()
-
-
-@pytest.fixture(scope="module")
-def viewer(people):
-    it = Viewer(people[0])
+def viewer(service):
+    it = Viewer(service)
     it.agent.keeper.init(TERMINAL, "terminal.sh")
     yield it
     it.done()
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    it = Chromium()
-    yield it
-    it.done()
-
-
 @pytest.fixture
-def session(viewer, people):
-    session_id = viewer.agent.create_ready(people[1].name, InitFile="terminal.sh",
+def session(viewer, alice):
+    session_id = viewer.agent.create_ready(alice.name, InitFile="terminal.sh",
                                            PermissionsFile=permissions(OPEN))
     yield session_id
     if viewer.agent.find(session_id)["State"] == "READY":
-        viewer.agent.delete(session_id, people[1].name)
+        viewer.agent.delete(session_id, alice.name)
 
 
-def url_of(viewer, session_id, user):
-    """As clients make it."""
-    data = viewer.connection_data(session_id, user)
-    server = data["Session"]["Server"]
-    return (f"https://127.0.0.1:{server['Port']}{server['WebUrlPath']}"
-            f"?authToken={data['ConnectionToken']}#{session_id}")
-
-
-def enter(chromium, viewer, page, session_id, user, **options):
-    assert chromium.do(page, "open", url=url_of(viewer, session_id, user), **options) == 200
-    chromium.do(page, "wait", text=SHOWN)
-
-
-def test_the_address_opens_the_desktop_and_does_not_keep_the_token(viewer, chromium, people,
-                                                                   session, tmp_path):
-    alice = people[1]
+def test_the_address_opens_the_desktop_and_does_not_keep_the_token(viewer, chromium, alice, session, tmp_path):
     enter(chromium, viewer, "alice", session, alice.name, width=900, height=620)
     assert chromium.do("alice", "evaluate", text="location.href") == \
         f"https://127.0.0.1:{viewer.port}/view#{session}"
@@ -147,8 +93,8 @@ def looks_as_it_is(chromium, viewer, session_id, folder):
     return done.stderr == "0"
 
 
-def test_the_clipboard_goes_both_ways(viewer, chromium, people, session):
-    enter(chromium, viewer, "bob", session, people[2].name)
+def test_the_clipboard_goes_both_ways(viewer, chromium, bob, session):
+    enter(chromium, viewer, "bob", session, bob.name)
     chromium.do("bob", "click", selector="#clipboard")
     chromium.do("bob", "fill", selector="#clipboard-text", text="grüße")
     reaches(viewer, session, clipboard="grüße")
@@ -158,8 +104,7 @@ def test_the_clipboard_goes_both_ways(viewer, chromium, people, session):
     chromium.do("bob", "close")
 
 
-def test_the_page_offers_what_is_allowed_and_follows_changes(viewer, chromium, people, session):
-    alice, bob = people[1], people[2]
+def test_the_page_offers_what_is_allowed_and_follows_changes(viewer, chromium, alice, bob, session):
     look = ALL + "%any% allow display\n"
     update(viewer, session, alice.name, look)
     enter(chromium, viewer, "bob", session, bob.name)
@@ -188,8 +133,8 @@ def keep_texts(chromium, page, selector):
             .observe(document.querySelector('{selector}'), {{childList: true, subtree: true}})""")
 
 
-def test_the_page_tells_who_else_is_there_and_who_comes_and_goes(viewer, chromium, people, session):
-    alice, bob = people[1].name, people[2].name
+def test_the_page_tells_who_else_is_there_and_who_comes_and_goes(viewer, chromium, alice, bob, session):
+    alice, bob = alice.name, bob.name
     shown = "[...document.querySelectorAll('#people-list li')].map(item => item.textContent)"
 
     def sees(page, *expected):
@@ -211,17 +156,16 @@ def test_the_page_tells_who_else_is_there_and_who_comes_and_goes(viewer, chromiu
     chromium.do("alice", "close")
 
 
-def test_the_page_tells_how_good_the_connection_is_and_comes_again_after_a_silence(
-        people, chromium):
-    it = Viewer(people[0], start=False)
+def test_the_page_tells_how_good_the_connection_is_and_comes_again_after_a_silence(service, alice, chromium):
+    it = Viewer(service, start=False)
     code = pathlib.Path(it.page, "quality.js")
     text = code.read_text(encoding="utf-8")
     assert "LATE_MS = 5000" in text and "LOST_MS = 15000" in text
     code.write_text(text.replace("= 5000", "= 500").replace("= 15000", "= 6000"), encoding="utf-8")
     try:
         it.start()
-        session_id = it.agent.create_ready(people[1].name)
-        enter(chromium, it, "alice", session_id, people[1].name)
+        session_id = it.agent.create_ready(alice.name)
+        enter(chromium, it, "alice", session_id, alice.name)
         value = "document.querySelector('#quality').value"
         chromium.do("alice", "wait", text=f"/^(Good|Fair|Poor) · [1-9][0-9]* ms$/.test({value})")
         keep_texts(chromium, "alice", "#quality")
@@ -233,13 +177,12 @@ def test_the_page_tells_how_good_the_connection_is_and_comes_again_after_a_silen
         assert chromium.do("alice", "evaluate", text="texts.includes('No answer')")
         chromium.do("alice", "wait", text=f"{SHOWN} && {value}.endsWith('ms')")
         chromium.do("alice", "close")
-        it.agent.delete(session_id, people[1].name)
+        it.agent.delete(session_id, alice.name)
     finally:
         it.done()
 
 
-def test_the_keyboard_of_a_touch_screen_types(viewer, chromium, people, session):
-    alice = people[1]
+def test_the_keyboard_of_a_touch_screen_types(viewer, chromium, alice, session):
     typed = pathlib.Path(alice.home, "typed")
     enter(chromium, viewer, "alice", session, alice.name, width=390, height=844, touch=True)
     agree(typed.exists)

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 from agent_helpers import Agent
-from conftest import free_port
+from broker_helpers import free_port
 from keeper_helpers import BUILD, PATIENCE, wait_for
 
 PROGRAM = os.path.join(BUILD, "dcv-session-viewer")
@@ -31,6 +31,20 @@ def settings_for(broker):
     return (f"broker_host = 'localhost'\nbroker_port = {broker.agent_port}\n"
             f"ca_file = '{broker.http.verify}'\n"
             f"software_statement_path = '{broker.folder}/security/default-software-statement'\n")
+
+
+ALL = "[permissions]\n%owner% allow builtin\n"
+OPEN = ALL + "%any% allow builtin\n"
+
+
+def permissions(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def update(viewer, session_id, owner, text):
+    answer = viewer.agent.call_well("/sessionPermissions", [
+        {"SessionId": session_id, "Owner": owner, "PermissionsFile": permissions(text)}], "PUT")
+    assert answer["SuccessfulList"], answer
 
 
 class Viewer:
