@@ -155,7 +155,10 @@ class Viewer:
     def guest(self, session_id, user):
         """One who has been admitted."""
         browser = self.browser(session_id, user)
-        browser.admitted = browser.event("admitted")
+        try:
+            browser.admitted = browser.event("admitted")
+        except Closed as closed:
+            raise Closed(*closed.args, self.agent.messages()[-1000:]) from closed
         return browser
 
     def n_connections(self, session_id):
