@@ -8,7 +8,7 @@ import threading
 
 import requests
 
-from broker_helpers import PROGRAM
+from broker_helpers import PROGRAM, Broker
 from ports import free_port
 from waiting import wait_until
 
@@ -119,8 +119,9 @@ def check_that_all_is_well(broker, agent):
     assert broker.ok("/closeServers", [{"ServerId": agent.server_id, "Force": True}])["SuccessfulList"]
 
 
-def test_a_full_disk_refuses_changes_and_serves_the_rest_until_there_is_room_again(make_broker):
-    broker = make_broker(start=False)
+def test_a_full_disk_refuses_changes_and_serves_the_rest_until_there_is_room_again(request):
+    broker = Broker()
+    request.addfinalizer(broker.done)
     data = os.path.join(broker.folder, "broker-data")
     os.mkdir(data, 0o700)
     broker.start(["unshare", "--mount", "sh", "-c",
