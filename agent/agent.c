@@ -30,7 +30,11 @@ static void on_expired(struct session *session, void *userdata)
 	char reason[80];
 	struct error err;
 
-	if (session->state == SESSION_CREATING)
+	if (session->state == SESSION_CREATING && !session->is_starting)
+		(void)snprintf(reason, sizeof(reason),
+			       "the session's turn to start did not come within %lld s",
+			       agent->config->queue_timeout);
+	else if (session->state == SESSION_CREATING)
 		(void)snprintf(reason, sizeof(reason), "the session was not ready within %lld s",
 			       agent->config->create_timeout);
 	else
@@ -146,6 +150,13 @@ static void on_searched(void *userdata)
 	agent->on_ready(agent->userdata);
 }
 
+static void on_session_starting(struct session *session, void *userdata)
+{
+	struct agent *agent = userdata;
+
+	session_list_note_start(&agent->sessions, session);
+}
+
 static void on_session_ready(struct session *session, void *userdata)
 {
 	struct agent *agent = userdata;
@@ -227,6 +238,7 @@ static struct engine *make_engine(struct agent *agent, const struct agent_option
 {
 	const struct engine_events events = {.found = on_found,
 					     .searched = on_searched,
+					     .starting = on_session_starting,
 					     .ready = on_session_ready,
 					     .ending = on_session_ending,
 					     .ended = on_session_ended,

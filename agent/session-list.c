@@ -63,11 +63,14 @@ int session_list_save(const struct session_list *list, const struct session *ses
 
 static unsigned long long allowed_ms(const struct session_list *list, const struct session *s)
 {
+	const struct agent_config *config = list->config;
+	long long seconds = s->is_starting ? config->create_timeout : config->queue_timeout;
+
 	switch (s->state) {
 	case SESSION_CREATING:
-		return (unsigned long long)list->config->create_timeout * 1000 + CREATE_MARGIN_MS;
+		return (unsigned long long)seconds * 1000 + CREATE_MARGIN_MS;
 	case SESSION_DELETING:
-		return (unsigned long long)list->config->delete_grace * 1000 + DELETE_MARGIN_MS;
+		return (unsigned long long)config->delete_grace * 1000 + DELETE_MARGIN_MS;
 	default:
 		return 0;
 	}
@@ -276,6 +279,13 @@ int session_list_apply(struct session_list *list, struct session *session, enum 
 	set_timer(list);
 	list->handler.changed(list->handler.userdata);
 	return 0;
+}
+
+void session_list_note_start(struct session_list *list, struct session *session)
+{
+	session->is_starting = true;
+	set_deadline(list, session);
+	set_timer(list);
 }
 
 /* --- the folder --------------------------------------------------------------------------------

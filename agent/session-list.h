@@ -76,6 +76,9 @@ struct session *session_list_find(const struct session_list *list, const char *i
 struct session *session_list_find_for(const struct session_list *list, const struct caller *caller,
 				      const char *id);
 
+/** It does not wait any more: the time that its creation may take begins. */
+void session_list_note_start(struct session_list *list, struct session *session);
+
 /** session_apply() with what follows from it: record, deadline, notice. */
 int session_list_apply(struct session_list *list, struct session *session, enum session_event event,
 		       const char *reason, struct error *err);

@@ -144,6 +144,7 @@ int session_apply(struct session *session, enum session_event event, const char 
 		session->state_reason = NULL;
 		session->failure = ERR_NONE;
 		session->was_ready = false;
+		session->is_starting = false;
 		session->end_time_ms = 0;
 		session->idle = (struct idle_state){0};
 		session_set_status(&session->init_status, NULL);

@@ -51,6 +51,7 @@ struct session {
 	bool is_gl_wanted;                /* DcvGlEnabled */
 	bool is_host_made;                /* by other means; it has no record */
 	bool serves_files;                /* the engine can, as it tells */
+	bool is_starting;                 /* CREATING without it: it waits */
 	long long n_connections;          /* as the engine tells */
 	long long disconnection_time_ms;  /* when the last client left, since 1970; 0: never */
 	long long attempt;                /* which order of the broker made it; 0: none */

@@ -350,6 +350,7 @@ static void on_prepared(void *userdata)
 		end_part(part, NULL, ERR_NONE);
 		return;
 	}
+	part->dcv->events.starting(part->session, part->dcv->events.userdata);
 	if (p->result == 0 && !p->autorun_path)
 		part->init_path = TAKE(p->init_path);
 	if (p->result < 0 || (p->autorun_path && write_job(part, p, &err) < 0) ||

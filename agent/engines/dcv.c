@@ -51,6 +51,7 @@ static void adopt(struct dcv_engine *dcv, const struct dcv_session *listed)
 
 	if (!session)
 		return;
+	dcv->events.starting(session, dcv->events.userdata);
 	part = dcv_part_new(dcv, session, DCV_STARTING, &err);
 	if (!part)
 		log_error("session %s cannot be adopted: %s", listed->id, err.message);

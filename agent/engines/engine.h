@@ -35,6 +35,8 @@ struct engine_events {
 	 * cannot be known, and the event comes again when it is.
 	 */
 	void (*searched)(void *userdata);
+	/** The session does not wait any more: the time that its creation may take begins. */
+	void (*starting)(struct session *session, void *userdata);
 	void (*ready)(struct session *session, void *userdata);
 	/** The session has begun to end by itself. */
 	void (*ending)(struct session *session, const char *reason, void *userdata);

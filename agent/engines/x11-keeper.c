@@ -103,6 +103,11 @@ static void on_status(struct session *session, const char *program, const char *
 		session_set_status(&session->autorun_status, status);
 }
 
+static void on_starting(struct engine_session *part)
+{
+	part->engine->events.starting(part->session, part->engine->events.userdata);
+}
+
 static void on_ready(struct engine_session *part)
 {
 	struct session *session = part->session;
@@ -161,7 +166,9 @@ static void on_state(struct engine_session *part, const struct message *message)
 	on_status(part->session, "init", message_get(message, "INIT"));
 	on_status(part->session, "autorun", message_get(message, "AUTORUN"));
 	session_set_account(part->session, message_get(message, "ACCOUNT"));
-	if (state && strcmp(state, "ready") == 0)
+	if (state && strcmp(state, "starting") == 0)
+		on_starting(part);
+	else if (state && strcmp(state, "ready") == 0)
 		on_ready(part);
 	else if (state && strcmp(state, "ending") == 0)
 		x11->events.ending(part->session, reason, x11->events.userdata);
@@ -256,6 +263,8 @@ static void on_packet(const struct message *message, int *fd, void *userdata)
 		log_warning("keeper %lld: a message without event", part->number);
 	else if (strcmp(event, "state") == 0)
 		on_state(part, message);
+	else if (strcmp(event, "starting") == 0 && part->session)
+		on_starting(part);
 	else if (strcmp(event, "ready") == 0 && part->session)
 		on_ready(part);
 	else if (strcmp(event, "exited") == 0 && part->session)

@@ -28,11 +28,14 @@
  *    check                         (listener only) say that this works
  *
  * From the keeper, EVENT= one of
- *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console STATE=starting|ready|ending [DISPLAY]
- *             [XAUTHORITY] [INIT] [AUTORUN] [REASON] [RENDER_NODE] [ACCOUNT, the owner's name in
- *             name services] [FILES=1]   after accept on the control socket, and as first answer to
- *             "start". INIT, AUTORUN: the STATUS of what has "exited". FILES: it knows "files"; a
- *             keeper of an earlier release does not, and must not be asked
+ *    state    NUMBER SESSION_ID OWNER TYPE=virtual|console
+ *             STATE=waiting|starting|ready|ending [DISPLAY] [XAUTHORITY] [INIT] [AUTORUN]
+ *             [REASON] [RENDER_NODE] [ACCOUNT, the owner's name in name services] [FILES=1]
+ *             after accept on the control socket, and as first answer to "start". INIT, AUTORUN:
+ *             the STATUS of what has "exited". FILES: it knows "files"; a keeper of an earlier
+ *             release does not, and must not be asked
+ *    starting                      the session's turn has come: its X server is started, or looked
+ *                                  for (queue_timeout ends, create_timeout begins)
  *    ready    DISPLAY [XAUTHORITY]   the X server answers and the desktop has started (settling.h)
  *    exited   PROGRAM=init|autorun STATUS   the init file (or the desktop), or the autorun file has
  *                                  ended by itself, the session perhaps not. STATUS is "exit

@@ -20,7 +20,7 @@
 #define CLEARING_MS 10000
 
 static const char *const state_names[] = {
-	[SESSION_WAITING] = "starting",  [SESSION_XSERVER] = "starting",
+	[SESSION_WAITING] = "waiting",   [SESSION_XSERVER] = "starting",
 	[SESSION_INIT] = "starting",     [SESSION_AUTORUN] = "starting",
 	[SESSION_SETTLING] = "starting", [SESSION_READY] = "ready",
 	[SESSION_ENDING] = "ending",     [SESSION_CLEARING] = "ending",
@@ -73,7 +73,8 @@ static void tell_all(struct session *s, const char *event, const char *left)
 {
 	AUTO(buf_done) struct buf packet = {0};
 
-	if (message_build(&packet, "EVENT", event, "REASON", s->reason, "LEFT", left, NULL))
+	if (message_build(&packet, "EVENT", event, "REASON", s->reason[0] ? s->reason : NULL,
+			  "LEFT", left, NULL))
 		peers_send_all(&s->peers, &packet);
 }
 
@@ -244,11 +245,18 @@ static void begin_to_settle(struct session *s)
 	settling_begin(&s->settling, s->config->settle_time * 1000, clock_ms());
 }
 
+static void take_turn(struct session *s)
+{
+	s->state = SESSION_XSERVER;
+	s->deadline_ms = clock_ms() + s->config->create_timeout * 1000;
+	tell_all(s, "starting", NULL);
+}
+
 /* Its socket is another's: the record has none, and so nobody will remove it. */
 static int advance_console_start(struct session *s, struct error *err)
 {
 	if (s->state == SESSION_WAITING) {
-		s->state = SESSION_XSERVER;
+		take_turn(s);
 		if (console_start(&s->console, &s->context, s->log_fd, err) < 0)
 			session_fail(s, err->code, err->message);
 		return 0;
@@ -267,7 +275,7 @@ static int advance_start(struct session *s, struct error *err)
 	if (s->request->is_console)
 		return advance_console_start(s, err);
 	if (s->state == SESSION_WAITING && s->xlock.is_held) {
-		s->state = SESSION_XSERVER;
+		take_turn(s);
 		return start_xserver(s, err);
 	}
 	if (s->state == SESSION_XSERVER && s->xserver.program.started &&
@@ -332,7 +340,6 @@ static void fail_to_settle(struct session *s)
 static void check_deadline(struct session *s)
 {
 	static const char *const what[] = {
-		[SESSION_WAITING] = "the X server of another session is being started; ours",
 		[SESSION_XSERVER] = "X server",
 		[SESSION_INIT] = "the session's first program",
 		[SESSION_AUTORUN] = "the autorun file",
@@ -345,7 +352,12 @@ static void check_deadline(struct session *s)
 		fail_to_settle(s);
 		return;
 	}
-	if (s->request->is_console)
+	if (s->state == SESSION_WAITING)
+		(void)snprintf(reason, sizeof(reason),
+			       "the session's turn to start did not come within %lld s: other "
+			       "sessions are being started",
+			       s->config->queue_timeout);
+	else if (s->request->is_console)
 		(void)snprintf(reason, sizeof(reason),
 			       "the X server of the local seat did not answer within %lld s",
 			       s->config->create_timeout);
@@ -582,7 +594,7 @@ static void session_init(struct session *s, const struct options *options,
 		.options = options,
 		.config = config,
 		.request = request,
-		.deadline_ms = clock_ms() + config->create_timeout * 1000,
+		.deadline_ms = clock_ms() + config->queue_timeout * 1000,
 		.folder = FOLDER_NONE,
 		.control_fd = -1,
 		.signal_fd = -1,
@@ -606,7 +618,11 @@ static int begin(struct session *s, int fd, struct error *err)
 		return -1;
 	if (s->request->is_console) /* it starts no X server */
 		return 0;
-	return xlock_request(&s->xlock, s->options->run_dir, err) < 0 ? error_blame_host(err) : 0;
+	if (xlock_request(&s->xlock, s->options->run_dir, err) < 0)
+		return error_blame_host(err);
+	if (!s->xlock.is_held)
+		session_note(s, "waits for its turn: other sessions are being started");
+	return 0;
 }
 
 int session_run(const struct options *options, const struct agent_config *config,

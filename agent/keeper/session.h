@@ -1,7 +1,7 @@
 /**
  * The life of one session, from the request to the last word.
  *
- *     WAITING    for the host-wide lock around display numbers
+ *     WAITING    for its turn, which is the host-wide lock around display numbers
  *     XSERVER    the X server has been started, its display number is awaited
  *     INIT       the init file (or the host's desktop) has been started, its exec is awaited
  *     AUTORUN    the same for the autorun file
@@ -14,6 +14,8 @@
  * A console session (console.h) goes from WAITING to XSERVER, where its display is looked for, to
  * READY; it starts no programs but those that capture, and for viewers that of scraper.h, and nothing
  * else is ever ended with it.
+ *
+ * Only its turn begins the time that a start may take: how long others take is no fault of its own.
  *
  * Everything that can go wrong, and every request to stop, leads to ENDING at once. While starting,
  * a failure makes the last word "failed", otherwise it is "ended".
@@ -62,7 +64,7 @@ struct session {
 	enum error_code failure; /* the last word is "failed" with this code; ERR_NONE: "ended" */
 	int rival;               /* number of the session that has our id already; 0: none */
 	char reason[1100];
-	long long deadline_ms; /* of the start, or of CLEARING */
+	long long deadline_ms; /* of WAITING, of the start, or of CLEARING */
 	struct settling settling;
 
 	struct account owner;

@@ -115,10 +115,8 @@ def desktop(host, packages):
     install(host, packages)
     host.run("useradd", "--create-home", "--uid", UID, "--shell", "/bin/bash", "mira")
     init = f"/var/lib/{AGENT}/init/clock"
-    # X servers start one after the other, and in a burst that may take longer than one session may by
-    # default.
-    host.run("sed", "-i", "/^\\[agent\\]/a max_concurrent_sessions_per_user = -1\\ncreate_timeout = 3600\\n"
-             "start_timeout = 3600", f"/etc/{AGENT}/agent.conf")
+    host.run("sed", "-i", "/^\\[agent\\]/a max_concurrent_sessions_per_user = -1",
+             f"/etc/{AGENT}/agent.conf")
     host.run("systemctl", "restart", AGENT)
     host.run("sh", "-c", f"printf '#!/bin/sh\\nexec xclock\\n' > {init} && chmod 755 {init}")
     rest = f"/var/lib/{AGENT}/init/rest"

@@ -726,6 +726,17 @@ def test_an_x_server_that_never_starts(make_agent, alice, xserver):
     assert_nothing_left(agent, alice)
 
 
+def test_the_time_of_a_creation_begins_with_its_turn(make_agent, alice, bob, xserver):
+    """Those that hang fail after their own time, one after another, and the others wait it out."""
+    script = xserver(f"#!/bin/sh\n[ $(id -u) = {alice.uid} ] || echo 54321 >&3\nexec sleep 100000\n")
+    agent = make_agent(create_timeout=5, keeper_options=["--xserver", script])
+    hanging = [agent.create(alice.name) for _ in range(2)]
+    good = [agent.create(bob.name) for _ in range(2)]
+    assert {agent.end_of(session_id) for session_id in hanging} == {"X server did not start within 5 s"}
+    for session_id in good:
+        agent.wait_for(session_id, "READY")
+
+
 def test_an_x_server_that_hangs_hangs_only_its_own_screenshot(agent, alice, bob):
     hanging, good = agent.create(alice.name), agent.create_ready(bob.name)
     agent.wait_for(hanging, "READY")

@@ -134,11 +134,12 @@ def test_a_session_lives_from_start_to_stop(keeper, alice):
     first = connection.receive()
     assert first == {"EVENT": "state", "NUMBER": "1", "SESSION_ID": session_id,
                      "OWNER": alice.name, "TYPE": "virtual", "ACCOUNT": alice.name,
-                     "STATE": "starting", "FILES": "1"}
+                     "STATE": "waiting", "FILES": "1"}
     event = ready(connection)
     assert x_answers(event["DISPLAY"], event["XAUTHORITY"], alice)
     assert end(connection) == "stopped on request"
-    assert [e["EVENT"] for e in connection.seen] == ["state", "ready", "ending", "ended"]
+    assert [e["EVENT"] for e in connection.seen] == ["state", "starting", "ready", "ending",
+                                                        "ended"]
     assert_nothing_left(keeper, alice, session_id)
 
 
@@ -774,11 +775,27 @@ def test_stop_while_another_starts_an_x_server(make_keeper, alice, tmp_path):
     wait_for(lambda: of_session(first_id), "the slow X server")
     second, second_id = k.start(alice.name, init)
     second.until("state")
-    assert k.control(2).receive()["STATE"] == "starting"
+    assert k.control(2).receive()["STATE"] == "waiting"
+    assert k.control(1).receive()["STATE"] == "starting"
     assert end(second) == "stopped on request"
     first.stop()
     first.until("ended")
     assert_nothing_left(k, alice, first_id, second_id)
+
+
+def test_who_waits_for_another_does_not_wait_for_ever(make_keeper, alice, tmp_path):
+    k = make_keeper(options=["--xserver", xserver_script(tmp_path, "#!/bin/sh\nexec sleep 100000\n")])
+    init = k.init(SLEEP)
+    first, _ = k.start(alice.name, init)
+    first.until("starting")
+    with open(k.conf, "a", encoding="utf-8") as conf:
+        conf.write("queue_timeout = 1\n")
+    second, second_id = k.start(alice.name, init)
+    assert failure(second) == ("the session's turn to start did not come within 1 s: other sessions "
+                               "are being started", "TIMEOUT")
+    assert b"waits for its turn" in b"".join(k.whole_log_of(second_id))
+    first.stop()
+    first.until("ended")
 
 
 def test_repeated_stops_change_nothing(keeper, alice):

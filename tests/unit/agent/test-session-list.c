@@ -269,6 +269,7 @@ static void somebody_acts_when_a_session_does_not_get_ready(void **state)
 
 	f->config.create_timeout = 1;
 	s = add(f, "s1", "alice");
+	session_list_note_start(&f->list, s);
 	/* the margin is for the keeper, who watches the same time */
 	assert_in_range(s->deadline_ms - loop_now_ms(&f->loop), 5000, 6001);
 	s->deadline_ms = loop_now_ms(&f->loop) + 1;
@@ -277,6 +278,24 @@ static void somebody_acts_when_a_session_does_not_get_ready(void **state)
 	assert_string_equal(f->expired, "s1");
 	/* nobody could do anything: it comes up again */
 	assert_true(s->deadline_ms > loop_now_ms(&f->loop) + 4000);
+}
+
+static void what_a_creation_may_take_is_counted_from_its_start(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s;
+	struct error err;
+
+	f->config.queue_timeout = 1000;
+	f->config.create_timeout = 100;
+	s = add(f, "s1", "alice");
+	assert_in_range(s->deadline_ms - loop_now_ms(&f->loop), 900000, 1005001);
+	session_list_note_start(&f->list, s);
+	assert_in_range(s->deadline_ms - loop_now_ms(&f->loop), 5000, 105001);
+	/* one that was taken for ended, and is found, may wait still */
+	assert_int_equal(session_list_apply(&f->list, s, SESSION_EVENT_ENDED, NULL, &err), 0);
+	assert_int_equal(session_list_apply(&f->list, s, SESSION_EVENT_FOUND, NULL, &err), 0);
+	assert_in_range(s->deadline_ms - loop_now_ms(&f->loop), 900000, 1005001);
 }
 
 static void every_state_but_the_final_ones_has_a_deadline(void **state)
@@ -409,6 +428,7 @@ int main(void)
 		TEST(bad_records_are_left_out_and_left_alone),
 		TEST(a_full_disk_refuses_new_sessions_and_keeps_the_others),
 		TEST(somebody_acts_when_a_session_does_not_get_ready),
+		TEST(what_a_creation_may_take_is_counted_from_its_start),
 		TEST(every_state_but_the_final_ones_has_a_deadline),
 		TEST(of_an_owners_sessions_under_several_names_the_later_ones_are_too_many),
 		TEST(ended_sessions_are_forgotten_after_a_while),

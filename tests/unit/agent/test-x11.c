@@ -24,7 +24,7 @@ struct fixture {
 	size_t n_keepers;
 	bool knows_sessions;    /* on_found gives f->session */
 	const char *found_type; /* of the last one; a literal */
-	unsigned n_found, n_searched, n_ready, n_ending, n_ended, n_used;
+	unsigned n_found, n_searched, n_starting, n_ready, n_ending, n_ended, n_used;
 	long long cpu_ms;
 	char reason[256];
 	enum error_code code;
@@ -44,6 +44,14 @@ static struct session *on_found(const struct found_session *found, void *userdat
 static void on_searched(void *userdata)
 {
 	((struct fixture *)userdata)->n_searched++;
+}
+
+static void on_starting(struct session *session, void *userdata)
+{
+	struct fixture *f = userdata;
+
+	assert_ptr_equal(session, f->session);
+	f->n_starting++;
 }
 
 static void on_ready(struct session *session, void *userdata)
@@ -110,7 +118,8 @@ static int set_up(void **state)
 		.config = &f.config,
 		.keeper_socket = f.listen_path,
 		.keeper_run_dir = f.run_dir,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, on_used, NULL, &f},
+		.events = {on_found, on_searched, on_starting, on_ready, on_ending, on_ended,
+			   on_used, NULL, &f},
 	};
 	struct error err;
 
@@ -235,6 +244,20 @@ static void a_session_is_ordered_becomes_ready_and_ends(void **state)
 	run_until(&f->loop, f->n_ended == 1);
 	/* who ended it has told why already */
 	assert_string_equal(f->reason, "(none)");
+}
+
+static void a_session_that_waits_for_its_turn_starts_when_its_keeper_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	create(f);
+	(void)await_connection(f, f->listener);
+	SAY(f, 0, STATE("waiting"));
+	SAY(f, 0, "EVENT=exited\0PROGRAM=init\0STATUS=a sign");
+	run_until(&f->loop, f->session->init_status);
+	assert_int_equal(f->n_starting, 0);
+	SAY(f, 0, "EVENT=starting");
+	run_until(&f->loop, f->n_starting == 1);
 }
 
 static void how_programs_have_ended_is_known(void **state)
@@ -876,6 +899,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_ordered_becomes_ready_and_ends),
+		TEST(a_session_that_waits_for_its_turn_starts_when_its_keeper_says_so),
 		TEST(how_programs_have_ended_is_known),
 		TEST(an_adopted_session_knows_how_its_programs_have_ended),
 		TEST(the_keeper_tells_what_the_session_has_used_and_tells_the_owner),
