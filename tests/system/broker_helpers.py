@@ -5,7 +5,6 @@ import pathlib
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import tempfile
 
@@ -15,6 +14,7 @@ import urllib3
 import api_schema
 from link_client import AgentDouble
 from ports import free_port
+from tls_helpers import blind_context
 
 urllib3.disable_warnings()
 BUILD = os.environ.get("DCV_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
@@ -23,9 +23,7 @@ PROGRAM = os.path.join(BUILD, "dcv-session-manager-broker")
 
 def raw(port, data, wait=True):
     """Bytes to 127.0.0.1, as they are: what comes back until the end, or the open socket."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    sock = blind_context().wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
     try:
         sock.sendall(data)
     except OSError:
@@ -66,6 +64,11 @@ class Broker:
         with open(self.conf, "w") as f:
             f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
         os.chmod(self.conf, 0o600)
+
+    def inherit(self, other):
+        """The authority, the keys and the store of a broker that does not run."""
+        for name in ("broker-data", "security"):
+            shutil.copytree(os.path.join(other.folder, name), os.path.join(self.folder, name))
 
     def start(self, prefix=()):
         """Run it, by the command `prefix` if there is one, and wait until it is ready."""

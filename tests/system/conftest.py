@@ -232,14 +232,24 @@ def _no_sanitizer_report(_sanitizer_folder):
 
 # --- brokers -------------------------------------------------------------------------------------
 
+@pytest.fixture(scope="session")
+def first_broker():
+    """One that has made its authority and keys, and has ended."""
+    broker = Broker().start()
+    broker.stop()
+    yield broker
+    broker.done()
+
+
 @pytest.fixture
-def make_broker():
+def make_broker(first_broker):
     """make_broker(setting=value, ...): a running broker with a client that is logged in; with
-    start=False one that is still to be started."""
+    start=False one that is still to be started. It finds authority and keys, for it takes long to make them."""
     made = []
 
     def make(start=True, **settings):
         made.append(Broker(**settings))
+        made[-1].inherit(first_broker)
         return made[-1].start().log_in() if start else made[-1]
     yield make
     for broker in made:

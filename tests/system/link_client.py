@@ -6,13 +6,11 @@ import contextlib
 import json
 import os
 import socket
-import ssl
 import struct
 import threading
 import uuid
 
-import requests
-
+from tls_helpers import blind_context, blind_post
 from waiting import PATIENCE_S
 
 PROTOCOL = "dcv-session-manager-link.v1"
@@ -30,11 +28,8 @@ class WebSocket:
 
     def __init__(self, port, token=None, path="/agent/ws", protocol=PROTOCOL, upgrade="websocket",
                  headers=()):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
         plain = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.sock = context.wrap_socket(plain, server_hostname="localhost")
+        self.sock = blind_context().wrap_socket(plain, server_hostname="localhost")
         self.buffer = b""
         lines = [f"GET {path} HTTP/1.1", "Host: localhost", f"Upgrade: {upgrade}",
                  "Connection: Upgrade", *headers, "Sec-WebSocket-Version: 13",
@@ -115,15 +110,15 @@ class WebSocket:
 
 
 def register(port, statement, name="host"):
-    return requests.post(f"https://127.0.0.1:{port}/agent/register", verify=False, timeout=10, json={
+    return blind_post(f"https://127.0.0.1:{port}/agent/register", json={
         "software_statement": statement, "client_name": name, "grant_types": ["client_credentials"],
         "token_endpoint_auth_method": "client_secret_basic", "software_id": "double",
         "software_version": "1"})
 
 
 def fetch_token(port, client_id, secret):
-    return requests.post(f"https://127.0.0.1:{port}/oauth2/token", verify=False, timeout=10,
-                         data={"grant_type": "client_credentials"}, auth=(client_id, secret))
+    return blind_post(f"https://127.0.0.1:{port}/oauth2/token",
+                      data={"grant_type": "client_credentials"}, auth=(client_id, secret))
 
 
 class AgentDouble:

@@ -4,13 +4,13 @@ import base64
 import concurrent.futures
 import http.client
 import json
-import ssl
 import time
 import uuid
 
 import pytest
 
 from broker_helpers import Broker
+from tls_helpers import blind_context
 from waiting import PATIENCE_S, wait_until
 
 PATH = "/oauth2/token?grant_type=client_credentials"
@@ -26,9 +26,7 @@ def broker():
 
 def ask(broker, identity, password, source="127.0.0.1"):
     """(status, headers, body, seconds) of a request for a token, from an address of this host."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", broker.port, timeout=PATIENCE_S, context=context,
+    connection = http.client.HTTPSConnection("127.0.0.1", broker.port, timeout=PATIENCE_S, context=blind_context(),
                                              source_address=(source, 0))
     connection.connect()
     started = time.monotonic()

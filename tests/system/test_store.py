@@ -122,7 +122,6 @@ def check_that_all_is_well(broker, agent):
 def test_a_full_disk_refuses_changes_and_serves_the_rest_until_there_is_room_again(make_broker):
     broker = make_broker(start=False)
     data = os.path.join(broker.folder, "broker-data")
-    os.mkdir(data, 0o700)
     broker.start(["unshare", "--mount", "sh", "-c",
                   'mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && exec "$@"', data]).log_in()
     agent = broker.agent()

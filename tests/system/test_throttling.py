@@ -2,11 +2,11 @@
 
 import http.client
 import re
-import ssl
 
 import pytest
 
 from broker_helpers import raw
+from tls_helpers import blind_context
 from waiting import wait_until
 
 LIMIT = 5
@@ -31,9 +31,7 @@ def burst(broker, n, path="/describeServers", headers=lambda i: ""):
 
 
 def from_address(broker, address, headers=None):
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", broker.port, timeout=10, context=context,
+    connection = http.client.HTTPSConnection("127.0.0.1", broker.port, timeout=10, context=blind_context(),
                                              source_address=(address, 0))
     connection.request("POST", "/describeServers", headers=headers or {})
     status = connection.getresponse().status

@@ -14,7 +14,7 @@ import pytest
 from agent_helpers import Agent
 from broker_helpers import Broker, PROGRAM
 from ports import free_port
-from tls_helpers import openssl, own_files
+from tls_helpers import blind_context, openssl, own_files
 from waiting import wait_until
 
 
@@ -28,9 +28,7 @@ def serial(port, ca=None):
 
 
 def connect(port, ca=None):
-    context = ssl.create_default_context(cafile=ca)
-    if not ca:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = ssl.create_default_context(cafile=ca) if ca else blind_context()
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10),
                                server_hostname="localhost")
 
@@ -310,8 +308,7 @@ class Gate:
         assert self.lets_in("old") and not self.lets_in("new")
 
     def context(self, name):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = blind_context()
         context.minimum_version = context.maximum_version = ssl.TLSVersion[self.version]
         context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         return context

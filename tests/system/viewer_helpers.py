@@ -7,7 +7,6 @@ import os
 import select
 import shutil
 import socket
-import ssl
 import struct
 import subprocess
 import tempfile
@@ -15,15 +14,14 @@ import tempfile
 from agent_helpers import Agent
 from keeper_helpers import BUILD, PATIENCE, wait_for
 from ports import free_port
+from tls_helpers import blind_context
 
 PROGRAM = os.path.join(BUILD, "dcv-session-viewer")
 PAGE = os.path.join(os.path.dirname(__file__), "../../agent/viewer/page")
 PROTOCOL = "dcv-session-viewer.1"
 SESSION = "#!/bin/sh\nexec sleep infinity\n"
 AT_ONCE = 50
-CONTEXT = ssl.create_default_context()
-CONTEXT.check_hostname = False
-CONTEXT.verify_mode = ssl.CERT_NONE
+CONTEXT = blind_context()
 
 
 def settings_for(broker):
