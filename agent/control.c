@@ -15,6 +15,7 @@ struct control {
 	struct api api;
 	struct http_server *server;
 	struct lookup *looked_up; /* whose request is being routed again */
+	struct log_limit strangers;
 };
 
 /* --- who calls -----------------------------------------------------------------------------------
@@ -130,11 +131,11 @@ static void carry_out(const struct operation *op, const void *caller, const void
 static void on_replied(const struct http_request *request, int status, const struct buf *body,
 		       void *userdata)
 {
+	struct control *control = userdata;
 	const struct caller *caller = request->note.caller;
 
 	(void)body;
-	(void)userdata;
-	request_log(request, status, caller ? caller->name : NULL);
+	request_log(request, status, caller ? caller->name : NULL, &control->strangers);
 }
 
 static void on_answered(const struct http_request *request, const void *fields,

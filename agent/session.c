@@ -100,6 +100,7 @@ struct session *session_new(const char *id, const struct create_session_request 
 	s->autorun_arguments = json_incref(request->autorun_file_arguments);
 	s->max_concurrent_clients = request->max_concurrent_clients;
 	s->is_gl_wanted = request->dcv_gl_enabled;
+	s->is_gl_unwanted = request->has_dcv_gl_enabled && !request->dcv_gl_enabled;
 	s->creation_time_ms = creation_time_ms;
 	s->state = SESSION_CREATING;
 	return TAKE(s);
@@ -230,8 +231,8 @@ json_t *session_to_record(const struct session *s)
 	if (s->autorun_arguments)
 		(void)json_object_set(record, "AutorunFileArguments", s->autorun_arguments);
 	json_set_text(record, "PermissionsFile", s->permissions);
-	if (s->is_gl_wanted)
-		(void)json_object_set_new(record, "DcvGlEnabled", json_true());
+	if (s->is_gl_wanted || s->is_gl_unwanted)
+		(void)json_object_set_new(record, "DcvGlEnabled", json_boolean(s->is_gl_wanted));
 	(void)json_object_set_new(record, "Attempt", json_integer(s->attempt));
 	(void)json_object_set_new(record, "WasReady", json_boolean(s->was_ready));
 	(void)json_object_set_new(record, "Idle", idle_state_to_json(&s->idle));
@@ -279,6 +280,7 @@ struct session *session_from_record(const json_t *record, struct error *err)
 		.permissions_file = json_get_text(record, "PermissionsFile"),
 		.storage_root = json_get_text(record, "StorageRoot"),
 		.dcv_gl_enabled = json_is_true(json_object_get(record, "DcvGlEnabled")),
+		.has_dcv_gl_enabled = json_is_boolean(json_object_get(record, "DcvGlEnabled")),
 		.max_concurrent_clients =
 			json_integer_value(json_object_get(record, "MaxConcurrentClients")),
 	};

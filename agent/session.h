@@ -48,7 +48,8 @@ struct session {
 	struct permissions *rights;     /* what they say; NULL: nobody may do anything */
 	char *storage_root;
 	long long max_concurrent_clients; /* 0: no limit */
-	bool is_gl_wanted;                /* DcvGlEnabled */
+	bool is_gl_wanted;                /* DcvGlEnabled is true, ... */
+	bool is_gl_unwanted;              /* ... or false; neither: as the engine does */
 	bool is_host_made;                /* by other means; it has no record */
 	bool serves_files;                /* the engine can, as it tells */
 	bool is_starting;                 /* CREATING without it: it waits */

@@ -46,7 +46,8 @@ static int check(struct agent_list *list, const char *authorization, struct clie
 	if (authorization_check(list->authorization, CLIENT_AGENT, *authorization != '\0',
 				authorization, ret, &headers, &err) == 0)
 		return 0;
-	log_warning("link refused: %s", err.message);
+	if (log_limit_passes(&list->refusals, "links refused"))
+		log_warning("link refused: %s", err.message);
 	return error_http_status(err.code);
 }
 

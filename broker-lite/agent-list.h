@@ -9,6 +9,7 @@
 #include "broker-lite/authorization.h"
 #include "broker-lite/relay.h"
 #include "common/list.h"
+#include "common/log-limit.h"
 #include "common/ws.h"
 
 struct certification;
@@ -31,6 +32,7 @@ struct agent_list {
 	struct fleet *fleet;
 	struct security *security;
 	struct certification *certification;
+	struct log_limit refusals; /* of links */
 };
 
 /** What a list works with; all borrowed. */

@@ -156,8 +156,9 @@ static int start_authorization(struct broker *broker, struct error *err)
 	parts.keys = broker->access_keys;
 	if (!broker->passwords || authorization_init(&broker->authorization, &parts, err) < 0)
 		return -1;
-	broker->registry =
-		(struct registry){&broker->clients, &broker->statements, broker->passwords};
+	broker->registry = (struct registry){.clients = &broker->clients,
+					     .statements = &broker->statements,
+					     .passwords = broker->passwords};
 	broker->connections.sessions = &broker->fleet.sessions;
 	if (!broker->config.enable_authorization)
 		log_warning("authorization is off: everybody who reaches the API may use it");

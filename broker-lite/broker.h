@@ -18,6 +18,7 @@
 #include "broker-lite/throttle.h"
 #include "common/call.h"
 #include "common/http-server.h"
+#include "common/log-limit.h"
 #include "common/metrics-port.h"
 #include "common/service.h"
 
@@ -44,7 +45,8 @@ struct broker {
 	struct agent_list agents;
 	struct certification certification;
 	struct api api;
-	struct client anybody; /* who calls when authorization is off */
+	struct log_limit strangers; /* requests of theirs that are refused */
+	struct client anybody;      /* who calls when authorization is off */
 	struct http_server *client_server, *agent_server, *command_server;
 	struct http_server *gateway_server; /* NULL: not enabled */
 	struct metrics_port metrics_port;

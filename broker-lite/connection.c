@@ -99,7 +99,7 @@ static int write_verdict(struct buf *body, const char *user, struct error *err)
 	return buf_append_text(body, "</username></auth>", err);
 }
 
-void connection_serve_check(const struct connection_tokens *tokens, struct http_request *request)
+void connection_serve_check(struct connection_tokens *tokens, struct http_request *request)
 {
 	const char *form = request->body.data ? request->body.data : "";
 	AUTO(free_p) char *id = NULL;
@@ -119,7 +119,7 @@ void connection_serve_check(const struct connection_tokens *tokens, struct http_
 	if (user)
 		log_info("session %s: a token of user %s is shown (peer=%s)", id, user,
 			 request->peer_address);
-	else
+	else if (log_limit_passes(&tokens->refusals, "connection tokens refused"))
 		log_warning("session %s: a token is refused: %s (peer=%s)", id ? id : "?",
 			    err.message, request->peer_address);
 	if (write_verdict(&body, user, &err) < 0)

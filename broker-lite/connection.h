@@ -11,11 +11,13 @@
 #include "broker-lite/key-ring.h"
 #include "broker-lite/session-list.h"
 #include "common/http-server.h"
+#include "common/log-limit.h"
 
 struct connection_tokens {
 	struct key_ring *keys; /* owned */
 	long long life_s;
 	const struct session_list *sessions;
+	struct log_limit refusals;
 };
 
 /** Append a token that lets @user into @session. */
@@ -27,6 +29,6 @@ int connection_token_check(const struct connection_tokens *tokens, const char *i
 			   const char *token, char **ret_user, struct error *err);
 
 /** Answer the question of a host: a form in, XML out, status 200 in any case. */
-void connection_serve_check(const struct connection_tokens *tokens, struct http_request *request);
+void connection_serve_check(struct connection_tokens *tokens, struct http_request *request);
 
 #endif

@@ -45,7 +45,7 @@ static unsigned sessions_of(const struct server *server, const char *owner)
 	unsigned n = 0;
 
 	list_for_each (session, &server->sessions, struct session, on_server) {
-		if (session->state != DELETED && !session->is_console &&
+		if (session->state != DELETED && session->is_managed && !session->is_console &&
 		    strcmp(session_owner(session), owner) == 0)
 			n++;
 	}

@@ -132,12 +132,15 @@ int registry_add(struct registry *registry, enum client_kind kind, const char *n
 
 static const struct http_header no_store[] = {{"Cache-Control", "no-store"}, {NULL, NULL}};
 
-static void refuse(struct http_request *request, const char *error, const char *description)
+static void refuse(struct registry *registry, struct http_request *request, const char *error,
+		   const char *description)
 {
 	struct buf body = {0};
 	struct error err;
 
-	log_warning("agent not registered: %s (peer=%s)", description, request->peer_address);
+	if (log_limit_passes(&registry->refusals, "agents not registered"))
+		log_warning("agent not registered: %s (peer=%s)", description,
+			    request->peer_address);
 	if (buf_printf(&body, &err, "{\"error\":\"%s\",\"error_description\":", error) < 0 ||
 	    json_append_string(&body, description, &err) < 0 ||
 	    buf_append_text(&body, "}", &err) < 0)
@@ -182,17 +185,18 @@ void registry_serve_agent(struct registry *registry, struct http_request *reques
 	}
 	if (json_parse(request->body.data ? request->body.data : "", request->body.len, &body,
 		       &err) < 0) {
-		refuse(request, "invalid_client_metadata", err.message);
+		refuse(registry, request, "invalid_client_metadata", err.message);
 		return;
 	}
 	text = json_get_text(body, "software_statement");
 	name = json_get_text(body, "client_name");
 	if (!name || !*name || strlen(name) > CLIENT_NAME_MAX_BYTES) {
-		refuse(request, "invalid_client_metadata", "client_name is missing or too long");
+		refuse(registry, request, "invalid_client_metadata",
+		       "client_name is missing or too long");
 		return;
 	}
 	if (!text || statement_list_find(registry->statements, text, &statement, &err) < 0) {
-		refuse(request,
+		refuse(registry, request,
 		       text && err.code == ERR_DENIED ? "unapproved_software_statement"
 						      : "invalid_software_statement",
 		       text ? err.message : "software_statement is missing");

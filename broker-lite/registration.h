@@ -9,11 +9,13 @@
 #include "broker-lite/password.h"
 #include "broker-lite/statement-list.h"
 #include "common/http-server.h"
+#include "common/log-limit.h"
 
 struct registry {
 	struct client_list *clients;
 	struct statement_list *statements;
 	struct password_queue *passwords;
+	struct log_limit refusals; /* of agents */
 };
 
 /** @client is NULL if @err tells why there is none. @secret is shown this once. */

@@ -180,6 +180,15 @@ static void apply_gone(struct fleet *fleet, struct session *session, json_t *rep
 	fleet_session_gone(fleet, session, reason);
 }
 
+/* While it is made, why it could not be made the last time is told until there is something newer. */
+static void take_reason(struct session *session, const json_t *reported)
+{
+	const char *reason = json_get_text(reported, "StateReason");
+
+	if (!session->is_overdue && (reason || session->state != CREATING || !session->request))
+		session_set_reason(session, reason);
+}
+
 static void apply_alive(struct fleet *fleet, struct session *session, enum session_event event,
 			json_t *reported)
 {
@@ -191,9 +200,11 @@ static void apply_alive(struct fleet *fleet, struct session *session, enum sessi
 	if (!session->is_create_pending || session->state != CREATING)
 		session->is_hidden = false;
 	session->is_confirmed = true;
+	/* A host that clears up after it could not make one: nobody has ordered an end. */
+	if (event == REPORTED_DELETING && session->request && !session->is_delete_ordered)
+		event = REPORTED_CREATING;
 	fleet_event(fleet, session, event);
-	if (!session->is_overdue)
-		session_set_reason(session, json_get_text(reported, "StateReason"));
+	take_reason(session, reported);
 	if (session->state == READY && session->request)
 		creation_succeeded(&fleet->creation, session);
 	if (before != session->state)

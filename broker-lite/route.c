@@ -257,7 +257,7 @@ static void tell(struct broker *broker, const struct http_request *request, int 
 
 	metrics_count_request(&broker->metrics, endpoint, status,
 			      (double)(uv_hrtime() - request->began_ns) / 1e9);
-	request_log(request, status, client ? client->id : NULL);
+	request_log(request, status, client ? client->id : NULL, &broker->strangers);
 }
 
 void route_client_replied(const struct http_request *request, int status, const struct buf *body,

@@ -262,7 +262,7 @@ const char *server_unavailability(const struct server *server)
 	if (strcmp(host, "EXISTING_LOGGED_IN_USER") == 0)
 		return host;
 	if (server->n_console > 0 ||
-	    (server->max_virtual >= 0 && server->n_virtual >= server->max_virtual &&
+	    (server->max_virtual >= 0 && server->n_managed >= server->max_virtual &&
 	     server->family == OS_LINUX))
 		return "SERVER_FULL";
 	return *host ? host : NULL;

@@ -50,6 +50,7 @@ struct server {
 	struct list sessions; /* session::on_server */
 	struct list changed;  /* creation::changed: a place may have become free here */
 	unsigned n_console, n_virtual;
+	unsigned n_managed; /* of the virtual ones; the host's limits are for them alone */
 
 	struct buf text, session_text; /* rendered; empty: to be made */
 };

@@ -73,6 +73,7 @@ struct session *session_new(const char *id, json_t *attributes, struct error *er
 	list_init(&session->waiting);
 	session->accepted_ms = time_now_ms();
 	session->id = strdup(id);
+	session->is_managed = is_uuid(id);
 	session_set_attributes(session, attributes);
 	if (!session->id || !attributes) {
 		session_free(session);
@@ -115,6 +116,8 @@ void session_count(struct session *session, int delta)
 		server->n_console += (unsigned)delta;
 	else
 		server->n_virtual += (unsigned)delta;
+	if (session->is_managed && !session->is_console)
+		server->n_managed += (unsigned)delta;
 	server_touch(server);
 }
 

@@ -45,6 +45,7 @@ struct session {
 	struct list waiting;   /* creation::waiting */
 	enum session_state state;
 	bool is_console;
+	bool is_managed;        /* made through a session manager, as its id tells; else by hand */
 	bool is_hidden;         /* not to be described: not yet accepted, or forgotten */
 	bool is_confirmed;      /* its host has it */
 	bool is_create_pending; /* placed, and the host has not answered yet */

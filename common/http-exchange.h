@@ -21,6 +21,7 @@ struct http_server {
 			void *userdata);
 	void *userdata;
 	size_t n_open;
+	size_t n_body_bytes; /* of requests, in memory */
 	struct ws_role role;
 	struct log_limit refusals; /* of WebSockets */
 };
@@ -36,6 +37,7 @@ struct exchange {
 	unsigned long long body_since_ms; /* without the time in which it was held */
 	unsigned long long held_since_ms;
 	unsigned long long n_taken;   /* bytes of the body that have gone to the program */
+	size_t n_counted;             /* in http_server::n_body_bytes */
 	const struct http_flow *flow; /* NULL: body and answer are whole */
 	bool is_held;                 /* the program wants no more of the body now */
 	bool is_dispatched;           /* the program has it, and owes an answer */

@@ -19,6 +19,7 @@ void exchange_free(struct exchange *x)
 		return;
 	if (x->is_dispatched)
 		x->server->n_open--;
+	x->server->n_body_bytes -= x->n_counted;
 	free(x->request.peer_groups);
 	buf_done(&x->request.body);
 	buf_done(&x->body);
@@ -96,8 +97,9 @@ void http_refuse(struct connection *c, int status, const char *message)
 
 	if (buf_printf(&text, &err,
 		       "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-		       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+		       "Content-Length: %zu\r\nConnection: close\r\n%s\r\n%s",
 		       status, http_status_text(status), body.len,
+		       status == 503 ? "Retry-After: 5\r\n" : "",
 		       body.data && !is_head ? body.data : "") == 0)
 		stream_write(c->stream, text.data, text.len);
 	stream_finish(c->stream);

@@ -15,6 +15,10 @@
 #include "common/ws-server.h"
 
 #define INPUT_MAX_BYTES 65536 /* that are read ahead of a request */
+/* Who is not let in may send a body nevertheless. All of them together are no more than so many of the
+ * greatest size; small ones always have room, there being no more of them than connections. */
+#define GREAT_BODIES_MAX 32
+#define SMALL_BODY_BYTES 65536
 #define HEAD_TIMEOUT_MS 20000
 #define BODY_TIMEOUT_MS 20000 /* for its next bytes, and for all of it, but that grows by */
 #define BODY_MS_PER_16_KIB 1000
@@ -129,7 +133,6 @@ static void dispatch(struct exchange *x)
 	struct connection *c = x->connection;
 
 	x->is_dispatched = true;
-	x->server = c->server;
 	x->server->n_open++;
 	x->request.began_ns = uv_hrtime();
 	c->server->request(&x->request, c->server->userdata);
@@ -242,6 +245,7 @@ static void on_head(struct connection *c, size_t len)
 	}
 	memcpy(x->text, c->input.data, len);
 	x->connection = c;
+	x->server = c->server;
 	if (http_head_read(x->text, len, &head, &err) < 0) {
 		http_refuse(c, err.code == ERR_LIMIT ? 431 : 400, err.message);
 		return;
@@ -317,6 +321,22 @@ static bool take_head(struct connection *c)
 	return c->exchange != NULL;
 }
 
+static int count_body(struct exchange *x, struct error *err)
+{
+	struct http_server *server = x->server;
+	struct buf *body = &x->request.body;
+
+	server->n_body_bytes += body->len - x->n_counted;
+	x->n_counted = body->len;
+	if (body->len <= SMALL_BODY_BYTES ||
+	    server->n_body_bytes <= GREAT_BODIES_MAX * server->body_max_bytes)
+		return 0;
+	server->n_body_bytes -= x->n_counted;
+	x->n_counted = 0;
+	buf_done(body);
+	return error_set(err, ERR_UNAVAILABLE, "too many large requests at once");
+}
+
 /* Is the body complete? */
 static bool take_body(struct connection *c)
 {
@@ -343,6 +363,10 @@ static bool take_body(struct connection *c)
 	}
 	buf_consume(&c->input, n);
 	x->n_taken = x->request.body.len;
+	if (count_body(x, &err) < 0) {
+		refuse_error(c, &err);
+		return false;
+	}
 	if (!is_done && n > 0)
 		http_limit_body(c);
 	return is_done;

@@ -3,8 +3,8 @@
  *
  * A request is handed over when its body is complete and answered with http_reply(), at once or
  * later. Bodies of known length and chunked ones both arrive; a body above the limit is answered
- * 413 here, a head above 16 KiB 431, what is ill-formed 400. A peer may send further requests before
- * it has its answer; they are answered in their order.
+ * 413 here, a head above 16 KiB 431, what is ill-formed 400, and one of too many large bodies at once
+ * 503. A peer may send further requests before it has its answer; they are answered in their order.
  */
 #ifndef COMMON_HTTP_SERVER_H
 #define COMMON_HTTP_SERVER_H

@@ -158,6 +158,12 @@ static int read_value(const struct param *p, json_t *value, char *field, struct 
 	return error_set(err, ERR_SYSTEM, "%s: unknown type in the table", p->name);
 }
 
+static void mark_given(const struct param *p, void *ret)
+{
+	if (p->given)
+		*(bool *)((char *)ret + p->given) = true;
+}
+
 int params_read(const struct param_table *table, const json_t *object, void *ret, struct error *err)
 {
 	const char *name;
@@ -179,6 +185,8 @@ int params_read(const struct param_table *table, const json_t *object, void *ret
 			return error_set(err, ERR_INVALID, "%s is required", p->name);
 		if (value && read_value(p, value, (char *)ret + p->offset, err) < 0)
 			return -1;
+		if (value)
+			mark_given(p, ret);
 	}
 	return 0;
 }
@@ -265,6 +273,7 @@ static int scan_member(const struct param_table *table, char **at, void *ret, un
 	*at = skip_blanks(*at);
 	if (scan_value(p, at, (char *)ret + p->offset) < 0)
 		return -1;
+	mark_given(p, ret);
 	*ret_seen |= bit;
 	*at = skip_blanks(*at);
 	return 0;

@@ -42,7 +42,8 @@ struct param {
 	/* For params_check_scope(): a field that is given needs the other one, ... */
 	const char *needs;
 	const char *only_for; /* ... and means something for this choice of the scope only */
-	size_t offset;        /* of the field in the struct that is filled */
+	size_t offset;        /* of the field in the struct that is filled, ... */
+	size_t given;         /* ... and of a bool that tells whether it was; 0: nobody asks */
 };
 
 struct param_table {

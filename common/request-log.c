@@ -44,7 +44,8 @@ static void log_answered(enum log_level level, const struct http_note *note,
 		  of[0], of[1], fields->result, failed, ms);
 }
 
-void request_log(const struct http_request *request, int status, const char *client)
+void request_log(const struct http_request *request, int status, const char *client,
+		 struct log_limit *strangers)
 {
 	const struct http_note *note = &request->note;
 	enum log_level level = level_of(request, status);
@@ -57,7 +58,8 @@ void request_log(const struct http_request *request, int status, const char *cli
 	};
 	char result[16], ms[32];
 
-	if (!log_has_level(level))
+	if (!log_has_level(level) || (!client && status >= 400 && status < 500 &&
+				      !log_limit_passes(strangers, "requests refused")))
 		return;
 	fields.microseconds = (uv_hrtime() - request->began_ns) / 1000;
 	log_format_ms(fields.microseconds, ms, sizeof(ms));

@@ -18,7 +18,7 @@ struct create_session_request {
 	const char *init_file;
 	const char *init_file_path;       /* the deprecated form, which may be absolute */
 	long long max_concurrent_clients; /* 0: not given */
-	bool dcv_gl_enabled;
+	bool dcv_gl_enabled, has_dcv_gl_enabled;
 	const char *permissions_file; /* base64 */
 	bool enqueue_request;
 	const char *autorun_file;

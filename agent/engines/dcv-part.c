@@ -216,7 +216,8 @@ static int run_create(struct engine_session *part, struct error *err)
 	if (s->max_concurrent_clients > 0)
 		dcv_arguments_add_number(&arguments, "--max-concurrent-clients",
 					 s->max_concurrent_clients);
-	dcv_arguments_add_option(&arguments, "--gl", is_virtual && s->is_gl_wanted ? "on" : NULL);
+	if (is_virtual && (s->is_gl_wanted || s->is_gl_unwanted))
+		dcv_arguments_add_option(&arguments, "--gl", s->is_gl_wanted ? "on" : "off");
 	dcv_arguments_add_option(&arguments, "--init", part->init_path);
 	dcv_arguments_add(&arguments, s->id);
 	part->step = DCV_CREATING;

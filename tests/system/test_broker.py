@@ -273,6 +273,30 @@ def test_a_session_that_dies_while_it_is_created_is_tried_again(broker):
     assert len(agent.wait_for_command("CreateSessions")) == 2
 
 
+def test_a_creation_that_a_host_clears_up_after_is_no_deletion(broker):
+    """Clients take DELETING for the end, and it is none: the next host has it ready."""
+    first = broker.agent("a")
+    first.becomes = None
+    identity = broker.create()
+    wait_until(lambda: broker.session(identity).get("Substate") == "PENDING_PREPARATION")
+    second = broker.agent("b")
+    second.becomes = None
+    first.set_state(identity, "DELETING", "no home")
+    first.report()
+    wait_until(lambda: broker.session(identity).get("StateReason") == "no home")
+    assert broker.state(identity) == "CREATING"
+    first.set_state(identity, "DELETED", "no home")
+    first.report()
+    wait_until(lambda: broker.session(identity).get("Server", {}).get("Hostname") == "b")
+    second.report(wait=True)
+    told = broker.session(identity)
+    assert (told["State"], told["StateReason"]) == ("CREATING", "no home")
+    second.set_state(identity, "READY")
+    second.report()
+    wait_until(lambda: broker.state(identity) == "READY")
+    assert "StateReason" not in broker.session(identity)
+
+
 def test_a_queued_session_starts_when_a_server_has_room(broker):
     agent = broker.agent(tags={"dcv:max-virtual-sessions": "1"})
     first = broker.create()

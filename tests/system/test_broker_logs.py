@@ -12,6 +12,7 @@ import time
 from unittest.mock import ANY
 
 import pytest
+import requests
 
 from broker_helpers import Broker, raw
 from waiting import wait_until
@@ -55,6 +56,25 @@ def test_a_request_is_one_line_with_its_particulars(make_broker):
                      mine[0]), mine
     assert re.search(r" info    request refused: No authorization header \(operation=DescribeServers, "
                      r"client=, peer=127\.0\.0\.1, result=401, ms=\d+\.\d+\)$", mine[1]), mine
+
+
+def test_strangers_do_not_fill_the_log(make_broker):
+    broker = make_broker(log_level="info")
+    agents = f"https://localhost:{broker.agent_port}"
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "dcv-session-manager-link.v1"}
+    for _ in range(60):
+        for method, url, arguments, status in (
+                ("POST", broker.url("/describeServers"), {}, 401),
+                ("POST", f"{agents}/agent/validate-authentication-token",
+                 {"data": {"sessionId": "s", "authenticationToken": "t"}}, 200),
+                ("POST", f"{agents}/agent/register", {"json": {}}, 400),
+                ("GET", f"{agents}/agent/ws", {"headers": upgrade}, 401)):
+            reply = requests.request(method, url, **arguments, verify=broker.http.verify, timeout=5)
+            assert reply.status_code == status, (url, reply.text)
+    settle(broker)
+    for what in ("request refused", "a token is refused", "agent not registered", "link refused"):
+        assert 0 < sum(what in line for line in lines_of(broker)) <= 20, what
 
 
 def test_yesterdays_files_are_rotated_at_the_start_and_todays_go_on(broker):

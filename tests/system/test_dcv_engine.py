@@ -94,6 +94,15 @@ def test_a_request_becomes_arguments_and_files(make_agent, alice):
     assert not os.path.exists(folder)
 
 
+@pytest.mark.parametrize("wanted, option", [(True, "on"), (False, "off"), (None, None)])
+def test_opengl_is_as_was_asked_for_or_as_the_server_does(make_agent, alice, wanted, option):
+    agent = make_agent()
+    session_id = agent.create_ready(alice.name, DcvGlEnabled=wanted)
+    call, = agent.dcv.calls("create-session")
+    assert options_of(call).get("gl") == option
+    agent.delete(session_id, alice.name)
+
+
 def test_an_autorun_file_begins_at_home_and_the_story_has_what_the_agent_knows(make_agent, alice):
     agent = make_agent()
     agent.keeper.autorun("#!/bin/sh\npwd\nexec sleep 100001\n")

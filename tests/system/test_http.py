@@ -474,6 +474,28 @@ def test_a_body_above_the_limit_is_413_before_it_is_sent(echo, length):
         assert reader.is_closed()
 
 
+def test_great_bodies_that_never_end_do_not_fill_the_memory(echo):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY_MAX
+    with contextlib.ExitStack() as peers:
+        held = [peers.enter_context(echo.connect()) for _ in range(48)]
+        for peer in held:
+            peer.sendall(head + b"x" * (BODY_MAX - 1))
+        wait_until(lambda: len(select.select(held, [], [], 0)[0]) >= 16)
+        for peer in select.select(held, [], [], 0)[0]:
+            got = ask(peer, b"")
+            assert (got.status, got.headers["retry-after"]) == (503, "5")
+            held.remove(peer)
+        with echo.connect() as peer:  # who sends little is served
+            assert ask(peer, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello").status == 200
+        assert 200 in [ask(peer, b"x").status for peer in held], "and so are those that had room"
+
+    def is_served():
+        with echo.connect() as peer:
+            return ask(peer, head + b"x" * BODY_MAX).status == 200
+
+    wait_until(is_served)
+
+
 @pytest.mark.parametrize("length", ["-1", "1x", "0x10", "+5", "1 2", "1,1"])
 def test_a_length_that_is_no_number_is_400(echo, length):
     with echo.connect() as peer:

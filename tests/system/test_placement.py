@@ -174,18 +174,32 @@ def test_one_that_gets_its_server_between_two_pages_comes_once(broker):
 
 # --- servers that keep failing -----------------------------------------------------------------
 
-def test_a_server_that_keeps_failing_is_set_back_and_probed(make_broker):
-    broker = make_broker(server_set_back_seconds=1)
+def bad_and_good(broker):
     bad = broker.agent("bad")
     bad.refuse = (500, "SYSTEM", "the X server did not start")
-    good = broker.agent("good", Host={"CpuLoadAverage": {"OneMinute": 50.0}})
+    return bad, broker.agent("good", Host={"CpuLoadAverage": {"OneMinute": 50.0}})
+
+
+def test_a_server_that_keeps_failing_is_set_back(make_broker):
+    broker = make_broker(server_set_back_seconds=3600)
+    bad, good = bad_and_good(broker)
     made = [create_until_it_ends(broker)["Id"] for _ in range(6)]
     assert [broker.state(i) for i in made] == ["READY"] * 6
     assert creations(bad) == made[:3], "the good one was fuller each time, and yet it was left alone"
     told = broker.command("describe-placement").stdout
-    assert f"no     {bad.server_id} (sessions=0" in told and "set back for another 1 s" in told
+    assert f"no     {bad.server_id} (sessions=0" in told and "set back for another 3" in told
     assert f"yes    {good.server_id}" in told
-    assert f"server {bad.server_id} is set back for 1 s (failures=3, last=the X server" in broker.log()
+    assert f"server {bad.server_id} is set back for 3600 s (failures=3, last=the X server" in broker.log()
+    broker.ok("/closeServers", [{"ServerId": good.server_id, "Force": True}])
+    refused = broker.ok("/createSessions", [{"Name": "n", "Owner": "o", "Type": "VIRTUAL"}])
+    assert refused["UnsuccessfulList"][0]["FailureReason"] == "no dcv server found for placement"
+
+
+def test_a_server_that_was_set_back_is_probed(make_broker):
+    broker = make_broker(server_set_back_seconds=1)
+    bad, _ = bad_and_good(broker)
+    made = [create_until_it_ends(broker)["Id"] for _ in range(3)]
+    assert creations(bad) == made
     wait_until(lambda: "set back for" not in broker.command("describe-placement").stdout)
     bad.becomes, bad.refuse = None, None
     probe = broker.create()
@@ -212,8 +226,6 @@ def test_a_probe_that_fails_sets_the_server_back_for_longer(make_broker):
     create_until_it_ends(broker)
     assert len(creations(bad)) == 4
     assert "is set back for 2 s (failures=3" in broker.log()
-    refused = broker.ok("/createSessions", [{"Name": "n", "Owner": "o", "Type": "VIRTUAL"}])
-    assert refused["UnsuccessfulList"][0]["FailureReason"] == "no dcv server found for placement"
 
 
 def test_requests_that_are_to_blame_themselves_set_no_server_back(broker):

@@ -29,6 +29,8 @@ static bool is_same(const struct param *p, const char *a, const char *b)
 {
 	const char *x, *y;
 
+	if (p->given && a[p->given] != b[p->given])
+		return false;
 	if (p->type == PARAM_BOOLEAN)
 		return a[p->offset] == b[p->offset];
 	if (p->type == PARAM_INTEGER)

@@ -62,6 +62,8 @@ static struct session *add_session(struct fixture *f, struct server *server, con
 	return session;
 }
 
+#define OURS "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
 static const struct placement_wish plain = {.owner = "mira"};
 
 static struct server *choose(struct fixture *f, const struct placement_wish *wish,
@@ -124,11 +126,25 @@ static void a_place_that_was_given_away_is_counted(void **state)
 	struct session *session;
 
 	assert_int_equal(obstacle(f, a, &plain, 0), OBSTACLE_NONE);
-	session = add_session(f, a, "1", "x");
+	session = add_session(f, a, OURS, "x");
 	assert_int_equal(obstacle(f, a, &plain, 0), OBSTACLE_UNAVAILABLE);
 	assert_string_equal(server_unavailability(a), "SERVER_FULL");
 	assert_int_equal(session_event(session, GONE), 0);
 	assert_int_equal(obstacle(f, a, &plain, 0), OBSTACLE_NONE);
+}
+
+static void sessions_made_by_hand_use_up_no_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct server *a = add_server(f, "a", 0, "1");
+
+	a->max_per_user = 1;
+	(void)add_session(f, a, "by hand", plain.owner);
+	assert_int_equal(a->n_virtual, 1);
+	assert_int_equal(obstacle(f, a, &plain, 0), OBSTACLE_NONE);
+	a->max_virtual = 2;
+	(void)add_session(f, a, OURS, plain.owner);
+	assert_int_equal(obstacle(f, a, &plain, 0), OBSTACLE_USER_LIMIT);
 }
 
 static void consoles_and_virtual_sessions_do_not_share(void **state)
@@ -258,6 +274,7 @@ int main(void)
 		TEST(the_emptiest_then_the_idlest_then_the_first_wins),
 		TEST(a_console_session_goes_where_its_owner_is_logged_in),
 		TEST(a_place_that_was_given_away_is_counted),
+		TEST(sessions_made_by_hand_use_up_no_limit),
 		TEST(consoles_and_virtual_sessions_do_not_share),
 		TEST(closed_lost_and_refusing_servers_take_nothing),
 		TEST(a_server_to_avoid_is_taken_when_there_is_no_other),

@@ -56,7 +56,7 @@ static void the_spellings_of_older_clients_are_read(void **state)
 	assert_int_equal(read_request(&create_sessions_params, text, &r, &json, &err), 0);
 	assert_string_equal(r.type, "CONSOLE");
 	assert_int_equal(r.max_concurrent_clients, 2);
-	assert_true(r.dcv_gl_enabled);
+	assert_true(r.dcv_gl_enabled && r.has_dcv_gl_enabled);
 	assert_string_equal(r.permissions_file, "p");
 	assert_int_equal(
 		read_request(&update_session_permissions_params,
