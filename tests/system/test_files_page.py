@@ -142,6 +142,32 @@ def test_an_upload_goes_on_after_a_break(viewer, chromium, alice, session, share
     chromium.do("page", "close")
 
 
+def test_what_is_whole_is_not_sent_again_when_the_answer_was_lost(viewer, chromium, alice, session, share, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(9_000_000))
+    enter(chromium, viewer, "page", session, alice.name)
+    chromium.do("page", "click", selector="#files")
+    shows(chromium, STATUS, "There is nothing here.")
+    chromium.do("page", "evaluate", text="""{
+        const {open, send} = XMLHttpRequest.prototype;
+        window.lost = 0;
+        XMLHttpRequest.prototype.open = function (method, address) {
+            this.isEnd = /offset=[1-9]/.test(address);
+            open.call(this, method, address);
+        };
+        XMLHttpRequest.prototype.send = function (body) {
+            if (this.isEnd && lost++ === 0)
+                this.onload = this.onerror;
+            send.call(this, body);
+        };
+    }""")
+    chromium.do("page", "choose", selector="#files-chosen", paths=[str(file)])
+    shows(chromium, UPLOADS, ["Uploaded"])
+    assert chromium.do("page", "evaluate", text="lost") == 1
+    assert os.listdir(share) == ["file"] and (share / "file").read_bytes() == file.read_bytes()
+    chromium.do("page", "close")
+
+
 def test_a_full_disk_is_told_in_words(viewer, chromium, alice, session, share, tmp_path):
     file = tmp_path / "file"
     file.write_bytes(bytes(5_000_000))
