@@ -18,8 +18,9 @@ import uuid
 
 from bench_helpers import BUILD, ROOT, cpu_s, ended, make_certificate
 
-from broker_helpers import Broker, free_port
+from broker_helpers import Broker
 from link_client import fetch_token
+from ports import free_port
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))

@@ -15,8 +15,10 @@ import subprocess
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("DCV_BUILD", ROOT / "build")).resolve()
+from bench_helpers import BUILD, ROOT
+
+from ports import free_port
+
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "31"))
 IDLE_S = int(os.environ.get("BENCH_IDLE_S", "10"))
 GEOMETRY = "1280x800"
@@ -154,11 +156,7 @@ def bench_idle_broker(host):
     if not (BUILD / "dcv-session-manager-broker").exists():
         return
     (host.folder / "broker").mkdir(mode=0o700)
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+    ports = free_port(), free_port()
     conf = host.folder / "broker.properties"
     conf.write_text(
         f"session-manager-working-path = {host.folder}/broker\nlog-directory = {host.folder}/broker\n"

@@ -25,7 +25,7 @@ import zlib
 from bench_helpers import (BUILD, ROOT, begin_table, cpu_s, ended, left_out, make_certificate, pss_kb,
                            ratio, row)
 
-from broker_helpers import free_port
+from ports import free_port
 from rfb_client import COPY_RECT, PIXEL_FORMAT, RAW, TIGHT, ZRLE, Rfb
 from viewer_helpers import CONTEXT, PROTOCOL, Browser
 

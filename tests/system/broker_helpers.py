@@ -14,16 +14,11 @@ import urllib3
 
 import api_schema
 from link_client import AgentDouble
+from ports import free_port
 
 urllib3.disable_warnings()
 BUILD = os.environ.get("DCV_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
 PROGRAM = os.path.join(BUILD, "dcv-session-manager-broker")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def raw(port, data, wait=True):

@@ -6,7 +6,7 @@ import {createRequire} from "node:module";
 const {chromium} = createRequire(import.meta.url)(process.argv[2]);
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
 	"--disable-background-networking", "--disable-component-update", "--ignore-certificate-errors"];
-const PATIENCE_MS = 30000;
+const PATIENCE_MS = 60000;
 
 const browser = await chromium.launch({executablePath: "/usr/bin/chromium", headless: true, args: FLAGS});
 const pages = new Map();

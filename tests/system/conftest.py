@@ -34,6 +34,27 @@ def build():
     return pathlib.Path(os.environ.get("DCV_BUILD", default)).resolve()
 
 
+@pytest.fixture(scope="session")
+def is_sanitized(build):
+    """Whether the sanitizers' runtime is in the programs under test."""
+    return b"__asan_init" in (build / "dcv-session-manager-broker").read_bytes()
+
+
+@pytest.fixture
+def faketime(is_sanitized):
+    """The library which, preloaded, gives a program a clock that is off."""
+    if is_sanitized:
+        pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
+    (library,) = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    return str(library)
+
+
+@pytest.fixture
+def fake_time(faketime):
+    """fake_time(offset): the environment of a program whose wall clock is as much off."""
+    return lambda offset: {"LD_PRELOAD": faketime, "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1"}
+
+
 def wait_line(fd, timeout=20):
     """The next line that arrives on a descriptor. Fails at its end or when the time is over."""
     line = b""
@@ -264,7 +285,9 @@ def viewer(service):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(is_sanitized):
+    if is_sanitized:
+        pytest.skip("a browser's tests ask nothing of the programs that others have not asked")
     it = Chromium()
     yield it
     it.done()

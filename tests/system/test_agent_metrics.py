@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from agent_helpers import Agent
-from broker_helpers import free_port
 from metrics_helpers import one, read
+from ports import free_port
 from waiting import wait_until
 
 pytestmark = [

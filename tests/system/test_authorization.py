@@ -452,10 +452,7 @@ def test_a_caller_that_goes_away_while_it_waits_does_no_harm(broker, server, key
 
 
 def test_keys_are_fetched_before_they_are_an_hour_old_and_neither_they_nor_tokens_outlive_their_time(
-        build, keys, monkeypatch, tmp_path):
-    if b"__asan_init" in (build / "dcv-session-manager-broker").read_bytes():
-        pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
-    (library,) = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+        faketime, keys, monkeypatch, tmp_path):
     clock = tmp_path / "clock"
 
     def set_clock(seconds):
@@ -465,7 +462,7 @@ def test_keys_are_fetched_before_they_are_an_hour_old_and_neither_they_nor_token
         (tmp_path / "new").rename(clock)
     broker = Broker()
     set_clock(0)
-    for name, value in (("LD_PRELOAD", library), ("FAKETIME_TIMESTAMP_FILE", clock), ("FAKETIME_NO_CACHE", "1")):
+    for name, value in (("LD_PRELOAD", faketime), ("FAKETIME_TIMESTAMP_FILE", clock), ("FAKETIME_NO_CACHE", "1")):
         monkeypatch.setenv(name, str(value))
     broker.start()
     for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE"):
@@ -754,16 +751,13 @@ def test_a_renewed_key_signs_and_the_one_before_still_counts():
 
 
 @pytest.mark.parametrize("offset, is_there", [("+3500s", True), ("+3720s", False)])
-def test_a_replaced_key_is_dropped_when_its_last_token_has_expired(offset, is_there, build, monkeypatch):
-    if b"__asan_init" in (build / "dcv-session-manager-broker").read_bytes():
-        pytest.skip("faketime is preloaded, and the sanitizer's runtime wants to be first")
-    (library,) = pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+def test_a_replaced_key_is_dropped_when_its_last_token_has_expired(offset, is_there, fake_time, monkeypatch):
     broker = Broker().start().log_in()
     try:
         broker.command("renew-auth-server-api-key")
         broker.stop()
-        for name, value in (("LD_PRELOAD", library), ("FAKETIME", offset), ("DONT_FAKE_MONOTONIC", "1")):
-            monkeypatch.setenv(name, str(value))
+        for name, value in fake_time(offset).items():
+            monkeypatch.setenv(name, value)
         broker.start()
         assert accepts(broker, broker.token) == is_there
         broker.stop()

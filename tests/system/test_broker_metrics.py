@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from broker_helpers import free_port
 from metrics_helpers import one, read
+from ports import free_port
 from waiting import wait_until
 
 

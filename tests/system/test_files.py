@@ -14,7 +14,7 @@ import urllib.parse
 import pytest
 
 from keeper_helpers import PATIENCE, name_of, pids, uid_of, wait_for
-from viewer_helpers import ALL, CONTEXT, OPEN, PROGRAM, Viewer, permissions, update
+from viewer_helpers import ALL, CONTEXT, OPEN, Viewer, permissions, update
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 
@@ -463,7 +463,7 @@ def memory(pid, field):
         return int(dict(line.split(":", 1) for line in file)[field].split()[0]) * 1024
 
 
-def test_large_files_do_not_need_large_memory(viewer, make_session, alice, bob, share):
+def test_large_files_do_not_need_large_memory(viewer, make_session, alice, bob, share, is_sanitized):
     with open(share / "big", "wb") as file:
         file.truncate(BIG)
         file.seek(BIG - 6)
@@ -489,7 +489,7 @@ def test_large_files_do_not_need_large_memory(viewer, make_session, alice, bob, 
     with open(share / "new", "rb") as file:
         assert hashlib.file_digest(file, "sha256").digest() == digest.digest()
     # the sanitizers keep what is freed, 256 MB of it
-    most = 512 << 20 if b"__asan_init" in pathlib.Path(PROGRAM).read_bytes() else 32 << 20
+    most = 512 << 20 if is_sanitized else 32 << 20
     for pid, rss in before.items():
         assert memory(pid, "VmHWM") - rss < most, pid
 

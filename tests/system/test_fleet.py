@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from broker_helpers import free_port
 from fleet_helpers import fleet, running_fleet, server  # noqa: F401, one is a fixture
+from ports import free_port
 from waiting import wait_until
 
 JPEG = b"\xff\xd8\xff\xe0 not a whole one, and nobody looks \xff\xd9"

@@ -9,7 +9,8 @@ import subprocess
 import pytest
 import requests
 
-from broker_helpers import Broker, free_port
+from broker_helpers import Broker
+from ports import free_port
 from waiting import wait_until
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging/gen-gateway-certificates.sh"

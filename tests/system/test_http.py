@@ -21,8 +21,8 @@ import time
 
 import pytest
 
-from broker_helpers import free_port
 from conftest import let_everybody_reach
+from ports import free_port
 from waiting import wait_until
 
 BODY_MAX = 100000

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from broker_helpers import free_port
+from ports import free_port
 
 
 def run_openssl(folder, *arguments):

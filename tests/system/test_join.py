@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from agent_helpers import Agent, PROGRAM
-from broker_helpers import Broker, free_port
+from broker_helpers import Broker
+from ports import free_port
 from tls_helpers import own_files
 from waiting import wait_until
 

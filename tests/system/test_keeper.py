@@ -17,7 +17,7 @@ import pytest
 
 from conftest import let_everybody_reach
 from keeper_helpers import (BUILD, PAM_DIR, PROGRAM, Connection, Gone, Keeper, User, name_of,
-                            new_id, of_session, pack, pids, run, tcp_listeners, uid_of, wait_for,
+                            new_id, of_session, pack, pids, run, tcp_listeners, wait_for,
                             x_answers, x_sockets)
 
 pytestmark = [

@@ -8,7 +8,8 @@ import threading
 
 import requests
 
-from broker_helpers import PROGRAM, free_port
+from broker_helpers import PROGRAM
+from ports import free_port
 from waiting import wait_until
 
 

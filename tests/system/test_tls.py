@@ -13,7 +13,8 @@ import subprocess
 import pytest
 
 from agent_helpers import Agent
-from broker_helpers import Broker, PROGRAM, free_port
+from broker_helpers import Broker, PROGRAM
+from ports import free_port
 from tls_helpers import openssl, own_files
 from waiting import wait_until
 

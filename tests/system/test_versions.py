@@ -9,9 +9,9 @@ import requests
 
 from api_double import Answer, ApiDouble
 from agent_helpers import Agent
-from broker_helpers import free_port
 from keeper_helpers import BUILD
 from metrics_helpers import one, read
+from ports import free_port
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VERSION = (TOP / "packaging/VERSION").read_text().strip()

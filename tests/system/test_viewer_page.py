@@ -49,8 +49,7 @@ def test_the_address_opens_the_desktop_and_does_not_keep_the_token(viewer, chrom
         viewer, session, "xwininfo", "-root"))
     typed = pathlib.Path(alice.home, "typed")
     agree(typed.exists)  # then the terminal is there, and has the keyboard while the pointer is in it
-    chromium.do("alice", "move", x=60, y=100)
-    agree(lambda: state_of(viewer, session)["x"] == 60)
+    point_at(chromium, viewer, "alice", session, 60, 100)
     chromium.do("alice", "type", text="made by hand\n")
     agree(lambda: typed.read_text(encoding="utf-8") == "made by hand\n")
     # one combination leads out of the desktop, and leaves no key down there
@@ -76,6 +75,15 @@ def test_the_address_opens_the_desktop_and_does_not_keep_the_token(viewer, chrom
     problems = [text for text in chromium.do("alice", "problems") if "WebSocket" not in text]
     assert problems == []  # nothing that the policy forbids, for instance
     chromium.do("alice", "close")
+
+
+def point_at(chromium, viewer, page, session_id, x, y):
+    """Move the mouse to a place of a desktop that has taken the size of the page, when the page knows that
+    it has: it reckons by the size that it knows."""
+    chromium.do(page, "wait", text="document.querySelector('#screen canvas').width"
+                " === document.querySelector('#screen').clientWidth")
+    chromium.do(page, "move", x=x, y=y)
+    agree(lambda: state_of(viewer, session_id)["x"] == x)
 
 
 def agree(condition):
@@ -187,8 +195,7 @@ def test_the_keyboard_of_a_touch_screen_types(viewer, chromium, alice, session):
     enter(chromium, viewer, "alice", session, alice.name, width=390, height=844, touch=True)
     agree(typed.exists)
     agree(lambda: "-geometry 390x" in x_of(viewer, session, "xwininfo", "-root"))
-    chromium.do("alice", "move", x=60, y=100)
-    agree(lambda: state_of(viewer, session)["x"] == 60)
+    point_at(chromium, viewer, "alice", session, 60, 100)
     chromium.do("alice", "click", selector="#menu")
     chromium.do("alice", "click", selector="#touch")
     chromium.do("alice", "wait", text="document.activeElement.id === 'touch-keys'")

@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 
 from agent_helpers import Agent
-from broker_helpers import free_port
 from keeper_helpers import BUILD, PATIENCE, wait_for
+from ports import free_port
 
 PROGRAM = os.path.join(BUILD, "dcv-session-viewer")
 PAGE = os.path.join(os.path.dirname(__file__), "../../agent/viewer/page")
