@@ -25,7 +25,9 @@ HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong
 SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPTIMIZE ?= -O2 -g $(HARDEN)
 VERSION := $(shell cat packaging/VERSION)
-ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(CPPFLAGS)
+# What starts the desktop of a host whose settings do not say it; Debian's.
+DEFAULT_SESSION ?= /etc/X11/Xsession
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DDEFAULT_SESSION='"$(DEFAULT_SESSION)"' $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARN) $(OPTIMIZE) -fPIE $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 # A warning of ours is an error; one of a compiler that we have not seen is the packager's choice.

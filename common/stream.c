@@ -72,6 +72,7 @@ struct stream {
 	struct buf leaving; /* given to the system, which has not taken it yet */
 	struct buf waiting; /* written meanwhile */
 	uid_t peer_uid;     /* of a Unix socket */
+	char peer_address[64];
 	bool is_writing;
 	bool is_ended; /* the peer sends no more */
 	bool is_finishing;
@@ -325,10 +326,7 @@ static bool is_shaking_hands(const struct stream *s)
 
 static void tell_failure(struct stream *s, const char *why)
 {
-	char peer[64];
-
-	stream_peer_address(s, peer, sizeof(peer));
-	tls_server_tell_failure(s->listener->tls, s->ssl, peer, why);
+	tls_server_tell_failure(s->listener->tls, s->ssl, s->peer_address, why);
 }
 
 static void on_end(struct stream *s)
@@ -476,18 +474,7 @@ void stream_set_handler(struct stream *s, const struct stream_handler *handler, 
 
 void stream_peer_address(const struct stream *s, char *ret, size_t size)
 {
-	static const char mapped[] = "::ffff:"; /* an IPv4 peer of a socket for both families */
-	struct sockaddr_storage address;
-	int len = sizeof(address);
-	char text[64] = "";
-	bool is_mapped;
-
-	if (!s->listener->is_unix &&
-	    uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&address, &len) == 0)
-		(void)getnameinfo((struct sockaddr *)&address, (socklen_t)len, text, sizeof(text),
-				  NULL, 0, NI_NUMERICHOST);
-	is_mapped = strncmp(text, mapped, strlen(mapped)) == 0 && strchr(text, '.');
-	(void)snprintf(ret, size, "%s", is_mapped ? text + strlen(mapped) : text);
+	(void)snprintf(ret, size, "%s", s->peer_address);
 }
 
 int stream_fd(const struct stream *s)
@@ -560,6 +547,23 @@ static bool may_stay(struct stream *s)
 	return false;
 }
 
+/* Read at once: of a peer that has hung up the system does not know it any more. */
+static void read_peer_address(struct stream *s)
+{
+	static const char mapped[] = "::ffff:"; /* an IPv4 peer of a socket for both families */
+	struct sockaddr_storage address;
+	int len = sizeof(address);
+	char text[64] = "";
+	bool is_mapped;
+
+	if (uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&address, &len) == 0)
+		(void)getnameinfo((struct sockaddr *)&address, (socklen_t)len, text, sizeof(text),
+				  NULL, 0, NI_NUMERICHOST);
+	is_mapped = strncmp(text, mapped, strlen(mapped)) == 0 && strchr(text, '.');
+	(void)snprintf(s->peer_address, sizeof(s->peer_address), "%s",
+		       is_mapped ? text + strlen(mapped) : text);
+}
+
 static void on_connection(uv_stream_t *uv, int status)
 {
 	struct stream_listener *listener = uv->data;
@@ -586,8 +590,10 @@ static void on_connection(uv_stream_t *uv, int status)
 		stream_abort(s);
 		return;
 	}
-	if (!listener->is_unix)
+	if (!listener->is_unix) {
 		(void)uv_tcp_nodelay(&s->uv.tcp, 1);
+		read_peer_address(s);
+	}
 	s->user = listener->handler->open(s, listener->userdata);
 	if (s->user)
 		stream_set_reading(s, true);

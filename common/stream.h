@@ -95,7 +95,7 @@ void stream_finish_both(struct stream *stream);
 /** Close now. closed() comes when the loop turns. */
 void stream_abort(struct stream *stream);
 
-/** Address of the peer as text; "" for a Unix socket. */
+/** Address of the peer as text, also when it has hung up; "" for a Unix socket. */
 void stream_peer_address(const struct stream *stream, char *ret, size_t size);
 
 /** The descriptor, to ask the system about the peer. */

@@ -257,7 +257,8 @@ start_services() {
 		--agent-user "$SERVICE_USER" --agent-group "$SERVICE_USER" --pam-dir "$here/pam"
 	start agent "$SERVICE_USER" "$bin/dcv-session-manager-agent" --conf "$AGENT_CONF" \
 		--state-dir "$dir/agent-state" --socket "$AGENT_SOCKET" \
-		--keeper-socket "$KEEPER_SOCKET" --keeper-run-dir "$dir/keepers"
+		--keeper-socket "$KEEPER_SOCKET" --keeper-run-dir "$dir/keepers" \
+		--keeper-log-dir "$dir/keeper-log"
 	start viewer "$VIEWER_USER" "$bin/dcv-session-viewer" --conf "$AGENT_CONF" \
 		--state-dir "$dir/viewer" --agent-socket "$dir/agent-run/viewer.sock" \
 		--page-dir "$bin/page"
@@ -390,7 +391,7 @@ run() {
 		say "For some minutes $DEMO_USER is let in by a browser at"
 		say "    $address"
 		say "Everything is left running. '. $dir/demo.env' tells where; end it with"
-		say "    sh packaging/demo.sh --stop $dir"
+		say "    sh $here/demo.sh --stop $dir"
 		return
 	fi
 	step "A fleet of twenty simulated hosts at the same broker"

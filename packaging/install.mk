@@ -50,8 +50,8 @@ dcv-session-manager-agent-lite_UNITS = dcv-session-manager-agent.service dcv-ses
                                        dcv-session-keeper@.service
 dcv-session-manager-agent-lite_SYSUSERS = dcv-session-manager-agent.conf
 dcv-session-manager-agent-lite_TMPFILES = dcv-session-manager-agent.conf
-dcv-session-manager-agent-lite_MAN = dcv-session-manager-agent.8 dcv-session-keeper.8 dcv-session-files.8 agent.conf.5 \
-                                     dcv-permissions.5 dcv-screenshot.1
+dcv-session-manager-agent-lite_MAN = dcv-session-manager-agent.8 dcv-session-keeper.8 dcv-session-files.8 \
+                                     dcv-session-init.8 agent.conf.5 dcv-permissions.5 dcv-screenshot.1
 
 dcv-session-viewer_LIBEXEC = dcv-session-viewer
 dcv-session-viewer_UNITS = dcv-session-viewer.service

@@ -18,6 +18,7 @@
 #define PIECE_BYTES (128UL * 1024)
 #define NAMES_MAX 1000 /* that are tried for a file whose own is taken */
 #define NAME_SHOWN_MAX_BYTES 200
+#define SUFFIX_MAX_BYTES 32 /* a longer one is none */
 
 struct upload {
 	const struct file_request *request;
@@ -176,13 +177,23 @@ static int rename_to(const struct upload *upload, const char *name)
 	return unlinkat(upload->folder, upload->part, 0) < 0 ? errno : 0;
 }
 
-/* "a.tar" becomes "a (1).tar", and ".a" becomes ".a (1)". */
+/* "a.tar" becomes "a (1).tar", and ".a" becomes ".a (1)". What would be too long for a name loses the end of
+ * its stem, by whole letters: a file that has come does not fail for that. @size: as a name has at most. */
 static void number_name(const char *name, unsigned number, char *ret, size_t size)
 {
 	const char *dot = strrchr(name, '.');
-	int stem = dot && dot != name ? (int)(dot - name) : (int)strlen(name);
+	size_t stem = strlen(name);
+	char end[SUFFIX_MAX_BYTES + 16];
 
-	(void)snprintf(ret, size, "%.*s (%u)%s", stem, name, number, name + stem);
+	if (dot && dot != name && strlen(dot) <= SUFFIX_MAX_BYTES)
+		stem = (size_t)(dot - name);
+	(void)snprintf(end, sizeof(end), " (%u)%s", number, name + stem);
+	if (stem + strlen(end) >= size) {
+		stem = size - 1 - strlen(end);
+		while (stem > 1 && ((unsigned char)name[stem] & 0xc0) == 0x80)
+			stem--;
+	}
+	(void)snprintf(ret, size, "%.*s%s", (int)stem, name, end);
 }
 
 static int give_name(const struct upload *upload, char *ret, size_t size, struct error *err)
@@ -203,7 +214,7 @@ static int give_name(const struct upload *upload, char *ret, size_t size, struct
 static int complete(const struct upload *upload, struct error *err)
 {
 	AUTO(buf_done) struct buf body = {0};
-	char name[NAME_MAX + 16];
+	char name[NAME_MAX + 1];
 
 	if (fsync(upload->fd) < 0)
 		return storage_error(err);

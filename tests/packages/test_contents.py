@@ -71,6 +71,24 @@ def test_settings_outlive_upgrades_in_both_kinds_of_package(debs, rpms, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_both_kinds_of_package_bring_the_same_of_the_others(debs, rpms, name):
+    for field, tag in (("Depends", "requires"), ("Recommends", "recommends")):
+        of_debian = re.findall(r"[\w-]+", out("dpkg-deb", "-f", debs[name], field, text=True))
+        of_fedora = out("rpm", "-qp", f"--{tag}", rpms[name], text=True).split()
+        assert set(NAMES).intersection(of_debian) == set(NAMES).intersection(of_fedora)
+
+
+def test_an_agent_is_made_for_the_desktops_of_its_system_and_brings_what_starts_them(rpms, tmp_path):
+    agent = rpms["dcv-session-manager-agent-lite"]
+    wanted = [path for path in out("rpm", "-qp", "--requires", agent, text=True).split()
+              if path.endswith("/Xsession")]
+    assert wanted == ["/etc/X11/xinit/Xsession"]
+    commands = out("make", "-n", "V=1", f"BUILD={tmp_path}", f"DEFAULT_SESSION={wanted[0]}",
+                   f"{tmp_path}/agent/config.o", cwd=TOP, text=True)
+    assert f'"{wanted[0]}"' in commands and "DEFAULT_SESSION=%{default_session}" in SPEC
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_rpm_is_unpacked_and_its_files_have_their_modes(rpms, name, tmp_path):
     subprocess.run(["rpm", "-i", "--root", tmp_path, "--nodeps", "--noscripts", rpms[name]], check=True)
     for path, (mode, _, _) in of_rpm(rpms[name]).items():

@@ -344,6 +344,17 @@ def test_an_interrupted_upload_goes_on_where_it_stopped(viewer, make_session, al
     assert sorted(os.listdir(share)) == ["a (1).tar", "a.tar", "up", "up (1)"]
 
 
+def test_a_file_whose_long_name_is_taken_gets_one_that_is_long_enough(viewer, make_session, bob, share):
+    files = Files(viewer, make_session(), bob)
+    for name, second in ((255 * "n", 251 * "n" + " (1)"), (125 * "é" + ".tar", 123 * "é" + " (1).tar"),
+                         ("a." + 253 * "b", "a." + 249 * "b" + " (1)"), (127 * "é", 125 * "é" + " (1)")):
+        for expected in (name, second):
+            status, answer = files.put(name, expected.encode())
+            assert (status, urllib.parse.unquote(answer["name"])) == (201, expected), answer
+            assert files.get(expected) == (200, expected.encode())
+    assert len(os.listdir(share)) == 8
+
+
 def test_one_connection_serves_many_requests(viewer, make_session, bob, share):
     files = Files(viewer, make_session(), bob)
     connection = http.client.HTTPSConnection("127.0.0.1", viewer.port, context=CONTEXT,

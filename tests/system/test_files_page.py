@@ -113,7 +113,9 @@ def test_a_person_uploads_files(viewer, chromium, alice, session, share, tmp_pat
 
 
 def test_an_upload_goes_on_after_a_break(viewer, chromium, alice, session, share, tmp_path):
-    size, half = 1 << 20, 1 << 19
+    size, half, n_others = 1 << 20, 1 << 19, 30
+    for i in range(n_others):
+        (share / f"{i}.txt").touch()
     file = tmp_path / "file"
     file.write_bytes(os.urandom(size))
     os.utime(file, (1_000_000_000, 1_000_000_000))
@@ -121,18 +123,48 @@ def test_an_upload_goes_on_after_a_break(viewer, chromium, alice, session, share
     assert other.put("file", bytes(half), size, time=1_000_000_000_000)[0] == 200
     other.browser.close()
     (part,) = share.glob(".file.*.part")
-    enter(chromium, viewer, "page", session, alice.name)
+    enter(chromium, viewer, "page", session, alice.name, width=360, height=640)
+    chromium.do("page", "click", selector="#menu")
     chromium.do("page", "click", selector="#files")
-    shows(chromium, NAMES, [])
+    shows(chromium, f"{NAMES}.length", n_others)
     with open(part, "rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         chromium.do("page", "choose", selector="#files-chosen", paths=[str(file)])
         chromium.do("page", "wait", text=f"{UPLOADS}[0].startsWith('It is being uploaded already')")
+        # on a small screen, too, and however many files there are, one sees how it gets on
+        assert chromium.do("page", "evaluate", text="""(([row, panel]) => row.bottom < panel.bottom)(
+            ["#files-uploads li", "#files-panel"].map((s) => document.querySelector(s).getBoundingClientRect()))""")
         viewer.stop()
         chromium.do("page", "wait", text="!document.querySelector('#notice').hidden")
     viewer.start()
     shows(chromium, UPLOADS, ["Uploaded"])
     assert (share / "file").read_bytes() == bytes(half) + file.read_bytes()[half:]
+    chromium.do("page", "close")
+
+
+def test_what_is_whole_is_not_sent_again_when_the_answer_was_lost(viewer, chromium, alice, session, share, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(9_000_000))
+    enter(chromium, viewer, "page", session, alice.name)
+    chromium.do("page", "click", selector="#files")
+    shows(chromium, STATUS, "There is nothing here.")
+    chromium.do("page", "evaluate", text="""{
+        const {open, send} = XMLHttpRequest.prototype;
+        window.lost = 0;
+        XMLHttpRequest.prototype.open = function (method, address) {
+            this.isEnd = /offset=[1-9]/.test(address);
+            open.call(this, method, address);
+        };
+        XMLHttpRequest.prototype.send = function (body) {
+            if (this.isEnd && lost++ === 0)
+                this.onload = this.onerror;
+            send.call(this, body);
+        };
+    }""")
+    chromium.do("page", "choose", selector="#files-chosen", paths=[str(file)])
+    shows(chromium, UPLOADS, ["Uploaded"])
+    assert chromium.do("page", "evaluate", text="lost") == 1
+    assert os.listdir(share) == ["file"] and (share / "file").read_bytes() == file.read_bytes()
     chromium.do("page", "close")
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 
 import pytest
@@ -223,6 +224,23 @@ def test_failed_handshakes_are_told_but_not_all(broker):
     wait_until(lambda: "unknown ca" in broker.errors())
     serial(broker.agent_port)  # after all of them
     assert broker.errors().count("TLS handshake failed") == 20
+
+
+def test_who_hangs_up_in_the_middle_of_a_handshake_is_told_by_their_address(broker):
+    hello = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    peer = socket.create_connection(("127.0.0.1", broker.agent_port), timeout=10)
+    peer.sendall(hello.read())
+    assert peer.recv(1)  # the server is in the middle of it, too
+    broker.process.send_signal(signal.SIGSTOP)
+    peer.sendall(b"\x15\3\3\0\2\2\x30")  # an alert
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    broker.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: "TLS handshake failed" in broker.errors())
+    assert "TLS handshake failed (peer=127.0.0.1): " in broker.errors()
 
 
 def test_a_session_is_resumed_by_its_ticket(broker):

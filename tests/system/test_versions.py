@@ -1,6 +1,7 @@
-"""One version, wherever a program tells it."""
+"""One version, wherever a program tells it; and what each can do, where it tells that."""
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -28,6 +29,14 @@ def test_every_program_tells_its_version_and_its_use(program):
     version, use = run(program, "--version"), run(program, "--help")
     assert (version.stdout, version.stderr) == (f"{program} {VERSION}\n", "")
     assert use.stdout.lower().startswith(f"usage: {program} ") and use.stderr == ""
+
+
+@pytest.mark.parametrize("program", PROGRAMS[:-2])  # the manual of dcvctl is made of what its help is
+def test_the_manual_of_a_program_has_all_that_its_help_has(program):
+    (page,) = (TOP / "packaging/man").glob(f"{program}.*.scd")
+    page, use = page.read_text(), run(program, "--help").stdout
+    words = re.findall(r"--[a-z-]+", use) + re.findall(rf"^ *{program} ([a-z]+) ", use, re.M)
+    assert [word for word in words if f"*{word}*" not in page] == []
 
 
 def test_an_agent_tells_it_in_the_api_and_in_its_numbers():

@@ -167,6 +167,7 @@ class Upload {
 		this.folder = folder;
 		this.xhr = null;
 		this.isOver = false; // whole, cancelled, or failed: not in the queue
+		this.isLast = false; // the end of what was there in part is on its way
 		this.retryMs = RETRY_LEAST_MS;
 		this.timer = 0;
 		this.makeRow();
@@ -229,9 +230,20 @@ class Upload {
 			throw new Failure("Not uploaded: " + (answer.error || "status " + answer.status), false);
 	}
 
+	/* What is whole is no part any more. If the answer to the end was lost, the file itself tells; of a file that
+	 * is sent in one piece it could as well be an older one, and that is sent again. */
+	async isThere() {
+		const answer = await fetch(address("list", this.folder), {cache: "no-store"});
+
+		return answer.ok && (await answer.json()).entries.some(({name, size}) =>
+			decode(name) === this.file.name && size === this.file.size);
+	}
+
 	async send() {
 		let answer = await this.ask("GET", "part");
 
+		if (this.isLast && answer.offset === 0 && await this.isThere().catch(() => false))
+			return encodeURIComponent(this.file.name);
 		for (;;) {
 			Upload.check(answer);
 			if (answer.status === 201)
@@ -241,8 +253,10 @@ class Upload {
 			const piece = await this.read(offset);
 
 			this.progress(offset);
+			this.isLast = offset > 0 && offset + piece.byteLength === this.file.size;
 			answer = await this.ask("PUT", "content", `&offset=${offset}`, piece,
 				(event) => this.progress(Math.min(offset + event.loaded, this.file.size)));
+			this.isLast = false;
 		}
 	}
 
