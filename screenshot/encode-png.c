@@ -1,8 +1,7 @@
 /*
- * Our own writer over libdeflate: it is several times as fast as libpng at the same size, and has
- * no longjmp() that would skip a cleanup. A PNG file is a signature and four chunks; what there is
- * to choose is the filter of each row. As libpng does, we take the one whose output is smallest as
- * a sum of absolute values.
+ * libpng makes the file, libdeflate what is in it: libpng with its own compression (zlib) takes several
+ * times as long for the same size. What there is to choose before that is the filter of each row: as
+ * libpng does, we take the one whose output is smallest as a sum of absolute values.
  */
 #include "screenshot/encode.h"
 
@@ -10,12 +9,12 @@
 #include <string.h>
 
 #include <libdeflate.h>
+#include <png.h>
 
 #include "common/cleanup.h"
 #include "screenshot/png-kernels.h"
 
-#define CHUNK_OVERHEAD 12 /* length, type, checksum */
-#define HEADER_BYTES 13
+#define FRAME_BYTES 57 /* of a file around its data: the signature, and three chunks without it */
 
 /*
  * libdeflate's levels, beside libpng with its default settings on the same picture (filters by the
@@ -42,16 +41,6 @@ static void compressor_freep(struct libdeflate_compressor **compressor)
 {
 	if (*compressor)
 		libdeflate_free_compressor(*compressor);
-}
-
-static void put_be32(void *at, uint32_t value)
-{
-	uint32_t be = __builtin_bswap32(value);
-
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	be = value;
-#endif
-	memcpy(at, &be, sizeof(be));
 }
 
 static void filter_row(const struct png_kernels *kernels, uint8_t *out, const uint8_t *row,
@@ -102,38 +91,70 @@ static int level_for(const struct image *image)
 	return image->width * image->height <= SMALL_PIXELS ? LEVEL_SMALL : LEVEL;
 }
 
-/* A chunk whose @len bytes of data are already in place behind its 8 bytes of head. */
-static void finish_chunk(struct buf *out, const char *type, size_t len)
-{
-	char *chunk = out->data + out->len;
+/* What libpng is told to write to, and what it has to say. */
+struct sink {
+	struct buf *out; /* has room for it all */
+	struct error *err;
+};
 
-	put_be32(chunk, (uint32_t)len);
-	memcpy(chunk + 4, type, 4);
-	put_be32(chunk + 8 + len, libdeflate_crc32(0, chunk + 4, len + 4));
-	out->len += len + CHUNK_OVERHEAD;
-	out->data[out->len] = '\0';
+static void write_bytes(png_structp png, png_bytep data, size_t len)
+{
+	struct sink *sink = png_get_io_ptr(png);
+
+	(void)buf_append(sink->out, data, len, sink->err);
 }
 
-static void append_header(struct buf *out, const struct image *image)
+static void flush_bytes(png_structp png)
 {
-	/* 8 bits per channel, colour type RGB, and the only compression, filtering and order */
-	static const char rest[] = {8, 2, 0, 0, 0};
-	char *data;
+	(void)png;
+}
 
-	(void)memcpy(out->data + out->len, "\x89PNG\r\n\x1a\n", 8);
-	out->len += 8;
-	data = out->data + out->len + 8;
-	put_be32(data, image->width);
-	put_be32(data + 4, image->height);
-	memcpy(data + 8, rest, sizeof(rest));
-	finish_chunk(out, "IHDR", HEADER_BYTES);
+static void fail(png_structp png, const char *message)
+{
+	struct sink *sink = png_get_error_ptr(png);
+
+	(void)error_set(sink->err, ERR_SYSTEM, "encode PNG: %s", message);
+	png_longjmp(png, 1);
+}
+
+/* libpng leaves it by longjmp() when it fails: nothing here is cleaned up by leaving a scope. */
+static int write_file(png_structp png, png_infop info, const struct image *image,
+		      const uint8_t *data, size_t len)
+{
+	if (setjmp(png_jmpbuf(png)))
+		return -1;
+	png_set_IHDR(png, info, image->width, image->height, 8, PNG_COLOR_TYPE_RGB,
+		     PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
+	png_write_info(png, info);
+	png_write_chunk(png, (png_const_bytep) "IDAT", data, len);
+	png_write_chunk(png, (png_const_bytep) "IEND", NULL, 0);
+	return 0;
+}
+
+static int make_file(const struct image *image, const uint8_t *data, size_t len, struct buf *ret,
+		     struct error *err)
+{
+	struct sink sink = {ret, err};
+	size_t before = ret->len;
+	png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &sink, fail, NULL);
+	png_infop info = png ? png_create_info_struct(png) : NULL;
+	int r;
+
+	if (info)
+		png_set_write_fn(png, &sink, write_bytes, flush_bytes);
+	r = info ? write_file(png, info, image, data, len) : error_oom(err);
+	png_destroy_write_struct(&png, &info);
+	if (r < 0)
+		buf_truncate(ret, before);
+	return r;
 }
 
 int encode_png(const struct image *image, struct buf *ret, struct error *err)
 {
 	AUTO(compressor_freep) struct libdeflate_compressor *compressor = NULL;
-	size_t len = filtered_len(image), bound, written;
+	size_t len = filtered_len(image), bound;
 	AUTO(free_p) uint8_t *filtered = malloc(len);
+	AUTO(free_p) uint8_t *data = NULL;
 
 	compressor = libdeflate_alloc_compressor(level_for(image));
 	if (!compressor || !filtered)
@@ -141,12 +162,11 @@ int encode_png(const struct image *image, struct buf *ret, struct error *err)
 	if (filter_image(image, filtered, err) < 0)
 		return error_prefix(err, "encode PNG");
 	bound = libdeflate_zlib_compress_bound(compressor, len);
-	if (buf_reserve(ret, 8 + 3 * CHUNK_OVERHEAD + HEADER_BYTES + bound, err) < 0)
+	data = malloc(bound);
+	if (!data)
+		return error_oom(err);
+	len = libdeflate_zlib_compress(compressor, filtered, len, data, bound);
+	if (buf_reserve(ret, FRAME_BYTES + len, err) < 0)
 		return error_prefix(err, "encode PNG");
-	append_header(ret, image);
-	written = libdeflate_zlib_compress(compressor, filtered, len, ret->data + ret->len + 8,
-					   bound);
-	finish_chunk(ret, "IDAT", written);
-	finish_chunk(ret, "IEND", 0);
-	return 0;
+	return make_file(image, data, len, ret, err);
 }
