@@ -1,6 +1,7 @@
 #include "common/http-client.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
@@ -110,9 +111,11 @@ static int add_header(struct lws *wsi, const char *name, const char *value, unsi
 static int on_append_headers(struct attempt *a, struct lws *wsi, unsigned char **at, size_t room)
 {
 	unsigned char *end = *at + room;
-	char length[24];
+	char length[24], program[80];
 
-	if (add_header(wsi, "authorization:", a->authorization, at, end))
+	(void)snprintf(program, sizeof(program), "%s/" VERSION, program_invocation_short_name);
+	if (add_header(wsi, "user-agent:", program, at, end) ||
+	    add_header(wsi, "authorization:", a->authorization, at, end))
 		return -1;
 	if (is_link(a))
 		return 0;

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from ports import free_port
+from test_versions import VERSION
 
 
 def run_openssl(folder, *arguments):
@@ -28,7 +29,10 @@ def fetch(build):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    user_agents = []
+
     def do_POST(self):
+        self.user_agents.append(self.headers["User-Agent"])
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", "2")
@@ -66,6 +70,11 @@ def serve():
 @pytest.fixture
 def good(certificates, serve):
     return serve(certificates / "server.pem", certificates / "server.key")
+
+
+def test_a_server_is_told_who_asks(fetch, certificates, good):
+    fetch("--ca", certificates / "ca.pem", "localhost", good)
+    assert Handler.user_agents[-1] == f"http-fetch/{VERSION}"
 
 
 def test_a_trusted_server_answers(fetch, certificates, good):
