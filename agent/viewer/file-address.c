@@ -72,6 +72,8 @@ int file_address_append(const struct file_address *address, const struct http_re
 			struct buf *packet, struct error *err)
 {
 	char length[24];
+	/* Ranges are of GET alone: RFC 9110, 14.2. */
+	bool has_range = address->is_content && strcmp(request->method, "GET") == 0;
 
 	(void)snprintf(length, sizeof(length), "%llu", request->content_length);
 	if (message_add(packet, "OPERATION", address->operation, err) < 0 ||
@@ -80,10 +82,10 @@ int file_address_append(const struct file_address *address, const struct http_re
 	    append_parameter(request, "time", "TIME", packet, err) < 0 ||
 	    append_parameter(request, "offset", "OFFSET", packet, err) < 0 ||
 	    (address->is_upload && message_add(packet, "LENGTH", length, err) < 0) ||
-	    (address->is_content && request->range[0] &&
+	    (has_range && request->range[0] &&
 	     message_add(packet, "RANGE", request->range, err) < 0))
 		return -1;
-	return address->is_content && request->if_range[0]
+	return has_range && request->if_range[0]
 		       ? message_add(packet, "IF_RANGE", request->if_range, err)
 		       : 0;
 }
