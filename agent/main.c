@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/metrics-port.h"
+#include "common/program-options.h"
 #include "common/ready.h"
 #include "common/service.h"
 
@@ -52,107 +52,53 @@ struct program {
 	int lock_fd;
 };
 
-static void print_help(void)
+/* --print-settings, and for a part of the manual pages --print-manual. */
+static int print_settings(const char *part, struct error *err)
 {
-	puts("Usage: dcv-session-manager-agent [OPTION...]\n"
-	     "       dcv-session-manager-agent join [--conf FILE] [--state-dir DIR] URL TOKEN\n"
-	     "       dcv-session-manager-agent doctor [OPTION...]\n"
-	     "Manage the remote desktop sessions of this host; join: enrol it at a broker, with a "
-	     "token "
-	     "that\n"
-	     "create-join-token has printed there (\"-\": it is read from standard input); doctor: "
-	     "see dcvctl doctor.\n\n"
-	     "  --conf FILE            settings (" AGENT_CONFIG_PATH ")\n"
-	     "  --state-dir DIR        what survives a restart (" AGENT_STATE_FOLDER ")\n"
-	     "  --socket PATH          where the API is served (" AGENT_SOCKET_PATH ")\n"
-	     "  --keeper-socket PATH   the session keepers' listener (" KEEPER_LISTEN_SOCKET ")\n"
-	     "  --keeper-run-dir DIR   where the keepers are (" KEEPER_RUN_DIR ")\n"
-	     "  --keeper-log-dir DIR   their sessions' logs (" KEEPER_LOG_DIR ")\n"
-	     "  --viewer-socket PATH   where the web viewer is awaited (" VIEWER_SOCKET_NAME
-	     " beside the API)\n"
-	     "  --handover-dir DIR     files for Amazon DCV sessions (" HANDOVER_FOLDER ")\n"
-	     "  --session-init PATH    what starts programs in them (" SESSION_INIT ")\n"
-	     "  --ready-fd N           write \"ready\" to descriptor N when up\n"
-	     "  --print-settings       print a settings file with every default and what it means\n"
-	     "  -h, --help\n"
-	     "  --version");
+	if (part && strcmp(part, "settings") != 0)
+		return error_set(err, ERR_USAGE, "--print-manual: there is no part '%s'", part);
+	agent_config_print(part ? SETTINGS_MANUAL : SETTINGS_FILE, stdout);
+	return 0;
 }
 
-/* What the manual pages are made with. Exit status. */
-static int print_manual(const char *part)
-{
-	if (strcmp(part, "settings") != 0)
-		return 2;
-	agent_config_print(SETTINGS_MANUAL, stdout);
-	return fflush(stdout) == 0 ? 0 : 1;
-}
-
-enum { READY_FD = 256, PRINT, MANUAL, SHOW_VERSION };
-
-/* The numbers from 0 on are places in the texts of read_options(). */
-static const struct option known_options[] = {
-	{"conf", required_argument, NULL, 0},
-	{"state-dir", required_argument, NULL, 1},
-	{"socket", required_argument, NULL, 2},
-	{"keeper-socket", required_argument, NULL, 3},
-	{"keeper-run-dir", required_argument, NULL, 4},
-	{"handover-dir", required_argument, NULL, 5},
-	{"session-init", required_argument, NULL, 6},
-	{"keeper-log-dir", required_argument, NULL, 7},
-	{"viewer-socket", required_argument, NULL, 8},
-	{"ready-fd", required_argument, NULL, READY_FD},
-	{"print-settings", no_argument, NULL, PRINT},
-	{"print-manual", required_argument, NULL, MANUAL},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, SHOW_VERSION},
-	{NULL, 0, NULL, 0},
-};
-
-/* What is no text; as read_options(). */
-static int read_option(int option, struct options *o)
-{
-	struct error err;
-
-	switch (option) {
-	case READY_FD:
-		if (ready_parse(optarg, &o->ready_fd, &err) == 0)
-			return 0;
-		fprintf(stderr, "%s\n", err.message);
-		return 3;
-	case PRINT:
-		agent_config_print(SETTINGS_FILE, stdout);
-		return 1;
-	case MANUAL:
-		return print_manual(optarg) + 1;
-	case 'h':
-		print_help();
-		return 1;
-	case SHOW_VERSION:
-		puts("dcv-session-manager-agent " VERSION);
-		return 1;
-	default:
-		return 3;
-	}
-}
-
-/* 0: run; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	const char **const texts[] = {&o->conf,          &o->state_folder,   &o->socket,
-				      &o->keeper_socket, &o->keeper_run_dir, &o->handover_folder,
-				      &o->session_init,  &o->keeper_log_dir, &o->viewer_socket};
-	int option, status = 0;
+	const struct program_option table[] = {
+		{"conf", "FILE", "settings", AGENT_CONFIG_PATH, .text = &o->conf},
+		{"state-dir", "DIR", "what survives a restart", AGENT_STATE_FOLDER,
+		 .text = &o->state_folder},
+		{"socket", "PATH", "where the API is served", AGENT_SOCKET_PATH,
+		 .text = &o->socket},
+		{"keeper-socket", "PATH", "the session keepers' listener", KEEPER_LISTEN_SOCKET,
+		 .text = &o->keeper_socket},
+		{"keeper-run-dir", "DIR", "where the keepers are", KEEPER_RUN_DIR,
+		 .text = &o->keeper_run_dir},
+		{"keeper-log-dir", "DIR", "their sessions' logs", KEEPER_LOG_DIR,
+		 .text = &o->keeper_log_dir},
+		{"viewer-socket", "PATH",
+		 "where the web viewer is awaited (default: " VIEWER_SOCKET_NAME " beside the API)",
+		 .text = &o->viewer_socket},
+		{"handover-dir", "DIR", "files for Amazon DCV sessions", HANDOVER_FOLDER,
+		 .text = &o->handover_folder},
+		{"session-init", "PATH", "what starts programs in them", SESSION_INIT,
+		 .text = &o->session_init},
+		{"print-settings", NULL,
+		 "print a settings file with every default and what it means",
+		 .print = print_settings},
+		{"print-manual", "PART", .print = print_settings},
+		{0},
+	};
+	const struct program_options options = {
+		.use = "Usage: dcv-session-manager-agent [OPTION...]\n"
+		       "       dcv-session-manager-agent join [OPTION...] URL TOKEN\n"
+		       "       dcv-session-manager-agent doctor [OPTION...]\n"
+		       "Manage the remote desktop sessions of this host; join: enrol it at a\n"
+		       "broker; doctor: see dcvctl doctor. These two have a --help of their own.\n",
+		.table = table,
+		.ready_fd = &o->ready_fd,
+	};
 
-	while (status == 0 && (option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
-		if (option < (int)ARRAY_SIZE(texts))
-			*texts[option] = optarg;
-		else
-			status = read_option(option, o);
-	}
-	if (status != 0 || optind == argc)
-		return status;
-	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
-	return 3;
+	return program_options_read(&options, argc, argv);
 }
 
 /* One word of standard input, so that a token need not be seen in the list of processes. */
@@ -167,34 +113,29 @@ static const char *read_word(char *ret, size_t size)
 
 static int run_join(int argc, char **argv)
 {
-	static const struct option table[] = {
-		{"conf", required_argument, NULL, 'c'},
-		{"state-dir", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+	struct join_options join;
+	const struct program_option table[] = {
+		{"conf", "FILE", "settings", AGENT_CONFIG_PATH, .text = &join.conf},
+		{"state-dir", "DIR", "what survives a restart", AGENT_STATE_FOLDER,
+		 .text = &join.state_folder},
+		{0},
 	};
-	struct join_options join = {.conf = AGENT_CONFIG_PATH, .state_folder = AGENT_STATE_FOLDER};
+	const struct program_options options = {
+		.use = "Usage: dcv-session-manager-agent join [OPTION...] URL TOKEN\n"
+		       "Enrol this host at a broker, with a token that create-join-token has\n"
+		       "printed there (\"-\": it is read from standard input).\n",
+		.table = table,
+		.n_arguments = 2,
+	};
+	int status = program_options_read(&options, argc, argv);
 	struct error err = {0};
 	char word[256];
-	int option;
 
-	while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
-		if (option == 'c')
-			join.conf = optarg;
-		else if (option == 's')
-			join.state_folder = optarg;
-		else if (option == 'h')
-			print_help();
-		if (option == 'h' || option == '?')
-			return option == 'h' ? 0 : 2;
-	}
-	if (argc - optind != 2) {
-		fprintf(stderr, "usage: dcv-session-manager-agent join URL TOKEN\n");
-		return 2;
-	}
-	join.url = argv[optind];
-	join.token = strcmp(argv[optind + 1], "-") == 0 ? read_word(word, sizeof(word))
-							: argv[optind + 1];
+	if (status >= 0)
+		return status;
+	join.url = argv[argc - 2];
+	join.token = strcmp(argv[argc - 1], "-") == 0 ? read_word(word, sizeof(word))
+						      : argv[argc - 1];
 	log_set_level(LOG_LEVEL_WARNING);
 	umask(027);
 	if (join_broker(&join, &err) == 0)
@@ -401,18 +342,7 @@ static int run(struct program *p, struct error *err)
 
 int main(int argc, char **argv)
 {
-	static struct program p = {
-		.options = {.conf = AGENT_CONFIG_PATH,
-			    .state_folder = AGENT_STATE_FOLDER,
-			    .socket = AGENT_SOCKET_PATH,
-			    .keeper_socket = KEEPER_LISTEN_SOCKET,
-			    .keeper_run_dir = KEEPER_RUN_DIR,
-			    .keeper_log_dir = KEEPER_LOG_DIR,
-			    .handover_folder = HANDOVER_FOLDER,
-			    .session_init = SESSION_INIT,
-			    .ready_fd = -1},
-		.lock_fd = -1,
-	};
+	static struct program p = {.lock_fd = -1};
 	struct error err = {0};
 	int status;
 
@@ -421,8 +351,9 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "doctor") == 0)
 		return doctor_main(argc - 1, argv + 1);
 	status = read_options(argc, argv, &p.options);
-	if (status > 0)
-		return status - 1;
+	if (status >= 0)
+		return status;
+	status = 0;
 	umask(027);
 	if (run(&p, &err) < 0) {
 		log_error("%s", err.message);

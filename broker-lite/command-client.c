@@ -15,6 +15,7 @@
 #include "common/file.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/program-options.h"
 
 #define REPLY_MAX_BYTES (64 * 1024 * 1024)
 #define REPLY_TIMEOUT_S 30
@@ -31,6 +32,8 @@ struct wish {
 
 void command_client_list(void)
 {
+	(void)puts("\nCommands, for the administrator of the running broker (COMMAND --help for "
+		   "more):\n");
 	for (size_t i = 0; i < n_commands; i++)
 		printf("  %-32s %s\n", commands[i].name, commands[i].help);
 }
@@ -200,15 +203,6 @@ static int carry_out(const struct wish *wish)
 	return print_reply(wish, status, reply);
 }
 
-static void print_option(const char *name, const char *value, const char *help)
-{
-	char shown[64];
-
-	(void)snprintf(shown, sizeof(shown), "--%s%s%s", name, value ? " " : "",
-		       value ? value : "");
-	printf("  %-28s %s\n", shown, help);
-}
-
 static void print_help(const struct command *command)
 {
 	printf("usage: dcv-session-manager-broker %s", command->name);
@@ -217,12 +211,12 @@ static void print_help(const struct command *command)
 		       o->value ? o->value : "", o->is_required ? "" : "]");
 	printf(" [--conf FILE] [--json]\n\n%s.\n\n", command->help);
 	for (const struct command_option *o = command->options; o->name; o++) {
-		print_option(o->name, o->value, o->help);
+		program_option_print(o->name, o->value, o->help, NULL);
 		if (o->alias)
-			print_option(o->alias, o->value, "the same");
+			program_option_print(o->alias, o->value, "the same", NULL);
 	}
-	print_option("conf", "FILE", "settings of the broker (default: " BROKER_CONFIG_PATH ")");
-	print_option("json", NULL, "print the result as one JSON object");
+	program_option_print("conf", "FILE", "settings of the broker", BROKER_CONFIG_PATH);
+	program_option_print("json", NULL, "print the result as one JSON object", NULL);
 }
 
 enum { OPTION_CONF = 'c', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_OF_COMMAND = 256 };

@@ -16,7 +16,7 @@
  */
 int command_client_run(int argc, char **argv);
 
-/** One line for each command. */
+/** What the help says of the commands: one line for each. */
 void command_client_list(void);
 
 /** Every command with its options, for scdoc. */

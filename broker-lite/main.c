@@ -1,5 +1,4 @@
 /* dcv-session-manager-broker: the service, and with a command the administrator's tool. */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,91 +9,48 @@
 #include "broker-lite/command-client.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/number.h"
+#include "common/program-options.h"
 
 #define DESCRIPTORS_MAX 65536
 
-static void print_help(void)
-{
-	printf("usage: dcv-session-manager-broker [--conf FILE] [--ready-fd N]\n"
-	       "       dcv-session-manager-broker COMMAND [OPTIONS]\n\n"
-	       "Without a command: run the broker in the foreground.\n\n"
-	       "  --conf FILE    settings (default: %s)\n"
-	       "  --ready-fd N   write \"ready\" to this descriptor when requests are answered\n"
-	       "  --print-settings file|manual\n"
-	       "                 every setting with its meaning and default, as a settings file or "
-	       "as\n"
-	       "                 a part of the manual\n"
-	       "  --version, --help\n\n"
-	       "Commands, for the administrator of the running broker (COMMAND --help for "
-	       "more):\n\n",
-	       BROKER_CONFIG_PATH);
-	command_client_list();
-}
-
 struct options {
-	const char *config_path;
+	const char *config_path; /* NULL: the usual one, if there is one */
 	int ready_fd;
 };
 
-/* What the manual pages are made with. */
-static int print_manual(const char *part)
+/* --print-settings, and for a part of the manual pages --print-manual. */
+static int print_settings(const char *part, struct error *err)
 {
-	if (strcmp(part, "settings") == 0)
-		broker_config_print(SETTINGS_MANUAL, stdout);
-	else if (strcmp(part, "commands") == 0)
+	if (part && strcmp(part, "commands") == 0)
 		command_client_manual();
+	else if (part && strcmp(part, "settings") != 0)
+		return error_set(err, ERR_USAGE, "--print-manual: there is no part '%s'", part);
 	else
-		return COMMAND_USAGE;
-	return fflush(stdout) == 0 ? COMMAND_DONE : COMMAND_FAILED;
+		broker_config_print(part ? SETTINGS_MANUAL : SETTINGS_FILE, stdout);
+	return 0;
 }
 
-/* Exit status, or -1 to go on. */
-static int read_options(int argc, char **argv, struct options *ret)
+static int read_options(int argc, char **argv, struct options *o)
 {
-	static const struct option known[] = {
-		{"conf", required_argument, NULL, 'c'},
-		{"ready-fd", required_argument, NULL, 'r'},
-		{"print-settings", no_argument, NULL, 's'},
-		{"print-manual", required_argument, NULL, 'm'},
-		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+	const struct program_option table[] = {
+		{"conf", "FILE", "settings (default: " BROKER_CONFIG_PATH ")",
+		 .text = &o->config_path},
+		{"print-settings", NULL,
+		 "print a settings file with every default and what it means",
+		 .print = print_settings},
+		{"print-manual", "PART", .print = print_settings},
+		{0},
 	};
-	long long fd;
-	int option;
+	const struct program_options options = {
+		.use = "Usage: dcv-session-manager-broker [OPTION...]\n"
+		       "       dcv-session-manager-broker COMMAND [OPTION...]\n"
+		       "Without a command: run the broker in the foreground.\n",
+		.table = table,
+		.ready_fd = &o->ready_fd,
+		.more = command_client_list,
+	};
 
-	while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			ret->config_path = optarg;
-			break;
-		case 'r':
-			if (!number_parse(optarg, 0, 1023, &fd)) {
-				fprintf(stderr, "--ready-fd: '%s' is no descriptor\n", optarg);
-				return COMMAND_USAGE;
-			}
-			ret->ready_fd = (int)fd;
-			break;
-		case 's':
-			broker_config_print(SETTINGS_FILE, stdout);
-			return COMMAND_DONE;
-		case 'm':
-			return print_manual(optarg);
-		case 'v':
-			printf("dcv-session-manager-broker %s\n", VERSION);
-			return COMMAND_DONE;
-		case 'h':
-			print_help();
-			return COMMAND_DONE;
-		default:
-			return COMMAND_USAGE;
-		}
-	}
-	if (optind == argc)
-		return -1;
-	fprintf(stderr, "what is '%s'? see --help\n", argv[optind]);
-	return COMMAND_USAGE;
+	return program_options_read(&options, argc, argv);
 }
 
 /* A connection needs a descriptor, and the usual limit of 1024 is for programs that use select(). The
@@ -124,7 +80,7 @@ static void start_log(const struct broker_config *config)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.ready_fd = -1};
+	struct options options;
 	struct broker_config config = {0};
 	struct error err = {0};
 	int status;

@@ -1,6 +1,5 @@
 #include "agent/doctor/doctor.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,54 +9,38 @@
 #include "common/finding.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/program-options.h"
 
-static const char help[] =
-	"Usage: dcv-session-manager-agent doctor [OPTION...]\n"
-	"Look whether this host is fit for sessions; print what was found as JSON. dcvctl doctor\n"
-	"prints it for people, with what a running agent tells.\n\n"
-	"As the agent is started with:\n"
-	"  --conf FILE, --state-dir DIR, --socket PATH, --keeper-socket PATH\n"
-	"As the keeper is:\n"
-	"  --keeper-log-dir DIR, --pam-dir DIR, --xserver PROGRAM, --agent-user NAME\n"
-	"And:\n"
-	"  --owner USER           also try whether this user could have a session\n";
-
-/* The numbers are places in the texts of read_options(). */
-static const struct option known_options[] = {
-	{"conf", required_argument, NULL, 0},
-	{"state-dir", required_argument, NULL, 1},
-	{"socket", required_argument, NULL, 2},
-	{"keeper-socket", required_argument, NULL, 3},
-	{"keeper-log-dir", required_argument, NULL, 4},
-	{"pam-dir", required_argument, NULL, 5},
-	{"xserver", required_argument, NULL, 6},
-	{"agent-user", required_argument, NULL, 7},
-	{"owner", required_argument, NULL, 8},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-/* 0: examine; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct doctor_options *o)
 {
-	const char **const texts[] = {&o->conf,          &o->state_folder,   &o->socket,
-				      &o->keeper_socket, &o->keeper_log_dir, &o->pam_dir,
-				      &o->xserver,       &o->agent_user,     &o->owner};
-	int option;
+	const struct program_option table[] = {
+		{"conf", "FILE", "settings", AGENT_CONFIG_PATH, .text = &o->conf},
+		{"state-dir", "DIR", "the agent's state", AGENT_STATE_FOLDER,
+		 .text = &o->state_folder},
+		{"socket", "PATH", "where it serves the API", AGENT_SOCKET_PATH,
+		 .text = &o->socket},
+		{"keeper-socket", "PATH", "the session keepers' listener", KEEPER_LISTEN_SOCKET,
+		 .text = &o->keeper_socket},
+		{"keeper-log-dir", "DIR", "logs of sessions", KEEPER_LOG_DIR,
+		 .text = &o->keeper_log_dir},
+		{"pam-dir", "DIR", "folder of the PAM service file (default: the system's)",
+		 .text = &o->pam_dir},
+		{"xserver", "PROGRAM", "X server", KEEPER_XSERVER, .text = &o->xserver},
+		{"agent-user", "NAME", "user that the agent runs as", AGENT_USER,
+		 .text = &o->agent_user},
+		{"owner", "USER", "also try whether this user could have a session",
+		 .text = &o->owner},
+		{0},
+	};
+	const struct program_options options = {
+		.use = "Usage: dcv-session-manager-agent doctor [OPTION...]\n"
+		       "Look whether this host is fit for sessions; print what was found as JSON.\n"
+		       "dcvctl doctor prints it for people, with what a running agent tells. Give\n"
+		       "the options that the agent and the keeper are started with.\n",
+		.table = table,
+	};
 
-	while ((option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
-		if (option >= 0 && option < (int)ARRAY_SIZE(texts)) {
-			*texts[option] = optarg;
-			continue;
-		}
-		if (option == 'h')
-			(void)fputs(help, stdout);
-		return option == 'h' ? 1 : 3;
-	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
-	return 3;
+	return program_options_read(&options, argc, argv);
 }
 
 static void examine(struct doctor *d)
@@ -88,20 +71,12 @@ static int print(const struct doctor *d)
 
 int doctor_main(int argc, char **argv)
 {
-	struct doctor_options options = {
-		.conf = AGENT_CONFIG_PATH,
-		.state_folder = AGENT_STATE_FOLDER,
-		.socket = AGENT_SOCKET_PATH,
-		.keeper_socket = KEEPER_LISTEN_SOCKET,
-		.keeper_log_dir = KEEPER_LOG_DIR,
-		.xserver = KEEPER_XSERVER,
-		.agent_user = AGENT_USER,
-	};
+	struct doctor_options options;
 	struct doctor d = {.options = &options};
 	int status = read_options(argc, argv, &options);
 
-	if (status > 0)
-		return status - 1;
+	if (status >= 0)
+		return status;
 	log_set_level(LOG_LEVEL_ERROR);
 	d.findings = json_array();
 	examine(&d);

@@ -26,16 +26,14 @@ static int given_connection(void)
 int main(int argc, char **argv)
 {
 	AUTO(options_done) struct options options = {0};
+	int status = options_read(&options, argc, argv);
 	struct error err = {0};
 
-	if (options_parse(&options, argc, argv, &err) < 0) {
+	if (status >= 0)
+		return status;
+	if (options_resolve(&options, &err) < 0) {
 		(void)fprintf(stderr, "dcv-session-keeper: %s\n", err.message);
 		return error_exit_status(err.code);
-	}
-	if (options.help || options.version) {
-		(void)fputs(options.help ? options_help : "dcv-session-keeper " VERSION "\n",
-			    stdout);
-		return 0;
 	}
 	if (options.listen_path)
 		return listener_run(&options);

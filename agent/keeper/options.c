@@ -1,7 +1,6 @@
 #include "agent/keeper/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -15,95 +14,45 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "common/ready.h"
+#include "common/program-options.h"
 
-const char options_help[] =
-	"Usage: dcv-session-keeper [OPTION]...\n"
-	"Begin a remote desktop session for its owner, hold it, and end it with all that runs in "
-	"it.\n"
-	"\n"
-	"Without --listen one connection is served: descriptor 3 from a systemd socket with\n"
-	"Accept=yes, or standard input.\n"
-	"\n"
-	"  --listen PATH              accept connections at this Unix socket, one process for "
-	"each\n"
-	"  --run-dir DIR              sessions' folders (default " KEEPER_RUN_DIR ", or\n"
-	"                             $XDG_RUNTIME_DIR/dcv-session-keeper for an ordinary user)\n"
-	"  --log-dir DIR              logs of sessions (default " KEEPER_LOG_DIR ")\n"
-	"  --conf FILE                settings (default " AGENT_CONFIG_PATH ")\n"
-	"  --agent-user NAME          user whose connections are accepted, besides root and "
-	"oneself\n"
-	"                             (default dcvsmagent)\n"
-	"  --agent-group NAME         group of sockets and logs (default: that user's)\n"
-	"  --pam-dir DIR              folder of the PAM service file (default: the system's)\n"
-	"  --xserver PROGRAM          X server (default Xvnc)\n"
-	"  --screenshot-program PATH  capture program (default: dcv-screenshot beside this "
-	"program)\n"
-	"  --files-program PATH       program for viewers' file transfer (default: "
-	"dcv-session-files\n"
-	"                             beside this program)\n"
-	"  --ready-fd N               write \"ready\" to descriptor N when listening\n"
-	"  --help, --version\n";
-
-enum {
-	OPTION_LISTEN = 1,
-	OPTION_RUN_DIR,
-	OPTION_LOG_DIR,
-	OPTION_CONF,
-	OPTION_AGENT_USER,
-	OPTION_AGENT_GROUP,
-	OPTION_PAM_DIR,
-	OPTION_XSERVER,
-	OPTION_SCREENSHOT_PROGRAM,
-	OPTION_FILES_PROGRAM,
-	OPTION_READY_FD,
-	OPTION_HELP,
-	OPTION_VERSION
-};
-
-static const struct option long_options[] = {
-	{"listen", required_argument, NULL, OPTION_LISTEN},
-	{"run-dir", required_argument, NULL, OPTION_RUN_DIR},
-	{"log-dir", required_argument, NULL, OPTION_LOG_DIR},
-	{"conf", required_argument, NULL, OPTION_CONF},
-	{"agent-user", required_argument, NULL, OPTION_AGENT_USER},
-	{"agent-group", required_argument, NULL, OPTION_AGENT_GROUP},
-	{"pam-dir", required_argument, NULL, OPTION_PAM_DIR},
-	{"xserver", required_argument, NULL, OPTION_XSERVER},
-	{"screenshot-program", required_argument, NULL, OPTION_SCREENSHOT_PROGRAM},
-	{"files-program", required_argument, NULL, OPTION_FILES_PROGRAM},
-	{"ready-fd", required_argument, NULL, OPTION_READY_FD},
-	{"help", no_argument, NULL, OPTION_HELP},
-	{"version", no_argument, NULL, OPTION_VERSION},
-	{NULL, 0, NULL, 0},
-};
-
-static const char **text_option(struct options *o, int option)
+int options_read(struct options *o, int argc, char **argv)
 {
-	switch (option) {
-	case OPTION_LISTEN:
-		return &o->listen_path;
-	case OPTION_RUN_DIR:
-		return &o->run_dir;
-	case OPTION_LOG_DIR:
-		return &o->log_dir;
-	case OPTION_CONF:
-		return &o->config_path;
-	case OPTION_AGENT_USER:
-		return &o->agent_user;
-	case OPTION_AGENT_GROUP:
-		return &o->agent_group;
-	case OPTION_PAM_DIR:
-		return &o->pam_dir;
-	case OPTION_XSERVER:
-		return &o->xserver;
-	case OPTION_SCREENSHOT_PROGRAM:
-		return &o->screenshot_program;
-	case OPTION_FILES_PROGRAM:
-		return &o->files_program;
-	default:
-		return NULL;
-	}
+	const struct program_option table[] = {
+		{"listen", "PATH", "accept connections at this Unix socket, one process for each",
+		 .text = &o->listen_path},
+		{"run-dir", "DIR",
+		 "sessions' folders (default: dcv-session-keeper in /run or $XDG_RUNTIME_DIR)",
+		 .text = &o->run_dir},
+		{"log-dir", "DIR", "logs of sessions", KEEPER_LOG_DIR, .text = &o->log_dir},
+		{"conf", "FILE", "settings", AGENT_CONFIG_PATH, .text = &o->config_path},
+		{"agent-user", "NAME",
+		 "user whose connections are accepted, besides root and oneself", AGENT_USER,
+		 .text = &o->agent_user},
+		{"agent-group", "NAME", "group of sockets and logs (default: that user's)",
+		 .text = &o->agent_group},
+		{"pam-dir", "DIR", "folder of the PAM service file (default: the system's)",
+		 .text = &o->pam_dir},
+		{"xserver", "PROGRAM", "X server", KEEPER_XSERVER, .text = &o->xserver},
+		{"screenshot-program", "PATH",
+		 "capture program (default: dcv-screenshot beside this program)",
+		 .text = &o->screenshot_program},
+		{"files-program", "PATH",
+		 "program for viewers' file transfer (default: dcv-session-files beside this one)",
+		 .text = &o->files_program},
+		{0},
+	};
+	const struct program_options options = {
+		.use = "Usage: dcv-session-keeper [OPTION...]\n"
+		       "Begin a remote desktop session for its owner, hold it, and end it with\n"
+		       "all that runs in it.\n\n"
+		       "Without --listen one connection is served: descriptor 3 from a systemd\n"
+		       "socket with Accept=yes, or standard input.\n",
+		.table = table,
+		.ready_fd = &o->ready_fd,
+	};
+
+	return program_options_read(&options, argc, argv);
 }
 
 static int default_run_dir(struct options *o, struct error *err)
@@ -174,42 +123,13 @@ static int find_agent(struct options *o, struct error *err)
 	return 0;
 }
 
-int options_parse(struct options *ret, int argc, char **argv, struct error *err)
+int options_resolve(struct options *o, struct error *err)
 {
-	int option;
-
-	*ret = (struct options){
-		.log_dir = KEEPER_LOG_DIR,
-		.config_path = AGENT_CONFIG_PATH,
-		.xserver = KEEPER_XSERVER,
-		.agent_user = AGENT_USER,
-		.is_root = geteuid() == 0,
-		.ready_fd = -1,
-	};
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		const char **text = text_option(ret, option);
-
-		if (text)
-			*text = optarg;
-		else if (option == OPTION_READY_FD && ready_parse(optarg, &ret->ready_fd, err) < 0)
-			return -1;
-		else if (option == OPTION_HELP)
-			ret->help = true;
-		else if (option == OPTION_VERSION)
-			ret->version = true;
-		else if (option == '?')
-			return error_set(err, ERR_USAGE, "%s: unknown, or its value is missing",
-					 argv[optind - 1]);
-	}
-	if (ret->help || ret->version)
-		return 0;
-	if (optind < argc)
-		return error_set(err, ERR_USAGE, "%s: not an option", argv[optind]);
-	if (default_run_dir(ret, err) < 0 || default_screenshot_program(ret, err) < 0 ||
-	    default_files_program(ret, err) < 0)
+	o->is_root = geteuid() == 0;
+	if (default_run_dir(o, err) < 0 || default_screenshot_program(o, err) < 0 ||
+	    default_files_program(o, err) < 0)
 		return -1;
-	return find_agent(ret, err);
+	return find_agent(o, err);
 }
 
 void options_done(struct options *options)

@@ -22,14 +22,14 @@ struct options {
 	gid_t agent_gid; /* group of control sockets and logs */
 	int ready_fd;    /* told when listening; -1: none */
 	bool is_root;
-	bool help, version;
 	char *owned[3]; /* defaults that had to be put together */
 };
 
-extern const char options_help[];
+/** Read the command line; see program_options_read(). The strings of @argv are borrowed. */
+int options_read(struct options *options, int argc, char **argv);
 
-/** Read the command line. The strings of @argv are borrowed. End with options_done(). */
-int options_parse(struct options *ret, int argc, char **argv, struct error *err);
+/** Find what the command line left open. End with options_done(). */
+int options_resolve(struct options *options, struct error *err);
 void options_done(struct options *options);
 
 /** Whether a peer of this uid may talk to us: the agent, root, or ourselves. */

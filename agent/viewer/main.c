@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "agent/viewer/identity.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/program-options.h"
 #include "common/ready.h"
 #include "common/service.h"
 
@@ -36,75 +36,28 @@ struct program {
 	char *path; /* with a slash at both ends */
 };
 
-static void print_help(void)
-{
-	puts("Usage: dcv-session-viewer [OPTION...]\n"
-	     "Show the sessions of this host in browsers. Needs no privileges, and a running "
-	     "agent.\n\n"
-	     "  --conf FILE          settings, the table [viewer] (" AGENT_CONFIG_PATH ")\n"
-	     "  --state-dir DIR      for a certificate of its own (" STATE_FOLDER ")\n"
-	     "  --agent-socket PATH  where the agent waits for it (" VIEWER_SOCKET ")\n"
-	     "  --page-dir DIR       its page (" PAGE_FOLDER ")\n"
-	     "  --novnc-dir DIR      noVNC (" NOVNC_FOLDER ")\n"
-	     "  --ready-fd N         write \"ready\" to descriptor N when up\n"
-	     "  -h, --help\n"
-	     "  --version");
-}
-
-enum { READY_FD = 256, SHOW_VERSION };
-
-/* The numbers from 0 on are places in the texts of read_options(). */
-static const struct option known_options[] = {
-	{"conf", required_argument, NULL, 0},
-	{"state-dir", required_argument, NULL, 1},
-	{"agent-socket", required_argument, NULL, 2},
-	{"page-dir", required_argument, NULL, 3},
-	{"novnc-dir", required_argument, NULL, 4},
-	{"ready-fd", required_argument, NULL, READY_FD},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, SHOW_VERSION},
-	{NULL, 0, NULL, 0},
-};
-
-/* What is no text; as read_options(). */
-static int read_option(int option, struct options *o)
-{
-	struct error err;
-
-	switch (option) {
-	case READY_FD:
-		if (ready_parse(optarg, &o->ready_fd, &err) == 0)
-			return 0;
-		fprintf(stderr, "%s\n", err.message);
-		return 3;
-	case 'h':
-		print_help();
-		return 1;
-	case SHOW_VERSION:
-		puts("dcv-session-viewer " VERSION);
-		return 1;
-	default:
-		return 3;
-	}
-}
-
-/* 0: run; else exit with that status minus 1. */
 static int read_options(int argc, char **argv, struct options *o)
 {
-	const char **const texts[] = {&o->conf, &o->state_folder, &o->agent_socket, &o->page_folder,
-				      &o->novnc_folder};
-	int option, status = 0;
+	const struct program_option table[] = {
+		{"conf", "FILE", "settings, the table [viewer]", AGENT_CONFIG_PATH,
+		 .text = &o->conf},
+		{"state-dir", "DIR", "for a certificate of its own", STATE_FOLDER,
+		 .text = &o->state_folder},
+		{"agent-socket", "PATH", "where the agent waits for it", VIEWER_SOCKET,
+		 .text = &o->agent_socket},
+		{"page-dir", "DIR", "its page", PAGE_FOLDER, .text = &o->page_folder},
+		{"novnc-dir", "DIR", "noVNC", NOVNC_FOLDER, .text = &o->novnc_folder},
+		{0},
+	};
+	const struct program_options options = {
+		.use = "Usage: dcv-session-viewer [OPTION...]\n"
+		       "Show the sessions of this host in browsers. Needs no privileges, and a\n"
+		       "running agent.\n",
+		.table = table,
+		.ready_fd = &o->ready_fd,
+	};
 
-	while (status == 0 && (option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
-		if (option < (int)ARRAY_SIZE(texts))
-			*texts[option] = optarg;
-		else
-			status = read_option(option, o);
-	}
-	if (status != 0 || optind == argc)
-		return status;
-	fprintf(stderr, "unexpected argument '%s'\n", argv[optind]);
-	return 3;
+	return program_options_read(&options, argc, argv);
 }
 
 static void on_stop(void *userdata)
@@ -240,19 +193,13 @@ static int run(struct program *p, struct error *err)
 
 int main(int argc, char **argv)
 {
-	static struct program p = {
-		.options = {.conf = AGENT_CONFIG_PATH,
-			    .state_folder = STATE_FOLDER,
-			    .agent_socket = VIEWER_SOCKET,
-			    .page_folder = PAGE_FOLDER,
-			    .novnc_folder = NOVNC_FOLDER,
-			    .ready_fd = -1},
-	};
+	static struct program p;
 	struct error err = {0};
 	int status = read_options(argc, argv, &p.options);
 
-	if (status > 0)
-		return status - 1;
+	if (status >= 0)
+		return status;
+	status = 0;
 	umask(077);
 	if (run(&p, &err) < 0) {
 		log_error("%s", err.message);
