@@ -118,6 +118,9 @@ void session_close(struct session *session);
 /** Do what is possible now in this state (session.c). */
 void session_advance(struct session *session);
 
+/** One step of the start, if it can be made now (session-start.c). */
+int session_advance_start(struct session *session, struct error *err);
+
 /** Handle events until the session is gone (session-loop.c). */
 void session_loop(struct session *session);
 
@@ -152,7 +155,10 @@ void session_notice_decided(struct session *session);
 void session_note(struct session *session, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** Tell one peer, or all, how the session stands ("state"). */
+/** Tell one peer how the session stands ("state"). */
 void session_tell_state(struct session *session, struct peer *peer);
+
+/** Tell all peers of an event, with the reason if there is one. @left: see protocol.h, or NULL. */
+void session_tell_all(struct session *session, const char *event, const char *left);
 
 #endif

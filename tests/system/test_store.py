@@ -123,6 +123,7 @@ def test_a_full_disk_refuses_changes_and_serves_the_rest_until_there_is_room_aga
     broker = Broker()
     request.addfinalizer(broker.done)
     data = os.path.join(broker.folder, "broker-data")
+    os.mkdir(data, 0o700)
     broker.start(["unshare", "--mount", "sh", "-c",
                   'mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && exec "$@"', data]).log_in()
     agent = broker.agent()
