@@ -77,18 +77,6 @@ static void run(struct session *s, struct peer *peer, const char *event, const c
 	}
 }
 
-void session_errand_decided(struct session *s, struct errand *errand)
-{
-	struct peer *peer = peers_find(&s->peers, errand->peer);
-	struct error err = {0};
-
-	if (program_runs(&errand->program, &err))
-		answer(peer, errand->event, errand->tag, errand->reply_fd);
-	else
-		refuse(peer, errand->event, errand->tag, &err);
-	close_p(&errand->reply_fd);
-}
-
 /* --- programs ----------------------------------------------------------------------------------
  */
 
@@ -212,6 +200,7 @@ static int start_connection(struct session *s, struct errand *errand, const char
 			    struct error *err)
 {
 	(void)folder;
+	errand->found_scraper = s->scraper.program.pid;
 	if (s->request->is_console && run_scraper(s, err) < 0)
 		return -1;
 	/* it does not wait for a server that does not accept */
@@ -226,6 +215,37 @@ static int start_connection(struct session *s, struct errand *errand, const char
 						     .prepare = prepare_connection,
 						     .data = s},
 			     err);
+}
+
+/* The server that it found was ending: idle, or killed. Whoever comes at that moment gets the next one. */
+static bool found_what_was_ending(struct session *s, const struct errand *errand)
+{
+	if (errand->found_scraper == 0 || s->state != SESSION_READY)
+		return false;
+	session_reap(s);
+	return s->scraper.program.pid != errand->found_scraper;
+}
+
+void session_errand_decided(struct session *s, struct errand *errand)
+{
+	struct peer *peer = peers_find(&s->peers, errand->peer);
+	struct error err = {0};
+
+	if (program_runs(&errand->program, &err)) {
+		answer(peer, errand->event, errand->tag, errand->reply_fd);
+		close_p(&errand->reply_fd);
+		return;
+	}
+	close_p(&errand->reply_fd);
+	if (found_what_was_ending(s, errand)) {
+		program_done(&errand->program);
+		errand->program = PROGRAM_NONE;
+		if (start_connection(s, errand, NULL, &err) == 0)
+			return;
+		close_p(&errand->reply_fd);
+		program_done(&errand->program);
+	}
+	refuse(peer, errand->event, errand->tag, &err);
 }
 
 void session_connect(struct session *s, struct peer *peer, const char *tag)

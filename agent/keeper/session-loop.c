@@ -82,19 +82,25 @@ static void child_ended(struct session *s, pid_t pid, int status)
 		session_note(s, "%s ended: %s", program->name, text);
 }
 
+void session_reap(struct session *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		child_ended(s, pid, status);
+}
+
 static void signals_arrived(struct session *s, void *data)
 {
 	struct signalfd_siginfo info;
-	int status;
-	pid_t pid;
 
 	(void)data;
 	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			session_stop(s, "the session's keeper was told to stop");
 	}
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		child_ended(s, pid, status);
+	session_reap(s);
 }
 
 /* --- programs -----------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ struct session {
 		int reply_fd;      /* for the peer, until the program runs */
 		const char *event; /* of the answer */
 		char tag[72];
-		unsigned long peer; /* its serial */
+		unsigned long peer;  /* its serial */
+		pid_t found_scraper; /* of a connection: what ran already; 0: nothing */
 	} errands[SESSION_ERRANDS_MAX];
 	struct program notice;                    /* shows the owner a text */
 	pid_t bystanders[SESSION_BYSTANDERS_MAX]; /* children that PAM modules started */
@@ -138,6 +139,9 @@ void session_serve_files(struct session *session, struct peer *peer, const struc
 
 /** The exec of the console's RFB server is decided. */
 void session_scraper_decided(struct session *session);
+
+/** Take note of the children that have ended. */
+void session_reap(struct session *session);
 
 /** What comes of it is decided: hand over its socket, or tell why there is none. */
 void session_errand_decided(struct session *session, struct errand *errand);

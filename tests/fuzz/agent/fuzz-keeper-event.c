@@ -103,8 +103,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.config = &config,
 		.keeper_socket = listen_path,
 		.keeper_run_dir = folder,
-		.events = {on_found, on_searched, on_ready, on_ending, on_ended, on_used, NULL,
-			   NULL},
+		.events = {.found = on_found,
+			   .searched = on_searched,
+			   .starting = on_ready,
+			   .ready = on_ready,
+			   .ending = on_ending,
+			   .ended = on_ended,
+			   .used = on_used},
 	};
 	struct engine *engine;
 	struct error err;

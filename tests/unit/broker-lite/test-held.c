@@ -10,6 +10,7 @@ static struct http_request requests[4];
 struct fixture {
 	struct loop loop;
 	struct held held;
+	unsigned long long began_ms;
 	char told[64]; /* the number of each request, with '!' for those that were due */
 	struct http_request *again; /* to be held once more when it comes back */
 	size_t n_expected;
@@ -41,6 +42,7 @@ static int set_up(void **state)
 	*state = &fixture;
 	if (loop_init(&fixture.loop, &err) < 0)
 		return -1;
+	fixture.began_ms = loop_now_ms(&fixture.loop);
 	held_init(&fixture.held, &fixture.loop, 3, on_back, &fixture);
 	return 0;
 }
@@ -54,11 +56,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* @ms: after set_up(), whenever this is called. */
 static void hold(struct fixture *f, int i, unsigned ms)
 {
 	struct error err;
 
-	assert_int_equal(held_add(&f->held, &requests[i], loop_now_ms(&f->loop) + ms, &err), 0);
+	assert_int_equal(held_add(&f->held, &requests[i], f->began_ms + ms, &err), 0);
 }
 
 static void requests_come_back_when_they_are_due(void **state)
