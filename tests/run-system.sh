@@ -14,7 +14,7 @@ trap 'rm -rf "$results" "$DCV_BUILD"' EXIT
 cp -R "$1"/dcv* "$1"/doubles "$DCV_BUILD" && chmod -R a+rX "$DCV_BUILD" || exit 1
 shift
 
-[ $# -gt 0 ] || set -- -n "${PYTEST_WORKERS:-3}" --dist loadfile tests/system
+[ $# -gt 0 ] || set -- -n "${PYTEST_WORKERS:-4}" --dist loadfile tests/system
 # A folder of our own for the tests: each worker would close pytest's to others again when it starts.
 # $PYTEST is a command with its arguments.
 # shellcheck disable=SC2086
