@@ -270,6 +270,15 @@ def alice():
     user.remove()
 
 
+@pytest.fixture
+def share(alice, tmp_path):
+    """A folder for her files, new for each test."""
+    folder = pathlib.Path(alice.home, tmp_path.name)
+    folder.mkdir()
+    os.chown(folder, alice.uid, alice.gid)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def bob():
     user = User()

@@ -24,15 +24,6 @@ BIG = 1 << 30
 
 
 @pytest.fixture
-def share(alice, tmp_path):
-    """The folder of her files, new for each test."""
-    folder = pathlib.Path(alice.home, tmp_path.name)
-    folder.mkdir()
-    os.chown(folder, alice.uid, alice.gid)
-    return folder
-
-
-@pytest.fixture
 def make_session(viewer, alice, share):
     made = []
 

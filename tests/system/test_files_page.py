@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import pathlib
 import subprocess
 
 import pytest
@@ -17,14 +16,6 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users")
 NAMES = "[...document.querySelectorAll('#files-list bdi')].map(e => e.textContent)"
 STATUS = "document.querySelector('#files-status').textContent"
 UPLOADS = "[...document.querySelectorAll('#files-uploads small')].map(e => e.textContent)"
-
-
-@pytest.fixture
-def share(alice, tmp_path):
-    folder = pathlib.Path(alice.home, tmp_path.name)
-    folder.mkdir()
-    os.chown(folder, alice.uid, alice.gid)
-    return folder
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/engines/engine.h"
 #include "common/cleanup.h"
@@ -120,6 +121,21 @@ static inline void config_make(struct agent_config *config, const struct folder 
 	assert_int_equal(agent_config_load(config, put(f, "agent.conf", "version = '0.1'\n"), &err),
 			 0);
 	config->max_sessions_per_user = -1;
+}
+
+/* Sessions and server of an agent that knows its loop, settings and engine; the folder is its state. */
+static inline void agent_begin(struct agent *agent, const struct folder *f)
+{
+	const struct session_list_handler handler = {.changed = agent->on_change,
+						     .userdata = agent->userdata};
+	struct error err = {0};
+
+	assert_int_equal(session_list_init(&agent->sessions, agent->loop, agent->config, f->path,
+					   &handler, &err),
+			 0);
+	assert_int_equal(server_init(&agent->server, agent->config, &agent->sessions, agent->engine,
+				     f->path, &err),
+			 0);
 }
 
 /* struct engine_ops::check of an engine that is always well. */

@@ -280,7 +280,6 @@ static inline void start_broker(struct fixture *f)
 static inline int set_up(void **state)
 {
 	static struct fixture f;
-	const struct session_list_handler list_handler = {.changed = on_changed, .userdata = &f};
 	struct error err;
 
 	f = (struct fixture){
@@ -308,12 +307,7 @@ static inline int set_up(void **state)
 				 .on_change = on_changed,
 				 .userdata = &f};
 	metrics_init(&f.agent.metrics);
-	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
-					   &list_handler, &err),
-			 0);
-	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, &f.engine,
-				     f.folder.path, &err),
-			 0);
+	agent_begin(&f.agent, &f.folder);
 	*state = &f;
 	return 0;
 }

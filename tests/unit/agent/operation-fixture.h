@@ -93,7 +93,6 @@ static inline void on_changed(void *userdata)
 static inline int set_up(void **state)
 {
 	static struct fixture f;
-	const struct session_list_handler handler = {.changed = on_changed, .userdata = &f};
 	struct error err;
 
 	f = (struct fixture){.engine = {.ops = &ops, .status.version = version}};
@@ -109,12 +108,7 @@ static inline int set_up(void **state)
 				 .on_change = on_changed,
 				 .userdata = &f};
 	assert_int_equal(token_key_load(&f.agent.token_key, in_folder(&f.folder, "key"), &err), 0);
-	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
-					   &handler, &err),
-			 0);
-	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, &f.engine,
-				     f.folder.path, &err),
-			 0);
+	agent_begin(&f.agent, &f.folder);
 	*state = &f;
 	return 0;
 }

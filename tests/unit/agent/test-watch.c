@@ -44,7 +44,6 @@ static void on_stop(void *userdata)
 static int set_up(void **state)
 {
 	static struct fixture f;
-	const struct session_list_handler handler = {.changed = on_changed, .userdata = &f};
 	struct error err;
 
 	f = (struct fixture){.engine.ops = &ops};
@@ -60,12 +59,7 @@ static int set_up(void **state)
 				 .is_ready = true,
 				 .on_change = on_changed,
 				 .userdata = &f};
-	assert_int_equal(session_list_init(&f.agent.sessions, &f.loop, &f.config, f.folder.path,
-					   &handler, &err),
-			 0);
-	assert_int_equal(server_init(&f.agent.server, &f.config, &f.agent.sessions, &f.engine,
-				     f.folder.path, &err),
-			 0);
+	agent_begin(&f.agent, &f.folder);
 	*state = &f;
 	return 0;
 }
