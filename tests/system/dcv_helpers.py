@@ -67,7 +67,7 @@ class DcvServer:
         """The argument vectors of the commands that have ended."""
         try:
             with open(os.path.join(self.home, "calls.log"), encoding="utf-8") as file:
-                calls = [json.loads(line)["arguments"] for line in file]
+                calls = [json.loads(line)["arguments"] for line in file if line.endswith("\n")]
         except FileNotFoundError:
             return []
         return [call for call in calls if not command or call[:1] == [command]]

@@ -203,9 +203,9 @@ class Keeper:
                         if line.split(b" ", 2)[1] not in (b"keeper:", b"pam:"))
 
     def whole_log_of(self, session_id):
-        """The lines of the session's log, with their times."""
+        """The lines of the session's log, with their times. One that is still being written is none."""
         with open(os.path.join(self.log_dir, session_id + ".log"), "rb") as file:
-            return file.readlines()
+            return [line for line in file if line.endswith(b"\n")]
 
     def done(self):
         for connection in self.connections:
