@@ -166,8 +166,8 @@ static int prepare_connection(void *data, char ***ret_argv, struct error *err)
 		if (errno == EAGAIN)
 			return error_set(err, ERR_UNAVAILABLE,
 					 "the session's RFB server has too much to do");
-		/* not there yet, or still the socket of one before */
-		if (!is_console || (errno != ENOENT && errno != ECONNREFUSED))
+		/* not there yet, just bound, which it is without any rights, or of the one before */
+		if (!is_console || (errno != ENOENT && errno != EACCES && errno != ECONNREFUSED))
 			return error_errno(err, "connect to the session's RFB server");
 		if (scraper_wait(&s->scraper, until_ms, err) < 0)
 			return -1;
